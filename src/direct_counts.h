@@ -1,0 +1,94 @@
+#ifndef MULTILABEL_MARGIN_LOSS_DIRECT_COUNTS_H_
+#define MULTILABEL_MARGIN_LOSS_DIRECT_COUNTS_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "buffer.h"
+#include "simd.h"
+
+namespace mlml {
+
+// The direct row kernel: compares every score with every threshold, four thresholds held in registers at a time.
+// O(C * K), and the quicker one for few targets.
+template <typename T>
+class DirectCounts {
+  using Count = CountOf<T>;
+  static constexpr size_t kGroup = 4;
+
+ public:
+  [[nodiscard]] bool Reserve(size_t num_targets) {
+    const size_t padded = Padded(num_targets);
+    return thresholds_.Reserve(padded) && above_.Reserve(padded * kLanes<T>);
+  }
+
+  void Begin(const T* thresholds, size_t num_targets) {
+    num_targets_ = num_targets;
+    const size_t padded = Padded(num_targets);
+    std::copy_n(thresholds, num_targets, thresholds_.data());
+    // No score is above +Inf, so the padding counts nothing.
+    std::fill(thresholds_.data() + num_targets, thresholds_.data() + padded, kInfinity<T>);
+    std::fill_n(above_.data(), padded * kLanes<T>, Count{0});
+  }
+
+  // counts[j] = number of thresholds below scores[j]. `size` is a multiple of kLanes<T>.
+  void CountBlock(T* scores, size_t size, Count* counts) {
+    CountGroup<false>(0, scores, size, counts);
+    for (size_t k = kGroup; k < num_targets_; k += kGroup) CountGroup<true>(k, scores, size, counts);
+  }
+
+  // above[k] = number of scores above threshold k, over all blocks since Begin.
+  void End(int64_t* above) {
+    for (size_t k = 0; k < num_targets_; ++k) {
+      int64_t sum = 0;
+      for (size_t lane = 0; lane < kLanes<T>; ++lane) sum += above_[k * kLanes<T> + lane];
+      above[k] = sum;
+    }
+  }
+
+ private:
+  static size_t Padded(size_t num_targets) { return std::max(kGroup, (num_targets + kGroup - 1) / kGroup * kGroup); }
+
+  template <bool kAccumulate>
+  void CountGroup(size_t k, const T* scores, size_t size, Count* counts) {
+    const hn::ScalableTag<T> d;
+    const hn::ScalableTag<Count> di;
+    constexpr size_t L = kLanes<T>;
+    const auto t0 = hn::Set(d, thresholds_[k]);
+    const auto t1 = hn::Set(d, thresholds_[k + 1]);
+    const auto t2 = hn::Set(d, thresholds_[k + 2]);
+    const auto t3 = hn::Set(d, thresholds_[k + 3]);
+    Count* above = above_.data() + k * L;
+    auto a0 = hn::LoadU(di, above);
+    auto a1 = hn::LoadU(di, above + L);
+    auto a2 = hn::LoadU(di, above + 2 * L);
+    auto a3 = hn::LoadU(di, above + 3 * L);
+    for (size_t j = 0; j < size; j += L) {
+      const auto x = hn::LoadU(d, scores + j);
+      // A true lane is -1: subtracting masks counts.
+      const auto m0 = hn::BitCast(di, hn::VecFromMask(d, hn::Gt(x, t0)));
+      const auto m1 = hn::BitCast(di, hn::VecFromMask(d, hn::Gt(x, t1)));
+      const auto m2 = hn::BitCast(di, hn::VecFromMask(d, hn::Gt(x, t2)));
+      const auto m3 = hn::BitCast(di, hn::VecFromMask(d, hn::Gt(x, t3)));
+      a0 = hn::Sub(a0, m0);
+      a1 = hn::Sub(a1, m1);
+      a2 = hn::Sub(a2, m2);
+      a3 = hn::Sub(a3, m3);
+      const auto before = kAccumulate ? hn::LoadU(di, counts + j) : hn::Zero(di);
+      hn::StoreU(hn::Sub(before, hn::Add(hn::Add(m0, m1), hn::Add(m2, m3))), di, counts + j);
+    }
+    hn::StoreU(a0, di, above);
+    hn::StoreU(a1, di, above + L);
+    hn::StoreU(a2, di, above + 2 * L);
+    hn::StoreU(a3, di, above + 3 * L);
+  }
+
+  size_t num_targets_ = 0;
+  Buffer<T> thresholds_;
+  Buffer<Count> above_;  // [padded, lanes]
+};
+
+}  // namespace mlml
+
+#endif  // MULTILABEL_MARGIN_LOSS_DIRECT_COUNTS_H_
