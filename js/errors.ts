@@ -1,0 +1,43 @@
+/**
+ * What went wrong, for programs to tell apart:
+ *
+ * - `ERR_SHAPE`: shapes that do not fit, or an array whose length does not fit its shape
+ * - `ERR_DTYPE`: an array or value of a type that is not accepted there
+ * - `ERR_TARGET_RANGE`: a target outside [-1, C)
+ * - `ERR_OPTION`: an unknown option or option value
+ * - `ERR_NAN`: a NaN score, under `nan: 'error'`
+ * - `ERR_BACKWARD`: `backward()` on a tensor that has no gradient to propagate
+ * - `ERR_OUT_OF_MEMORY`: a result or a row of scores that does not fit in memory
+ * - `ERR_BACKEND_UNAVAILABLE`: this environment cannot run the WebAssembly module; `cause` says why
+ */
+export type LossErrorCode =
+  | 'ERR_SHAPE'
+  | 'ERR_DTYPE'
+  | 'ERR_TARGET_RANGE'
+  | 'ERR_OPTION'
+  | 'ERR_NAN'
+  | 'ERR_BACKWARD'
+  | 'ERR_OUT_OF_MEMORY'
+  | 'ERR_BACKEND_UNAVAILABLE';
+
+/** The one error this package throws. The message says what was given, what was wanted, and where. */
+export class LossError extends Error {
+  readonly code: LossErrorCode;
+
+  constructor(code: LossErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'LossError';
+    this.code = code;
+  }
+}
+
+/** A value as it would be written in a message: short, and never an exception of its own. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return 'a function';
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (Array.isArray(value)) return `an array of length ${value.length}`;
+  const name = (value as object).constructor?.name;
+  return name === undefined || name === 'Object' ? 'an object' : `a ${name}`;
+}

@@ -1,0 +1,25 @@
+/**
+ * The multi-label margin loss and its gradient, computed in WebAssembly.
+ *
+ * @packageDocumentation
+ */
+export type { Reduction } from './backend.js';
+export { LossError, type LossErrorCode } from './errors.js';
+export { MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type Scores } from './loss.js';
+export * as nn from './nn.js';
+export { fromMultiHot, type MultiHotMask, type Targets } from './targets.js';
+export {
+  type DType,
+  float32,
+  float64,
+  int32,
+  int64,
+  type NestedArray,
+  randn,
+  type Shape,
+  Tensor,
+  type TensorLike,
+  type TensorOptions,
+  tensor,
+  zeros,
+} from './tensor.js';

@@ -1,0 +1,212 @@
+import type { Backend, Batch, LossOptions, Reduction } from './backend.js';
+import { describe, LossError } from './errors.js';
+import { type Targets, toTargets, warnOfMultiHot } from './targets.js';
+import {
+  checkOptions,
+  formatShape,
+  gradFunction,
+  type NestedArray,
+  type Shape,
+  Tensor,
+  type TensorLike,
+  toTensor,
+} from './tensor.js';
+import { wasmBackend } from './wasm/backend.js';
+
+/** Scores: a tensor of float32 or float64 of shape [N, C], [C] or [], or nested arrays of numbers (float32). */
+export type Scores = TensorLike | Float32Array | Float64Array | NestedArray;
+
+export interface MultiLabelMarginLossOptions {
+  /**
+   * 'mean' averages the losses of the rows, 'sum' adds them, 'none' leaves them as they are.
+   * @default 'mean'
+   */
+  reduction?: Reduction;
+  /**
+   * By how much a target is to outscore every other class. PyTorch has no such option: there it is 1.
+   * @default 1
+   */
+  margin?: number;
+  /**
+   * Whether the loss of a row is divided by its number of classes C, as in PyTorch, or by its number of targets.
+   * @default 'classes'
+   */
+  normalization?: 'classes' | 'targets';
+  /**
+   * 'ranked' adds, for each two targets of a row, max(0, margin - x[earlier] + x[later]): the first is to rank highest.
+   * @default 'ignored', as in PyTorch
+   */
+  targetOrder?: 'ignored' | 'ranked';
+  /**
+   * What a NaN score does: 'ignore' leaves its pairs out of loss and gradient, as PyTorch does; 'propagate' makes the
+   * loss and the gradient of its row NaN; 'error' throws ERR_NAN before anything is computed.
+   * @default 'ignore'
+   */
+  nan?: 'ignore' | 'propagate' | 'error';
+}
+
+const CHOICES = {
+  reduction: ['none', 'mean', 'sum'],
+  normalization: ['classes', 'targets'],
+  targetOrder: ['ignored', 'ranked'],
+  nan: ['ignore', 'propagate', 'error'],
+} as const;
+
+/**
+ * The multi-label margin loss: a hinge loss between every target and every other class of a row.
+ *
+ * For a row x of C scores and targets y, with Y the entries of y before its first -1:
+ *
+ *     loss(x, y) = 1/C * sum over k in Y, over j not in Y, of max(0, margin - x[k] + x[j])
+ *
+ * The formula, and every default, is that of `torch.nn.MultiLabelMarginLoss` of PyTorch.
+ *
+ * Shapes: scores [N, C] or [C]; targets [N, K] or [K], class indices padded at the end of each row with -1, of any width
+ * K (PyTorch wants K = C). The loss has shape [] for 'mean' and 'sum' and for scores [C], and [N] for 'none'.
+ *
+ * @example
+ * const lossFn = new MultiLabelMarginLoss();
+ * const scores = tensor([[0.1, 0.2, 0.4, 0.8]], { requires_grad: true });
+ * const loss = lossFn.forward(scores, [[3, 0, -1, 1]]);
+ * loss.item(); // 0.85
+ * loss.backward();
+ * scores.grad?.tolist(); // [[-0.5, 0.5, 0.5, -0.5]]
+ */
+export class MultiLabelMarginLoss {
+  /** The options given, with the defaults filled in. */
+  readonly options: Readonly<LossOptions>;
+
+  /** @throws LossError ERR_OPTION for an unknown option or value */
+  constructor(options: MultiLabelMarginLossOptions = {}) {
+    checkOptions(options, ['margin', ...Object.keys(CHOICES)], 'MultiLabelMarginLoss');
+    const margin = options.margin ?? 1;
+    if (typeof margin !== 'number' || !Number.isFinite(margin)) {
+      throw new LossError('ERR_OPTION', `margin must be a finite number, got ${describe(margin)}`);
+    }
+    const choose = <K extends keyof typeof CHOICES>(key: K, preset: LossOptions[K]): LossOptions[K] => {
+      const value = options[key] ?? preset;
+      if (!(CHOICES[key] as readonly unknown[]).includes(value)) {
+        throw new LossError(
+          'ERR_OPTION',
+          `${key} must be one of ${CHOICES[key].map((choice) => `'${choice}'`).join(', ')}, got ${describe(value)}`,
+        );
+      }
+      return value as LossOptions[K];
+    };
+    this.options = Object.freeze({
+      reduction: choose('reduction', 'mean'),
+      margin,
+      normalization: choose('normalization', 'classes'),
+      targetOrder: choose('targetOrder', 'ignored'),
+      nan: choose('nan', 'ignore'),
+    });
+  }
+
+  /**
+   * The loss. Where the scores are a tensor with `requires_grad`, the gradient is computed in the same pass and kept
+   * until `backward()` of the loss.
+   *
+   * @param scores float32 or float64, [N, C], [C] or []
+   * @param targets int32 or int64, [N, K], [K] or []; each in [-1, C), also after the first -1 of a row
+   * @returns of the dtype of the scores; [N] for reduction 'none' of scores [N, C], else []
+   * @throws LossError ERR_SHAPE, ERR_DTYPE, ERR_TARGET_RANGE, ERR_NAN, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE
+   */
+  forward(scores: Scores, targets: Targets): Tensor {
+    const requiresGrad = scores instanceof Tensor && scores.requires_grad;
+    const { loss, grad } = this.#compute(scores, targets, requiresGrad);
+    if (requiresGrad && grad !== null) {
+      loss.requires_grad = true;
+      loss[gradFunction] = (gradOutput) => accumulate(scores, grad, gradOutput);
+    }
+    return loss;
+  }
+
+  /**
+   * As {@link forward}, in a promise: the form that every backend has.
+   * @throws (rejects with) what forward throws
+   */
+  async forwardAsync(scores: Scores, targets: Targets): Promise<Tensor> {
+    return this.forward(scores, targets);
+  }
+
+  /**
+   * The loss and its gradient with respect to the scores, in one pass. For reduction 'none', each row of the gradient is
+   * that of its own loss.
+   *
+   * @param scores as for {@link forward}
+   * @param targets as for {@link forward}
+   * @returns `loss` as of forward; `grad` of the shape and dtype of the scores
+   * @throws LossError as forward does
+   */
+  valueAndGrad(scores: Scores, targets: Targets): { loss: Tensor; grad: Tensor } {
+    return this.#compute(scores, targets, true) as { loss: Tensor; grad: Tensor };
+  }
+
+  #compute(scoresGiven: Scores, targetsGiven: Targets, withGradient: boolean): { loss: Tensor; grad: Tensor | null } {
+    const backend: Backend = wasmBackend;
+    const scores = toTensor(scoresGiven, 'float32', 'scores');
+    const targets = toTargets(targetsGiven);
+    const batch = toBatch(scores, targets);
+    warnOfMultiHot(targets, batch.classes);
+    const { loss, grad } = backend.compute(batch, this.options, withGradient);
+    const shape: Shape = this.options.reduction === 'none' && scores.shape.length === 2 ? [batch.rows] : [];
+    return { loss: new Tensor(loss, shape), grad: grad && new Tensor(grad, scores.shape) };
+  }
+}
+
+function toBatch(scores: Tensor, targets: Tensor): Batch {
+  if (scores.dtype !== 'float32' && scores.dtype !== 'float64') {
+    throw new LossError('ERR_DTYPE', `scores must be float32 or float64, got ${scores.dtype}`);
+  }
+  const dimensions = scores.shape.length;
+  if (dimensions > 2) {
+    throw new LossError('ERR_SHAPE', `scores must have shape [N, C], [C] or [], got ${formatShape(scores.shape)}`);
+  }
+  const rows = dimensions === 2 ? (scores.shape[0] as number) : 1;
+  const classes = dimensions === 0 ? 1 : (scores.shape[dimensions - 1] as number);
+  if (classes === 0) {
+    throw new LossError('ERR_SHAPE', `scores must have at least one class, got shape ${formatShape(scores.shape)}`);
+  }
+  if (classes > 2 ** 31 - 1) {
+    throw new LossError(
+      'ERR_SHAPE',
+      `scores must have fewer than 2^31 classes, got shape ${formatShape(scores.shape)}`,
+    );
+  }
+  const targetsFit =
+    dimensions === 2
+      ? targets.shape.length === 2 && targets.shape[0] === rows
+      : targets.shape.length === 1 || (dimensions === 0 && targets.shape.length === 0);
+  if (!targetsFit) {
+    const wanted = dimensions === 2 ? `[${rows}, K]` : dimensions === 1 ? '[K]' : '[] or [K]';
+    throw new LossError(
+      'ERR_SHAPE',
+      `targets for scores of shape ${formatShape(scores.shape)} must have shape ${wanted}, with any K, ` +
+        `got ${formatShape(targets.shape)}`,
+    );
+  }
+  return {
+    scores: scores.data as Float32Array | Float64Array,
+    targets: targets.data as Int32Array | BigInt64Array,
+    rows,
+    classes,
+    width: targets.shape.length === 0 ? 1 : (targets.shape[targets.shape.length - 1] as number),
+  };
+}
+
+/** scores.grad += grad * gradOutput, row by row where gradOutput has a value for each. `grad` may be kept. */
+function accumulate(scores: Tensor, grad: Tensor, gradOutput: ArrayLike<number | bigint>): void {
+  const product = grad.data as Float32Array | Float64Array;
+  const columns = gradOutput.length === 1 ? product.length : product.length / gradOutput.length;
+  for (let row = 0; row < gradOutput.length; row++) {
+    const factor = Number(gradOutput[row]);
+    if (factor === 1) continue;
+    for (let i = row * columns; i < (row + 1) * columns; i++) product[i] = (product[i] as number) * factor;
+  }
+  if (scores.grad === null) {
+    scores.grad = grad;
+    return;
+  }
+  const sum = scores.grad.data as Float32Array | Float64Array;
+  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (product[i] as number);
+}

@@ -1,0 +1,2 @@
+export * as functional from './functional.js';
+export { MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from './loss.js';

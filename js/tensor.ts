@@ -1,0 +1,360 @@
+import { describe, LossError } from './errors.js';
+
+interface ArrayTypes {
+  float32: Float32Array;
+  float64: Float64Array;
+  int32: Int32Array;
+  int64: BigInt64Array;
+}
+
+export type DType = keyof ArrayTypes;
+export type TypedArray = ArrayTypes[DType];
+export type Shape = readonly number[];
+
+/** Numbers, nested as deep as the shape is long; every list at one depth has the same length. */
+export type NestedArray = number | bigint | readonly NestedArray[];
+
+/** What every function of this package takes for a tensor besides its own: ONNX Runtime's and other libraries' fit. */
+export interface TensorLike {
+  readonly data: TypedArray;
+  readonly shape: Shape;
+}
+
+export interface TensorOptions<D extends DType = DType> {
+  /** @default the type of the typed array given, else 'float32' */
+  dtype?: D;
+  /**
+   * Whether losses of this tensor compute the gradient with respect to it; float32 and float64 only.
+   * @default false
+   */
+  requires_grad?: boolean;
+}
+
+export const float32 = 'float32';
+export const float64 = 'float64';
+export const int32 = 'int32';
+export const int64 = 'int64';
+
+const ARRAY_OF = { float32: Float32Array, float64: Float64Array, int32: Int32Array, int64: BigInt64Array };
+const DTYPES = Object.keys(ARRAY_OF) as DType[];
+
+type GradFunction = (gradOutput: TypedArray) => void;
+
+/** What a loss leaves on its tensor so that `backward()` finds its way; not part of the public API. */
+export const gradFunction = Symbol('gradFunction');
+
+/**
+ * A typed array with a shape. Its elements are `data`, row-major; nothing is copied when one is made from a typed array.
+ *
+ * It is no framework's tensor: it has no arithmetic, and autograd ends at the loss of this package.
+ */
+export class Tensor<D extends DType = DType> implements TensorLike {
+  readonly data: ArrayTypes[D];
+  /** Empty for a scalar. */
+  readonly shape: Shape;
+  readonly dtype: D;
+  requires_grad: boolean;
+  /** What `backward()` accumulated, of the same shape and dtype; null before. Set it to null to start anew. */
+  grad: Tensor<D> | null = null;
+  [gradFunction]: GradFunction | null = null;
+
+  /** Use {@link tensor}, {@link zeros} or {@link randn}. */
+  constructor(data: ArrayTypes[D], shape: Shape, requires_grad = false) {
+    const dtype = dtypeOf(data);
+    if (dtype === null) {
+      throw new LossError('ERR_DTYPE', `a tensor's data must be one of ${ARRAY_NAMES}, got ${describe(data)}`);
+    }
+    checkShape(shape, data, 'tensor');
+    if (requires_grad && dtype !== 'float32' && dtype !== 'float64') {
+      throw new LossError('ERR_DTYPE', `only float32 and float64 tensors can require a gradient, got ${dtype}`);
+    }
+    this.data = data;
+    this.shape = [...shape];
+    this.dtype = dtype as D;
+    this.requires_grad = requires_grad;
+  }
+
+  /**
+   * The value of a tensor of one element.
+   * @throws LossError ERR_SHAPE if it has more or fewer
+   */
+  item(): D extends 'int64' ? bigint : number {
+    if (this.data.length !== 1) {
+      throw new LossError(
+        'ERR_SHAPE',
+        `item() needs a tensor of one element, this one has ${this.data.length} (shape ${formatShape(this.shape)})`,
+      );
+    }
+    return this.data[0] as D extends 'int64' ? bigint : number;
+  }
+
+  /** The elements as nested arrays; a number (int64: bigint) for a scalar. */
+  tolist(): NestedArray {
+    let at = 0;
+    const nest = (depth: number): NestedArray =>
+      depth === this.shape.length
+        ? (this.data[at++] as number | bigint)
+        : Array.from({ length: this.shape[depth] as number }, () => nest(depth + 1));
+    return nest(0);
+  }
+
+  /**
+   * Adds the gradient of this loss, times `gradOutput`, to `grad` of the scores that it was computed from. As in
+   * PyTorch, once: the memory is freed, and a second call is an error.
+   *
+   * @param gradOutput the shape of this tensor; may be left out for a single element, and is 1 then
+   * @throws LossError ERR_BACKWARD if this is not the loss of scores that require a gradient, if it was called before,
+   * or if gradOutput is missing; ERR_SHAPE or ERR_DTYPE if gradOutput does not fit
+   */
+  backward(gradOutput?: TensorLike | NestedArray): void {
+    const propagate = this[gradFunction];
+    if (propagate === null) {
+      throw new LossError(
+        'ERR_BACKWARD',
+        this.requires_grad
+          ? 'backward() needs the loss of scores with requires_grad, and can be called once for each loss'
+          : 'backward() on a tensor that does not require a gradient: make its scores with { requires_grad: true }',
+      );
+    }
+    let factors: TypedArray;
+    if (gradOutput === undefined) {
+      if (this.data.length !== 1 || this.shape.length > 0) {
+        throw new LossError(
+          'ERR_BACKWARD',
+          `backward() of a loss of shape ${formatShape(this.shape)} needs a gradOutput of that shape ` +
+            "(only the losses of reduction 'mean' and 'sum' are scalars)",
+        );
+      }
+      factors = Float64Array.of(1);
+    } else {
+      const given = toTensor(gradOutput, 'float64', 'gradOutput');
+      if (given.dtype === 'int32' || given.dtype === 'int64') {
+        throw new LossError('ERR_DTYPE', `gradOutput must be float32 or float64, got ${given.dtype}`);
+      }
+      if (!sameShape(given.shape, this.shape)) {
+        throw new LossError(
+          'ERR_SHAPE',
+          `gradOutput must have the shape of the loss, ${formatShape(this.shape)}, got ${formatShape(given.shape)}`,
+        );
+      }
+      factors = given.data;
+    }
+    propagate(factors);
+    this[gradFunction] = null;
+  }
+}
+
+/**
+ * A tensor of the numbers given. A typed array is wrapped, not copied, unless `dtype` asks for another type.
+ *
+ * @param data nested arrays, a number, or a typed array
+ * @param options `shape` gives a typed array its shape (default: its length)
+ * @throws LossError ERR_SHAPE for ragged arrays or a length that does not fit the shape; ERR_DTYPE for elements that are
+ * no numbers, or that an integer dtype cannot hold
+ * @example
+ * tensor([[0.1, 0.2], [0.4, 0.8]], { requires_grad: true });
+ * tensor([[1, -1]], { dtype: int64 });
+ * tensor(new Float32Array(6), { shape: [2, 3] });
+ */
+export function tensor<D extends DType>(data: ArrayTypes[D], options?: TensorOptions<D> & { shape?: Shape }): Tensor<D>;
+export function tensor<D extends DType = 'float32'>(
+  data: NestedArray | TypedArray,
+  options?: TensorOptions<D> & { shape?: Shape },
+): Tensor<D>;
+export function tensor(data: NestedArray | TypedArray, options: TensorOptions & { shape?: Shape } = {}): Tensor {
+  const {
+    dtype,
+    requires_grad = false,
+    shape,
+  } = checkOptions(options, ['dtype', 'requires_grad', 'shape'], 'tensor()');
+  checkDType(dtype);
+  if (!isTypedArray(data)) {
+    const nested = fromNested(data, dtype ?? 'float32', 'data');
+    return new Tensor(nested.data, shape ?? nested.shape, requires_grad);
+  }
+  const own = dtypeOf(data);
+  const converted =
+    dtype === undefined || dtype === own ? data : fromNested(Array.from(data as ArrayLike<number>), dtype, 'data').data;
+  return new Tensor(converted as TypedArray, shape ?? [converted.length], requires_grad);
+}
+
+/**
+ * Zeros of a shape, given as one list or as several arguments.
+ * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_OUT_OF_MEMORY
+ * @example zeros(2, 3); zeros([2, 3], { dtype: float64 });
+ */
+export function zeros(...args: ShapeArguments): Tensor {
+  const [shape, options] = shapeArguments(args, 'zeros()');
+  return new Tensor(allocate(options.dtype ?? 'float32', sizeOf(shape)), shape, options.requires_grad ?? false);
+}
+
+/**
+ * Samples of the standard normal distribution; float32 or float64. Not seeded.
+ * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_DTYPE, ERR_OUT_OF_MEMORY
+ * @example randn(2, 3); randn([2, 3], { requires_grad: true });
+ */
+export function randn(...args: ShapeArguments): Tensor {
+  const [shape, options] = shapeArguments(args, 'randn()');
+  const dtype = options.dtype ?? 'float32';
+  if (dtype !== 'float32' && dtype !== 'float64') {
+    throw new LossError('ERR_DTYPE', `randn() makes float32 or float64, not ${dtype}`);
+  }
+  const data = allocate(dtype, sizeOf(shape)) as Float32Array | Float64Array;
+  for (let i = 0; i < data.length; i++) {
+    // Box and Muller; 1 - random() is never 0.
+    data[i] = Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+  }
+  return new Tensor(data, shape, options.requires_grad ?? false);
+}
+
+export type ShapeArguments = [...number[]] | [...number[], TensorOptions] | [Shape] | [Shape, TensorOptions];
+
+/** A tensor of anything that is one, or that describes one; not copied where it need not be. */
+export function toTensor(value: unknown, nestedDType: DType, name: string): Tensor {
+  if (value instanceof Tensor) {
+    // Its buffer may have been detached since it was made.
+    checkShape(value.shape, value.data, name);
+    return value;
+  }
+  if (isTypedArray(value)) return toTensor({ data: value, shape: [value.length] }, nestedDType, name);
+  if (typeof value === 'number' || typeof value === 'bigint' || Array.isArray(value)) {
+    const { data, shape } = fromNested(value as NestedArray, nestedDType, name);
+    return new Tensor(data, shape);
+  }
+  if (typeof value !== 'object' || value === null || !('data' in value) || !('shape' in value)) {
+    throw new LossError(
+      'ERR_DTYPE',
+      `${name} must be a Tensor, { data, shape }, a typed array or nested arrays of numbers, got ${describe(value)}`,
+    );
+  }
+  if (dtypeOf(value.data) === null) {
+    throw new LossError('ERR_DTYPE', `${name}.data must be one of ${ARRAY_NAMES}, got ${describe(value.data)}`);
+  }
+  checkShape(value.shape, value.data as TypedArray, name);
+  return new Tensor(value.data as TypedArray, value.shape as Shape);
+}
+
+/** An array of zeros, or ERR_OUT_OF_MEMORY where there is no memory for it. */
+export function allocate<D extends DType>(dtype: D, length: number): ArrayTypes[D] {
+  try {
+    return new ARRAY_OF[dtype](length) as ArrayTypes[D];
+  } catch (cause) {
+    throw new LossError('ERR_OUT_OF_MEMORY', `no memory for ${length} elements of ${dtype}`, { cause });
+  }
+}
+
+/** The options, or ERR_OPTION for a key that is not among those known. */
+export function checkOptions<T extends object>(options: T, known: readonly string[], where: string): T {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new LossError('ERR_OPTION', `the options of ${where} must be an object, got ${describe(options)}`);
+  }
+  for (const key of Object.keys(options)) {
+    if (!known.includes(key)) {
+      throw new LossError('ERR_OPTION', `unknown option '${key}' of ${where}; it knows ${known.join(', ')}`);
+    }
+  }
+  return options;
+}
+
+export function sizeOf(shape: Shape): number {
+  return shape.reduce((size, length) => size * length, 1);
+}
+
+export function formatShape(shape: Shape): string {
+  return `[${shape.join(', ')}]`;
+}
+
+const ARRAY_NAMES = DTYPES.map((dtype) => ARRAY_OF[dtype].name).join(', ');
+
+function dtypeOf(data: unknown): DType | null {
+  return DTYPES.find((dtype) => data instanceof ARRAY_OF[dtype]) ?? null;
+}
+
+function isTypedArray(value: unknown): value is TypedArray {
+  return ArrayBuffer.isView(value);
+}
+
+function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((length, i) => length === b[i]);
+}
+
+function checkDType(dtype: unknown): void {
+  if (dtype !== undefined && !DTYPES.includes(dtype as DType)) {
+    throw new LossError('ERR_OPTION', `dtype must be one of ${DTYPES.join(', ')}, got ${describe(dtype)}`);
+  }
+}
+
+function checkShape(shape: unknown, data: TypedArray, name: string): void {
+  if (!Array.isArray(shape) || !shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
+    throw new LossError(
+      'ERR_SHAPE',
+      `the shape of ${name} must be a list of integers from 0, got ${
+        Array.isArray(shape) ? `[${shape.map(describe).join(', ')}]` : describe(shape)
+      }`,
+    );
+  }
+  const size = sizeOf(shape);
+  if (size !== data.length) {
+    // A detached array has length 0, and so would one of an empty buffer, but for that no shape would be given.
+    const detached = data.length === 0 && data.buffer.byteLength === 0 ? ' (its ArrayBuffer is empty or detached)' : '';
+    throw new LossError(
+      'ERR_SHAPE',
+      `${name} of shape ${formatShape(shape)} needs ${size} elements, its data has ${data.length}${detached}`,
+    );
+  }
+}
+
+function shapeArguments(args: ShapeArguments, where: string): [number[], TensorOptions] {
+  const rest: unknown[] = [...args];
+  const last = rest.at(-1);
+  const hasOptions = rest.length > 0 && typeof last === 'object' && last !== null && !Array.isArray(last);
+  const options = hasOptions ? (rest.pop() as TensorOptions) : {};
+  const shape: unknown = rest.length === 1 && Array.isArray(rest[0]) ? rest[0] : rest;
+  if (!Array.isArray(shape) || !shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
+    throw new LossError(
+      'ERR_SHAPE',
+      `${where} needs a shape of integers from 0, got [${rest.map(describe).join(', ')}]`,
+    );
+  }
+  checkOptions(options, ['dtype', 'requires_grad'], where);
+  checkDType(options.dtype);
+  return [shape, options];
+}
+
+/** Row-major elements and shape of nested arrays. */
+function fromNested(value: NestedArray, dtype: DType, name: string): { data: TypedArray; shape: number[] } {
+  const shape: number[] = [];
+  for (let inner: unknown = value; Array.isArray(inner); inner = inner[0]) shape.push(inner.length);
+  const data = allocate(dtype, sizeOf(shape));
+  let at = 0;
+  const fill = (inner: unknown, depth: number, path: readonly number[]): void => {
+    if (depth === shape.length) {
+      data[at++] = toElement(inner, dtype, () => name + path.map((i) => `[${i}]`).join(''));
+      return;
+    }
+    if (!Array.isArray(inner) || inner.length !== shape[depth]) {
+      throw new LossError(
+        'ERR_SHAPE',
+        `${name}${path.map((i) => `[${i}]`).join('')} must be an array of length ${shape[depth]}, as the first one at ` +
+          `its depth, got ${describe(inner)}`,
+      );
+    }
+    for (let i = 0; i < inner.length; i++) fill(inner[i], depth + 1, [...path, i]);
+  };
+  fill(value, 0, []);
+  return { data, shape };
+}
+
+function toElement(value: unknown, dtype: DType, where: () => string): never {
+  if (typeof value !== 'number' && typeof value !== 'bigint') {
+    throw new LossError('ERR_DTYPE', `${where()} must be a number, got ${describe(value)}`);
+  }
+  if (dtype === 'float32' || dtype === 'float64') return Number(value) as never;
+  if (typeof value === 'number' && !Number.isInteger(value)) {
+    throw new LossError('ERR_DTYPE', `${where()} must be an integer for dtype ${dtype}, got ${value}`);
+  }
+  const integer = BigInt(value);
+  const fits = dtype === 'int64' ? BigInt.asIntN(64, integer) === integer : BigInt.asIntN(32, integer) === integer;
+  if (!fits) throw new LossError('ERR_DTYPE', `${where()} does not fit in ${dtype}: ${value}`);
+  return (dtype === 'int64' ? integer : Number(value)) as never;
+}
