@@ -9,15 +9,16 @@
 
 #include "buffer.h"
 #include "simd.h"
+#include "thresholds.h"
 
 namespace mlml {
 
 // The bucketed row kernel: O(C + K log K), whatever K.
 //
 // The number of thresholds below a score is its rank among the sorted thresholds. Scores are mapped linearly to at
-// least twice as many buckets as there are thresholds. A bucket that holds no threshold or one settles the rank by one
-// compare; both kinds of count then follow from the ranks. The map is monotone in floating point, so a score in another
-// bucket than a threshold compares as the buckets do, and the rank is exact.
+// least four times as many buckets as there are thresholds. A bucket that holds no threshold or one settles the rank by
+// one compare; both kinds of count then follow from the ranks. The map is monotone in floating point, so a score in
+// another bucket than a threshold compares as the buckets do, and the rank is exact.
 //
 // A bucket that holds more (an outlier among the thresholds leaves most of the others in one) points to a table of its
 // own, over the bits of the numbers, which order as the numbers do. Each such table takes at least 3 of the 32 or 64
@@ -38,7 +39,7 @@ class BucketedCounts {
 
   void Begin(const T* thresholds, size_t num_targets) {
     num_targets_ = num_targets;
-    SortThresholds(thresholds);
+    FindDistinct(thresholds);
     BuildRoot();
     copies_ = HistogramCopies(num_distinct_);
     std::fill_n(histogram_.data(), copies_ * (num_distinct_ + 1), Count{0});
@@ -51,18 +52,27 @@ class BucketedCounts {
       return;
     }
     MapToBuckets(scores, size, counts);
-    // Neighbouring scores often share a rank; separate histograms keep their increments independent. A block is a
-    // multiple of 2 at least, except where a vector has one lane only.
+    // Neighbouring scores often share a rank: separate histograms keep their increments independent.
     const size_t stride = copies_ > 1 ? num_distinct_ + 1 : 0;
-    for (size_t j = 0; j < size; ++j) {
+    const Entry* entries = entries_.data();
+    Count* histogram = histogram_.data();
+    const auto rank = [&](size_t j, Count* copy) {
       const T score = scores[j];
-      const Entry entry = entries_[static_cast<size_t>(counts[j])];
-      const Count rank = entry.base >= 0 ? entry.base + (score > entry.first) : Search(score, ~entry.base);
-      ++histogram_[(j & 3) * stride + static_cast<size_t>(rank)];
-      counts[j] = rank;
+      const Entry entry = entries[static_cast<size_t>(counts[j])];
+      const Count r = entry.base >= 0 ? entry.base + (score > entry.first) : Search(score, ~entry.base);
+      ++copy[r];
+      counts[j] = r;
+    };
+    size_t j = 0;
+    for (; j + 4 <= size; j += 4) {
+      rank(j, histogram);
+      rank(j + 1, histogram + stride);
+      rank(j + 2, histogram + 2 * stride);
+      rank(j + 3, histogram + 3 * stride);
     }
+    for (; j < size; ++j) rank(j, histogram);
     if (num_distinct_ != num_sorted_) {
-      for (size_t j = 0; j < size; ++j) counts[j] = counts_below_[static_cast<size_t>(counts[j])];
+      for (j = 0; j < size; ++j) counts[j] = counts_below_[static_cast<size_t>(counts[j])];
     }
   }
 
@@ -86,10 +96,6 @@ class BucketedCounts {
   static constexpr size_t kSearched = 8;
   static constexpr int kBits = sizeof(T) * 8;
 
-  struct Threshold {
-    T value;
-    int32_t target;  // position in Y
-  };
   struct Entry {
     T first;     // the bucket's threshold, or +Inf
     Count base;  // number of distinct thresholds in the buckets before, or ~node
@@ -107,7 +113,7 @@ class BucketedCounts {
 
   static size_t Padded(size_t n) { return n + kLanes<T>; }
   // At most 2^21, so that a bucket's number and a fraction fit in the 23 bits of a float.
-  static size_t NumBuckets(size_t n) { return std::bit_ceil(std::clamp<size_t>(2 * n, 8, size_t{1} << 21)); }
+  static size_t NumBuckets(size_t n) { return std::bit_ceil(std::clamp<size_t>(4 * n, 8, size_t{1} << 21)); }
   // A large histogram has few collisions, and four of it would not stay in the cache.
   static size_t HistogramCopies(size_t n) { return n <= 4096 ? 4 : 1; }
   // Enough for thresholds that crowd into one bucket again and again; a table that would not fit is searched instead.
@@ -120,14 +126,8 @@ class BucketedCounts {
     return bits & sign ? ~bits : bits | sign;
   }
 
-  void SortThresholds(const T* thresholds) {
-    num_sorted_ = 0;
-    for (size_t k = 0; k < num_targets_; ++k) {
-      // Nothing is above +Inf or NaN.
-      if (thresholds[k] < kInfinity<T>) sorted_[num_sorted_++] = {thresholds[k], static_cast<int32_t>(k)};
-    }
-    std::sort(sorted_.data(), sorted_.data() + num_sorted_,
-              [](const Threshold& a, const Threshold& b) { return a.value < b.value; });
+  void FindDistinct(const T* thresholds) {
+    num_sorted_ = SortThresholds(thresholds, num_targets_, sorted_.data());
     num_distinct_ = 0;
     for (size_t i = 0; i < num_sorted_; ++i) {
       if (i > 0 && sorted_[i].value == sorted_[i - 1].value) continue;
@@ -257,7 +257,7 @@ class BucketedCounts {
   T offset_ = 0;
   T scale_ = 0;
   T last_bucket_ = 0;
-  Buffer<Threshold> sorted_;
+  Buffer<Threshold<T>> sorted_;
   Buffer<T> distinct_;
   Buffer<Count> bucket_of_;
   Buffer<Count> counts_below_;  // [i]: thresholds below distinct threshold i; its last entry is num_sorted_

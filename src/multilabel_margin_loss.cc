@@ -27,8 +27,9 @@ constexpr size_t kBlock = 4096 / sizeof(T);
 
 template <typename T>
 struct RowBuffers {
-  Buffer<T> row;     // a copy of the scores, where there is no gradient to hold it
-  Buffer<T> scores;  // of the targets
+  Buffer<T> row;            // a copy of the scores, where there is no gradient to hold it
+  Buffer<int32_t> targets;  // positions in the row
+  Buffer<T> scores;         // of the targets
   Buffer<T> thresholds;
   Buffer<int64_t> above;  // [k]: pairs in which target k is the one to rank higher
   Buffer<int64_t> below;  // [k]: pairs in which it is the other, under TargetOrder::kRanked
@@ -38,19 +39,12 @@ struct RowBuffers {
 };
 
 // Measured in WebAssembly on 64 rows of 64 to 20,000 classes: below, the direct kernel is the quicker one.
-template <typename T>
 bool UsesBuckets(size_t num_targets, size_t classes, RowKernel kernel) {
   if (kernel != RowKernel::kMeasured) return kernel == RowKernel::kBucketed;
   return num_targets > 32 && classes > 256;
 }
 
-// The entries before the first negative one.
-template <typename Target>
-size_t CountTargets(const Target* targets, size_t width) {
-  return static_cast<size_t>(std::find_if(targets, targets + width, [](Target t) { return t < 0; }) - targets);
-}
-
-// The accumulator's running sum of count * score. A product of a count and a float is exact in double.
+// The running sum of count * score. The product of a count and a float is exact in double.
 template <typename T>
 class LossSum {
   using D = hn::ScalableTag<T>;
@@ -94,112 +88,70 @@ void FinishBlock(T* scores, const CountOf<T>* counts, size_t size, T reference, 
   }
 }
 
-// One pass over a row whose targets are masked by -Inf: no score of theirs is above a threshold.
-template <typename T, bool kGradient, typename Counts>
-double PassOverRow(T* row, size_t classes, T reference, T scale, Counts& kernel) {
-  CountOf<T> counts[kBlock<T>];
-  LossSum<T> loss;
-  const size_t whole = classes - classes % kLanes<T>;
-  for (size_t j = 0; j < whole; j += kBlock<T>) {
-    const size_t size = std::min(kBlock<T>, whole - j);
-    kernel.CountBlock(row + j, size, counts);
-    FinishBlock<T, kGradient>(row + j, counts, size, reference, scale, &loss);
-  }
-  if (whole < classes) {
-    T last[kLanes<T>];
-    std::fill_n(last, kLanes<T>, -kInfinity<T>);
-    std::copy(row + whole, row + classes, last);
-    kernel.CountBlock(last, kLanes<T>, counts);
-    FinishBlock<T, kGradient>(last, counts, kLanes<T>, reference, scale, &loss);
-    if constexpr (kGradient) std::copy(last, last + (classes - whole), row + whole);
-  }
-  return loss.Total();
-}
-
-template <typename T, typename Target>
+// One row: T scores, and the positions of its targets in them.
+template <typename T>
 class RowComputation {
  public:
-  RowComputation(const Rows<T, Target>& rows, const Options& options, RowKernel kernel, RowBuffers<T>& buffers)
-      : classes_(rows.classes),
+  // `loss_scale` times 1/D is what the gradient's counts are multiplied by.
+  RowComputation(size_t classes, const Options& options, RowKernel kernel, double loss_scale, bool with_gradient,
+                 RowBuffers<T>& buffers)
+      : classes_(classes),
         margin_(static_cast<T>(options.margin)),
         options_(options),
         kernel_(kernel),
-        buffers_(buffers),
-        row_scale_(options.reduction == Reduction::kMean ? 1.0 / static_cast<double>(rows.batch_rows) : 1.0) {}
+        loss_scale_(loss_scale),
+        with_gradient_(with_gradient),
+        buffers_(buffers) {}
 
-  [[nodiscard]] static bool Reserve(const Rows<T, Target>& rows, const Options& options, RowKernel kernel,
-                                    bool copies_row, RowBuffers<T>& buffers) {
-    size_t most_direct = 0;
-    size_t most_bucketed = 0;
-    for (size_t i = 0; i < rows.rows; ++i) {
-      const size_t k = CountTargets(rows.targets + i * rows.width, rows.width);
-      size_t& most = UsesBuckets<T>(k, rows.classes, kernel) ? most_bucketed : most_direct;
-      most = std::max(most, k);
-    }
-    const size_t most = std::max(most_direct, most_bucketed);
-    return (!copies_row || buffers.row.Reserve(rows.classes)) && buffers.scores.Reserve(most) &&
-           buffers.thresholds.Reserve(most) && buffers.above.Reserve(most) && buffers.below.Reserve(most) &&
-           buffers.direct.Reserve(most_direct) && buffers.bucketed.Reserve(most_bucketed) &&
-           (options.target_order == TargetOrder::kIgnored || buffers.ranked.Reserve(most));
-  }
-
-  // The loss of one row; with kGradient, the gradient takes the place of the scores.
-  template <bool kGradient>
-  double Compute(T* row, const Target* targets, size_t width) {
+  // The loss of the row whose targets are in the buffers. With a gradient, that takes the place of the scores; without,
+  // the scores are lost.
+  double Compute(T* row, size_t num_targets) {
     if (options_.nan_policy == NanPolicy::kPropagate && HasNan(row)) {
-      if (kGradient) std::fill_n(row, classes_, std::numeric_limits<T>::quiet_NaN());
+      Fill(row, std::numeric_limits<T>::quiet_NaN());
       return std::numeric_limits<double>::quiet_NaN();
     }
-    const size_t num_targets = CountTargets(targets, width);
     if (num_targets == 0) {
-      if (kGradient) std::fill_n(row, classes_, T{0});
+      Fill(row, T{0});
       return 0;
     }
     const double divisor =
         static_cast<double>(options_.normalization == Normalization::kClasses ? classes_ : num_targets);
-    const double scale = row_scale_ / divisor;
-
-    for (size_t k = 0; k < num_targets; ++k) {
-      buffers_.scores[k] = row[targets[k]];
-      buffers_.thresholds[k] = buffers_.scores[k] - margin_;  // = -(margin - x[k]), to the bit
-    }
-    for (size_t k = 0; k < num_targets; ++k) row[targets[k]] = -kInfinity<T>;
+    const double scale = loss_scale_ / divisor;
+    MaskTargets(row, num_targets);
 
     const T reference = Reference(num_targets);
-    double sum = UsesBuckets<T>(num_targets, classes_, kernel_)
-                     ? CountPairs<kGradient>(row, num_targets, reference, static_cast<T>(scale), buffers_.bucketed)
-                     : CountPairs<kGradient>(row, num_targets, reference, static_cast<T>(scale), buffers_.direct);
+    double sum = UsesBuckets(num_targets, classes_, kernel_)
+                     ? CountPairs(row, num_targets, reference, static_cast<T>(scale), buffers_.bucketed)
+                     : CountPairs(row, num_targets, reference, static_cast<T>(scale), buffers_.direct);
     std::fill_n(buffers_.below.data(), num_targets, int64_t{0});
     if (options_.target_order == TargetOrder::kRanked) {
       buffers_.ranked.Count(buffers_.scores.data(), buffers_.thresholds.data(), num_targets, buffers_.above.data(),
                             buffers_.below.data());
     }
-    for (size_t k = 0; k < num_targets; ++k) {
-      const int64_t above = buffers_.above[k];
-      const int64_t below = buffers_.below[k];
-      const double shift = static_cast<double>(reference);
-      // A score or threshold without a pair may be infinite or NaN.
-      if (above > 0) sum -= static_cast<double>(above) * (static_cast<double>(buffers_.thresholds[k]) - shift);
-      if (below > 0) sum += static_cast<double>(below) * (static_cast<double>(buffers_.scores[k]) - shift);
-      if (kGradient) row[targets[k]] += static_cast<T>(static_cast<double>(below - above) * scale);
-    }
-    // The sum of positive terms. NaN is what is left of one that exceeds the largest number.
+    sum += FinishTargets(row, num_targets, static_cast<double>(reference), scale);
+    // A sum of positive terms: NaN is what is left of one that exceeds the largest number, and a negative one of 0.
     return std::isnan(sum) ? std::numeric_limits<double>::infinity() : std::max(sum, 0.0) / divisor;
   }
 
  private:
-  template <bool kGradient, typename Counts>
-  double CountPairs(T* row, size_t num_targets, T reference, T scale, Counts& counts) {
-    counts.Begin(buffers_.thresholds.data(), num_targets);
-    const double sum = PassOverRow<T, kGradient>(row, classes_, reference, scale, counts);
-    counts.End(buffers_.above.data());
-    return sum;
-  }
-
   bool HasNan(const T* row) const {
     bool found = false;
     for (size_t j = 0; j < classes_; ++j) found |= row[j] != row[j];
     return found;
+  }
+
+  void Fill(T* row, T gradient) const {
+    if (with_gradient_) std::fill_n(row, classes_, gradient);
+  }
+
+  // Keeps the targets' scores and thresholds, and puts -Inf in their places: no such score is above a threshold, so the
+  // kernels need not tell targets from others.
+  void MaskTargets(T* row, size_t num_targets) {
+    for (size_t k = 0; k < num_targets; ++k) {
+      buffers_.scores[k] = row[buffers_.targets[k]];
+      buffers_.thresholds[k] = buffers_.scores[k] - margin_;  // = -(margin - x[k]), to the bit
+    }
+    for (size_t k = 0; k < num_targets; ++k) row[buffers_.targets[k]] = -kInfinity<T>;
   }
 
   // Both sums of the loss may be taken over differences from any number, since there are as many pairs in one as in the
@@ -216,13 +168,80 @@ class RowComputation {
     return lowest < kInfinity<T> ? lowest : T{0};
   }
 
+  // One pass over the row: counts both ways, the non-targets' part of the loss, and their gradient.
+  template <typename Counts>
+  double CountPairs(T* row, size_t num_targets, T reference, T scale, Counts& kernel) {
+    CountOf<T> counts[kBlock<T>];
+    LossSum<T> loss;
+    const auto pass = [&](T* scores, size_t size) {
+      kernel.CountBlock(scores, size, counts);
+      if (with_gradient_) {
+        FinishBlock<T, true>(scores, counts, size, reference, scale, &loss);
+      } else {
+        FinishBlock<T, false>(scores, counts, size, reference, scale, &loss);
+      }
+    };
+    kernel.Begin(buffers_.thresholds.data(), num_targets);
+    const size_t whole = classes_ - classes_ % kLanes<T>;
+    for (size_t j = 0; j < whole; j += kBlock<T>) pass(row + j, std::min(kBlock<T>, whole - j));
+    if (whole < classes_) {
+      T last[kLanes<T>];
+      std::fill_n(last, kLanes<T>, -kInfinity<T>);
+      std::copy(row + whole, row + classes_, last);
+      pass(last, kLanes<T>);
+      if (with_gradient_) std::copy_n(last, classes_ - whole, row + whole);
+    }
+    kernel.End(buffers_.above.data());
+    return loss.Total();
+  }
+
+  // The targets' part of the loss, and their gradient.
+  double FinishTargets(T* row, size_t num_targets, double reference, double scale) const {
+    double sum = 0;
+    for (size_t k = 0; k < num_targets; ++k) {
+      const int64_t above = buffers_.above[k];
+      const int64_t below = buffers_.below[k];
+      // A threshold or score without a pair may be infinite or NaN.
+      if (above > 0) sum -= static_cast<double>(above) * (static_cast<double>(buffers_.thresholds[k]) - reference);
+      if (below > 0) sum += static_cast<double>(below) * (static_cast<double>(buffers_.scores[k]) - reference);
+      if (with_gradient_) row[buffers_.targets[k]] += static_cast<T>(static_cast<double>(below - above) * scale);
+    }
+    return sum;
+  }
+
   const size_t classes_;
   const T margin_;
   const Options& options_;
   const RowKernel kernel_;
+  const double loss_scale_;
+  const bool with_gradient_;
   RowBuffers<T>& buffers_;
-  const double row_scale_;
 };
+
+// The entries before the first negative one.
+template <typename Target>
+size_t CountTargets(const Target* targets, size_t width) {
+  return static_cast<size_t>(std::find_if(targets, targets + width, [](Target t) { return t < 0; }) - targets);
+}
+
+// Room for every row, so that nothing fails halfway.
+template <typename T, typename Target>
+[[nodiscard]] bool ReserveBuffers(const Rows<T, Target>& rows, const Options& options, RowKernel kernel,
+                                  bool with_gradient, RowBuffers<T>& buffers) {
+  size_t most_direct = 0;
+  size_t most_bucketed = 0;
+  for (size_t i = 0; i < rows.rows; ++i) {
+    const size_t num_targets = CountTargets(rows.targets + i * rows.width, rows.width);
+    size_t& most = UsesBuckets(num_targets, rows.classes, kernel) ? most_bucketed : most_direct;
+    most = std::max(most, num_targets);
+  }
+  const size_t most = std::max(most_direct, most_bucketed);
+  return (with_gradient || buffers.row.Reserve(rows.classes)) && buffers.targets.Reserve(most) &&
+         buffers.scores.Reserve(most) && buffers.thresholds.Reserve(most) && buffers.above.Reserve(most) &&
+         buffers.below.Reserve(most) && buffers.direct.Reserve(most_direct) &&
+         buffers.bucketed.Reserve(most_bucketed) &&
+         (options.target_order == TargetOrder::kIgnored || buffers.ranked.Reserve(most));
+}
 
 }  // namespace
 
@@ -270,17 +289,18 @@ Outcome MultilabelMarginLoss(const Rows<T, Target>& rows, const Options& options
   const Outcome outcome = Validate(rows, options.nan_policy);
   if (outcome.status != Status::kOk) return outcome;
   RowBuffers<T>& buffers = workspace.buffers().template Of<T>();
-  if (!RowComputation<T, Target>::Reserve(rows, options, kernel, grad == nullptr, buffers)) {
-    return {Status::kOutOfMemory, 0, 0, 0};
-  }
-  RowComputation<T, Target> computation(rows, options, kernel, buffers);
+  const bool with_gradient = grad != nullptr;
+  if (!ReserveBuffers(rows, options, kernel, with_gradient, buffers)) return {Status::kOutOfMemory, 0, 0, 0};
+  const double loss_scale = options.reduction == Reduction::kMean ? 1.0 / static_cast<double>(rows.batch_rows) : 1.0;
+  RowComputation<T> computation(rows.classes, options, kernel, loss_scale, with_gradient, buffers);
   for (size_t i = 0; i < rows.rows; ++i) {
-    const T* scores = rows.scores + i * rows.classes;
     const Target* targets = rows.targets + i * rows.width;
-    T* row = grad == nullptr ? buffers.row.data() : grad + i * rows.classes;
+    const size_t num_targets = CountTargets(targets, rows.width);
+    for (size_t k = 0; k < num_targets; ++k) buffers.targets[k] = static_cast<int32_t>(targets[k]);
+    const T* scores = rows.scores + i * rows.classes;
+    T* row = with_gradient ? grad + i * rows.classes : buffers.row.data();
     if (row != scores) std::memcpy(row, scores, rows.classes * sizeof(T));
-    const double loss = grad == nullptr ? computation.template Compute<false>(row, targets, rows.width)
-                                        : computation.template Compute<true>(row, targets, rows.width);
+    const double loss = computation.Compute(row, num_targets);
     *loss_sum += loss;
     if (options.reduction == Reduction::kNone) losses[i] = static_cast<T>(loss);
   }

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "buffer.h"
-#include "simd.h"
+#include "thresholds.h"
 
 namespace mlml {
 
@@ -23,20 +23,14 @@ class RankedPairs {
   // above[i] += number of later targets whose score is above threshold i;
   // below[j] = number of earlier targets whose threshold is below score j.
   void Count(const T* scores, const T* thresholds, size_t num_targets, int64_t* above, int64_t* below) {
-    size_ = 0;
-    for (size_t k = 0; k < num_targets; ++k) {
-      // Nothing is above +Inf or NaN.
-      if (thresholds[k] < kInfinity<T>) sorted_[size_++] = {thresholds[k], static_cast<int32_t>(k)};
-    }
-    std::sort(sorted_.data(), sorted_.data() + size_,
-              [](const Threshold& a, const Threshold& b) { return a.value < b.value; });
+    size_ = SortThresholds(thresholds, num_targets, sorted_.data());
     std::fill_n(place_.data(), num_targets, kNowhere);
     for (size_t i = 0; i < size_; ++i) place_[sorted_[i].target] = static_cast<int32_t>(i);
     for (size_t k = 0; k < num_targets; ++k) {
       // Number of thresholds below the score; none where it is NaN.
       rank_[k] = static_cast<int32_t>(
           std::partition_point(sorted_.data(), sorted_.data() + size_,
-                               [&](const Threshold& threshold) { return threshold.value < scores[k]; }) -
+                               [&](const Threshold<T>& threshold) { return threshold.value < scores[k]; }) -
           sorted_.data());
     }
 
@@ -60,11 +54,6 @@ class RankedPairs {
  private:
   static constexpr int32_t kNowhere = -1;
 
-  struct Threshold {
-    T value;
-    int32_t target;
-  };
-
   void ClearTree() { std::fill_n(tree_.data(), size_ + 1, 0); }
   void Add(int32_t place) {
     for (size_t i = static_cast<size_t>(place) + 1; i <= size_; i += i & (~i + 1)) ++tree_[i];
@@ -77,7 +66,7 @@ class RankedPairs {
   }
 
   size_t size_ = 0;
-  Buffer<Threshold> sorted_;
+  Buffer<Threshold<T>> sorted_;
   Buffer<int32_t> place_;  // of target k's threshold in sorted_
   Buffer<int32_t> rank_;
   Buffer<int32_t> tree_;

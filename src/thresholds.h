@@ -1,0 +1,32 @@
+#ifndef MULTILABEL_MARGIN_LOSS_THRESHOLDS_H_
+#define MULTILABEL_MARGIN_LOSS_THRESHOLDS_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "simd.h"
+
+namespace mlml {
+
+template <typename T>
+struct Threshold {
+  T value;
+  int32_t target;  // position in Y
+};
+
+// Writes the thresholds that a score can be above, in ascending order, and returns their number: nothing is above +Inf
+// or NaN.
+template <typename T>
+size_t SortThresholds(const T* thresholds, size_t size, Threshold<T>* sorted) {
+  size_t end = 0;
+  for (size_t k = 0; k < size; ++k) {
+    if (thresholds[k] < kInfinity<T>) sorted[end++] = {thresholds[k], static_cast<int32_t>(k)};
+  }
+  std::sort(sorted, sorted + end, [](const Threshold<T>& a, const Threshold<T>& b) { return a.value < b.value; });
+  return end;
+}
+
+}  // namespace mlml
+
+#endif  // MULTILABEL_MARGIN_LOSS_THRESHOLDS_H_
