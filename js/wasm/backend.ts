@@ -41,18 +41,9 @@ export const wasmBackend: Backend = {
     const grad = withGradient ? allocate(dtype, scores.length) : null;
 
     const staging = reserve(module, batch);
-    module.setProblem({
-      isFloat64: dtype === 'float64',
-      isInt64: targets instanceof BigInt64Array,
-      classes,
-      width,
-      batchRows: rows,
-      margin: options.margin,
-      reduction: REDUCTION[options.reduction],
-      normalization: NORMALIZATION[options.normalization],
-      targetOrder: TARGET_ORDER[options.targetOrder],
-      nanPolicy: NAN_POLICY[options.nan],
-    });
+    const isFloat64 = dtype === 'float64';
+    const isInt64 = targets instanceof BigInt64Array;
+    const nanPolicy = NAN_POLICY[options.nan];
     const stage = (source: Batch['scores' | 'targets'], to: Address, from: number, end: number): void => {
       const whole = from === 0 && end === source.length;
       viewOf(module, source, to, end - from).set((whole ? source : source.subarray(from, end)) as never);
@@ -64,7 +55,17 @@ export const wasmBackend: Backend = {
         const end = Math.min(rows, row + staging.capacity);
         stage(targets, staging.targets, row * width, end * width);
         if (options.nan === 'error') stage(scores, staging.scores, row * classes, end * classes);
-        check(module, module.validate(staging.scores, staging.targets, end - row), row, batch);
+        const status = module.validate(
+          isFloat64,
+          isInt64,
+          staging.scores,
+          staging.targets,
+          end - row,
+          classes,
+          width,
+          nanPolicy,
+        );
+        check(module, status, row, batch);
       }
     }
     const lossSum = (): Float64Array => viewOf(module, SUM, staging.lossSum, 1) as Float64Array;
@@ -73,16 +74,28 @@ export const wasmBackend: Backend = {
       const end = Math.min(rows, row + staging.capacity);
       stage(scores, staging.scores, row * classes, end * classes);
       stage(targets, staging.targets, row * width, end * width);
-      const { losses } = staging;
-      check(
-        module,
-        module.compute(staging.scores, staging.targets, end - row, staging.lossSum, losses, withGradient),
-        row,
-        batch,
+      const status = module.compute(
+        isFloat64,
+        isInt64,
+        staging.scores,
+        staging.targets,
+        end - row,
+        classes,
+        width,
+        rows,
+        options.margin,
+        REDUCTION[options.reduction],
+        NORMALIZATION[options.normalization],
+        TARGET_ORDER[options.targetOrder],
+        nanPolicy,
+        staging.lossSum,
+        staging.losses,
+        withGradient,
       );
+      check(module, status, row, batch);
       // The kernels may have made linear memory grow: views are taken after them.
       grad?.set(viewOf(module, scores, staging.scores, (end - row) * classes) as Float32Array, row * classes);
-      if (keepsLosses) loss.set(viewOf(module, scores, losses, end - row) as Float32Array, row);
+      if (keepsLosses) loss.set(viewOf(module, scores, staging.losses, end - row) as Float32Array, row);
     }
     if (!keepsLosses) {
       const sum = lossSum()[0] as number;

@@ -3,29 +3,34 @@
 /** An address in linear memory. */
 export type Address = number;
 
-export interface Problem {
-  isFloat64: boolean;
-  isInt64: boolean;
-  classes: number;
-  width: number;
-  batchRows: number;
-  margin: number;
-  reduction: number;
-  normalization: number;
-  targetOrder: number;
-  nanPolicy: number;
-}
-
 export interface LossModule {
   /** Replaced whenever linear memory grows: to be read anew after every call. */
   readonly HEAP8: Int8Array;
-  setProblem(problem: Problem): void;
   reserve(bytes: number): Address;
-  validate(scores: Address, targets: Address, rows: number): number;
-  compute(
+  validate(
+    isFloat64: boolean,
+    isInt64: boolean,
     scores: Address,
     targets: Address,
     rows: number,
+    classes: number,
+    width: number,
+    nanPolicy: number,
+  ): number;
+  compute(
+    isFloat64: boolean,
+    isInt64: boolean,
+    scores: Address,
+    targets: Address,
+    rows: number,
+    classes: number,
+    width: number,
+    batchRows: number,
+    margin: number,
+    reduction: number,
+    normalization: number,
+    targetOrder: number,
+    nanPolicy: number,
     lossSum: Address,
     losses: Address,
     withGradient: boolean,
