@@ -70,7 +70,9 @@ class BucketedCounts {
       rank(j + 2, histogram + 2 * stride);
       rank(j + 3, histogram + 3 * stride);
     }
-    for (; j < size; ++j) rank(j, histogram);
+    if constexpr (kLanes<T> < 4) {
+      for (; j < size; ++j) rank(j, histogram);
+    }
     if (num_distinct_ != num_sorted_) {
       for (j = 0; j < size; ++j) counts[j] = counts_below_[static_cast<size_t>(counts[j])];
     }
