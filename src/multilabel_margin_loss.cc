@@ -114,7 +114,7 @@ class RowComputation {
       Fill(row, T{0});
       return 0;
     }
-    const double divisor =
+    const auto divisor =
         static_cast<double>(options_.normalization == Normalization::kClasses ? classes_ : num_targets);
     const double scale = loss_scale_ / divisor;
     MaskTargets(row, num_targets);
@@ -264,7 +264,7 @@ Workspace::~Workspace() = default;
 
 template <typename T, typename Target>
 Outcome Validate(const Rows<T, Target>& rows, NanPolicy nan_policy) {
-  const Target end = static_cast<Target>(rows.classes);
+  const auto end = static_cast<Target>(rows.classes);
   const size_t num_targets = rows.rows * rows.width;
   bool out_of_range = false;
   // Without an exit, so that it compiles to vectors.
@@ -313,14 +313,24 @@ Outcome MultilabelMarginLoss(const Rows<T, Target>& rows, const Options& options
   return MultilabelMarginLoss(rows, options, loss_sum, losses, grad, workspace, RowKernel::kMeasured);
 }
 
-#define MLML_INSTANTIATE(T, Target)                                                                           \
-  template Outcome Validate(const Rows<T, Target>&, NanPolicy);                                               \
-  template Outcome MultilabelMarginLoss(const Rows<T, Target>&, const Options&, double*, T*, T*, Workspace&); \
-  template Outcome MultilabelMarginLoss(const Rows<T, Target>&, const Options&, double*, T*, T*, Workspace&, RowKernel);
-MLML_INSTANTIATE(float, int32_t)
-MLML_INSTANTIATE(float, int64_t)
-MLML_INSTANTIATE(double, int32_t)
-MLML_INSTANTIATE(double, int64_t)
-#undef MLML_INSTANTIATE
+// For every type of scores and targets.
+template Outcome Validate(const Rows<float, int32_t>&, NanPolicy);
+template Outcome MultilabelMarginLoss(const Rows<float, int32_t>&, const Options&, double*, float*, float*, Workspace&);
+template Outcome MultilabelMarginLoss(const Rows<float, int32_t>&, const Options&, double*, float*, float*, Workspace&,
+                                      RowKernel);
+template Outcome Validate(const Rows<float, int64_t>&, NanPolicy);
+template Outcome MultilabelMarginLoss(const Rows<float, int64_t>&, const Options&, double*, float*, float*, Workspace&);
+template Outcome MultilabelMarginLoss(const Rows<float, int64_t>&, const Options&, double*, float*, float*, Workspace&,
+                                      RowKernel);
+template Outcome Validate(const Rows<double, int32_t>&, NanPolicy);
+template Outcome MultilabelMarginLoss(const Rows<double, int32_t>&, const Options&, double*, double*, double*,
+                                      Workspace&);
+template Outcome MultilabelMarginLoss(const Rows<double, int32_t>&, const Options&, double*, double*, double*,
+                                      Workspace&, RowKernel);
+template Outcome Validate(const Rows<double, int64_t>&, NanPolicy);
+template Outcome MultilabelMarginLoss(const Rows<double, int64_t>&, const Options&, double*, double*, double*,
+                                      Workspace&);
+template Outcome MultilabelMarginLoss(const Rows<double, int64_t>&, const Options&, double*, double*, double*,
+                                      Workspace&, RowKernel);
 
 }  // namespace mlml

@@ -61,7 +61,7 @@ class RankedPairs {
   // Number of places below `place` that were added.
   int64_t AddedBelow(int32_t place) const {
     int64_t sum = 0;
-    for (size_t i = static_cast<size_t>(place); i > 0; i &= i - 1) sum += tree_[i];
+    for (auto i = static_cast<size_t>(place); i > 0; i &= i - 1) sum += tree_[i];
     return sum;
   }
 
