@@ -29,11 +29,13 @@ class BucketedCounts {
   using Bits = std::make_unsigned_t<Count>;
 
  public:
+  // For up to as many targets. What a smaller number needs more of is counted in.
   [[nodiscard]] bool Reserve(size_t num_targets) {
     const size_t k = std::max<size_t>(num_targets, 1);
-    const size_t depth = MaxDepth(k);
+    const size_t depth = MaxDepth((k + 1) / 2);
+    const size_t counters = std::max(k + 1, HistogramCopies(1) * (std::min(k, kMostCopied) + 1));
     return sorted_.Reserve(k) && distinct_.Reserve(Padded(k)) && bucket_of_.Reserve(Padded(k)) &&
-           counts_below_.Reserve(k + 1) && histogram_.Reserve(HistogramCopies(k) * (k + 1)) &&
+           counts_below_.Reserve(k + 1) && histogram_.Reserve(counters) &&
            entries_.Reserve(NumBuckets(k) + 2 + depth * NumBuckets(k)) && nodes_.Reserve(k + k * depth / 8 + 1);
   }
 
@@ -117,7 +119,8 @@ class BucketedCounts {
   // At most 2^21, so that a bucket's number and a fraction fit in the 23 bits of a float.
   static size_t NumBuckets(size_t n) { return std::bit_ceil(std::clamp<size_t>(4 * n, 8, size_t{1} << 21)); }
   // A large histogram has few collisions, and four of it would not stay in the cache.
-  static size_t HistogramCopies(size_t n) { return n <= 4096 ? 4 : 1; }
+  static constexpr size_t kMostCopied = 4096;
+  static size_t HistogramCopies(size_t n) { return n <= kMostCopied ? 4 : 1; }
   // Enough for thresholds that crowd into one bucket again and again; a table that would not fit is searched instead.
   static size_t MaxDepth(size_t n) { return kBits / std::bit_width(n) + 1; }
 

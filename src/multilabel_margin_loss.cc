@@ -201,9 +201,11 @@ class RowComputation {
     for (size_t k = 0; k < num_targets; ++k) {
       const int64_t above = buffers_.above[k];
       const int64_t below = buffers_.below[k];
-      // A threshold or score without a pair may be infinite or NaN.
-      if (above > 0) sum -= static_cast<double>(above) * (static_cast<double>(buffers_.thresholds[k]) - reference);
-      if (below > 0) sum += static_cast<double>(below) * (static_cast<double>(buffers_.scores[k]) - reference);
+      const auto score = static_cast<double>(buffers_.scores[k]);
+      // A score without a pair may be infinite or NaN. The threshold in double: that of a float was rounded for the
+      // comparisons, by as much as a small loss.
+      if (above > 0) sum -= static_cast<double>(above) * (score - options_.margin - reference);
+      if (below > 0) sum += static_cast<double>(below) * (score - reference);
       if (with_gradient_) row[buffers_.targets[k]] += static_cast<T>(static_cast<double>(below - above) * scale);
     }
     return sum;

@@ -42,6 +42,8 @@ std::vector<Thresholds<T>> DegenerateThresholds() {
          return static_cast<T>(std::exp2(Limits::min_exponent + step * static_cast<double>(k)));
        }},
       {"denormals", [](size_t k, size_t) { return static_cast<T>(k) * std::numeric_limits<T>::denorm_min(); }},
+      {"-0 and denormals",
+       [](size_t k, size_t) { return k == 0 ? -T{0} : static_cast<T>(k) * std::numeric_limits<T>::denorm_min(); }},
       {"the largest numbers",
        [](size_t k, size_t size) {
          const T largest = std::numeric_limits<T>::max();
