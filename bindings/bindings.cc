@@ -70,22 +70,15 @@ int32_t Compute(bool float64, bool int64, uintptr_t scores, uintptr_t targets, u
 struct Fault {
   uint32_t row;
   uint32_t column;
-  double value;
 };
 
 // Where the last call that returned kTargetOutOfRange or kNanScore found it.
-Fault LastFault() {
-  return {static_cast<uint32_t>(outcome.row), static_cast<uint32_t>(outcome.column),
-          static_cast<double>(outcome.value)};
-}
+Fault LastFault() { return {static_cast<uint32_t>(outcome.row), static_cast<uint32_t>(outcome.column)}; }
 
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(multilabel_margin_loss) {
-  emscripten::value_object<Fault>("Fault")
-      .field("row", &Fault::row)
-      .field("column", &Fault::column)
-      .field("value", &Fault::value);
+  emscripten::value_object<Fault>("Fault").field("row", &Fault::row).field("column", &Fault::column);
   emscripten::function("reserve", &Reserve);
   emscripten::function("validate", &Validate);
   emscripten::function("compute", &Compute);

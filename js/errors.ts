@@ -38,6 +38,6 @@ export function describe(value: unknown): string {
   if (typeof value === 'function') return 'a function';
   if (typeof value !== 'object' || value === null) return String(value);
   if (Array.isArray(value)) return `an array of length ${value.length}`;
-  const name = (value as object).constructor?.name;
+  const name = value.constructor?.name;
   return name === undefined || name === 'Object' ? 'an object' : `a ${name}`;
 }

@@ -1,5 +1,5 @@
 import type { Reduction } from './backend.js';
-import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type Scores } from './loss.js';
+import { type DTypeOf, MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type Scores } from './loss.js';
 import type { Targets } from './targets.js';
 import type { Tensor } from './tensor.js';
 
@@ -10,11 +10,11 @@ import type { Tensor } from './tensor.js';
  * @returns and throws what {@link MultiLabelMarginLoss.forward} does
  * @example multilabel_margin_loss([[0.1, 0.2, 0.4, 0.8]], [[3, 0, -1, 1]], 'sum').item() // 0.85
  */
-export function multilabel_margin_loss(
-  scores: Scores,
+export function multilabel_margin_loss<S extends Scores>(
+  scores: S,
   targets: Targets,
   reductionOrOptions: Reduction | MultiLabelMarginLossOptions = {},
-): Tensor {
+): Tensor<DTypeOf<S>> {
   const options = typeof reductionOrOptions === 'string' ? { reduction: reductionOrOptions } : reductionOrOptions;
   return new MultiLabelMarginLoss(options).forward(scores, targets);
 }

@@ -5,11 +5,12 @@
  */
 export type { Reduction } from './backend.js';
 export { LossError, type LossErrorCode } from './errors.js';
-export { MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type Scores } from './loss.js';
+export { type DTypeOf, MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type Scores } from './loss.js';
 export * as nn from './nn.js';
 export { fromMultiHot, type MultiHotMask, type Targets } from './targets.js';
 export {
   type DType,
+  type FloatDType,
   float32,
   float64,
   int32,
@@ -17,6 +18,7 @@ export {
   type NestedArray,
   randn,
   type Shape,
+  type ShapeArguments,
   Tensor,
   type TensorLike,
   type TensorOptions,

@@ -3,9 +3,12 @@ import { describe, LossError } from './errors.js';
 import { type Targets, toTargets, warnOfMultiHot } from './targets.js';
 import {
   checkOptions,
+  type FloatDType,
   formatShape,
   gradFunction,
+  isTensor,
   type NestedArray,
+  sameShape,
   type Shape,
   Tensor,
   type TensorLike,
@@ -15,6 +18,18 @@ import { wasmBackend } from './wasm/backend.js';
 
 /** Scores: a tensor of float32 or float64 of shape [N, C], [C] or [], or nested arrays of numbers (float32). */
 export type Scores = TensorLike | Float32Array | Float64Array | NestedArray;
+
+/** The dtype of a loss: that of its scores. */
+export type DTypeOf<S extends Scores> =
+  S extends Tensor<infer D>
+    ? D & FloatDType
+    : S extends Float64Array | { readonly data: Float64Array }
+      ? 'float64'
+      : S extends TensorLike
+        ? S['data'] extends Float32Array
+          ? 'float32'
+          : FloatDType
+        : 'float32';
 
 export interface MultiLabelMarginLossOptions {
   /**
@@ -78,28 +93,25 @@ export class MultiLabelMarginLoss {
 
   /** @throws LossError ERR_OPTION for an unknown option or value */
   constructor(options: MultiLabelMarginLossOptions = {}) {
-    checkOptions(options, ['margin', ...Object.keys(CHOICES)], 'MultiLabelMarginLoss');
-    const margin = options.margin ?? 1;
+    const {
+      reduction = 'mean',
+      margin = 1,
+      normalization = 'classes',
+      targetOrder = 'ignored',
+      nan = 'ignore',
+    } = checkOptions(options, ['margin', ...Object.keys(CHOICES)], 'MultiLabelMarginLoss');
     if (typeof margin !== 'number' || !Number.isFinite(margin)) {
       throw new LossError('ERR_OPTION', `margin must be a finite number, got ${describe(margin)}`);
     }
-    const choose = <K extends keyof typeof CHOICES>(key: K, preset: LossOptions[K]): LossOptions[K] => {
-      const value = options[key] ?? preset;
-      if (!(CHOICES[key] as readonly unknown[]).includes(value)) {
-        throw new LossError(
-          'ERR_OPTION',
-          `${key} must be one of ${CHOICES[key].map((choice) => `'${choice}'`).join(', ')}, got ${describe(value)}`,
-        );
+    const chosen = { reduction, normalization, targetOrder, nan };
+    for (const [key, choices] of Object.entries(CHOICES)) {
+      const value: unknown = chosen[key as keyof typeof CHOICES];
+      if (!(choices as readonly unknown[]).includes(value)) {
+        const wanted = choices.map((choice) => `'${choice}'`).join(', ');
+        throw new LossError('ERR_OPTION', `${key} must be one of ${wanted}, got ${describe(value)}`);
       }
-      return value as LossOptions[K];
-    };
-    this.options = Object.freeze({
-      reduction: choose('reduction', 'mean'),
-      margin,
-      normalization: choose('normalization', 'classes'),
-      targetOrder: choose('targetOrder', 'ignored'),
-      nan: choose('nan', 'ignore'),
-    });
+    }
+    this.options = Object.freeze({ ...chosen, margin });
   }
 
   /**
@@ -111,21 +123,22 @@ export class MultiLabelMarginLoss {
    * @returns of the dtype of the scores; [N] for reduction 'none' of scores [N, C], else []
    * @throws LossError ERR_SHAPE, ERR_DTYPE, ERR_TARGET_RANGE, ERR_NAN, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE
    */
-  forward(scores: Scores, targets: Targets): Tensor {
-    const requiresGrad = scores instanceof Tensor && scores.requires_grad;
+  forward<S extends Scores>(scores: S, targets: Targets): Tensor<DTypeOf<S>> {
+    const requiresGrad = isTensor(scores) && scores.requires_grad;
     const { loss, grad } = this.#compute(scores, targets, requiresGrad);
     if (requiresGrad && grad !== null) {
       loss.requires_grad = true;
       loss[gradFunction] = (gradOutput) => accumulate(scores, grad, gradOutput);
     }
-    return loss;
+    return loss as Tensor<DTypeOf<S>>;
   }
 
   /**
    * As {@link forward}, in a promise: the form that every backend has.
    * @throws (rejects with) what forward throws
    */
-  async forwardAsync(scores: Scores, targets: Targets): Promise<Tensor> {
+  // eslint-disable-next-line @typescript-eslint/require-await -- what forward throws is to reject the promise
+  async forwardAsync<S extends Scores>(scores: S, targets: Targets): Promise<Tensor<DTypeOf<S>>> {
     return this.forward(scores, targets);
   }
 
@@ -138,14 +151,18 @@ export class MultiLabelMarginLoss {
    * @returns `loss` as of forward; `grad` of the shape and dtype of the scores
    * @throws LossError as forward does
    */
-  valueAndGrad(scores: Scores, targets: Targets): { loss: Tensor; grad: Tensor } {
-    return this.#compute(scores, targets, true) as { loss: Tensor; grad: Tensor };
+  valueAndGrad<S extends Scores>(scores: S, targets: Targets): { loss: Tensor<DTypeOf<S>>; grad: Tensor<DTypeOf<S>> } {
+    return this.#compute(scores, targets, true) as { loss: Tensor<DTypeOf<S>>; grad: Tensor<DTypeOf<S>> };
   }
 
-  #compute(scoresGiven: Scores, targetsGiven: Targets, withGradient: boolean): { loss: Tensor; grad: Tensor | null } {
+  #compute(
+    scoresGiven: Scores,
+    targetsGiven: Targets,
+    withGradient: boolean,
+  ): { loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | null } {
     const backend: Backend = wasmBackend;
-    const scores = toTensor(scoresGiven, 'float32', 'scores');
-    const targets = toTargets(targetsGiven);
+    const scores = toScores(scoresGiven);
+    const targets = toTargets(targetsGiven, scores.shape);
     const batch = toBatch(scores, targets);
     warnOfMultiHot(targets, batch.classes);
     const { loss, grad } = backend.compute(batch, this.options, withGradient);
@@ -154,25 +171,30 @@ export class MultiLabelMarginLoss {
   }
 }
 
-function toBatch(scores: Tensor, targets: Tensor): Batch {
+function toScores(given: Scores): Tensor<FloatDType> {
+  const scores = toTensor(given, 'float32', 'scores');
   if (scores.dtype !== 'float32' && scores.dtype !== 'float64') {
     throw new LossError('ERR_DTYPE', `scores must be float32 or float64, got ${scores.dtype}`);
   }
-  const dimensions = scores.shape.length;
-  if (dimensions > 2) {
+  if (scores.shape.length > 2) {
     throw new LossError('ERR_SHAPE', `scores must have shape [N, C], [C] or [], got ${formatShape(scores.shape)}`);
   }
-  const rows = dimensions === 2 ? (scores.shape[0] as number) : 1;
-  const classes = dimensions === 0 ? 1 : (scores.shape[dimensions - 1] as number);
+  const classes = scores.shape.at(-1);
   if (classes === 0) {
     throw new LossError('ERR_SHAPE', `scores must have at least one class, got shape ${formatShape(scores.shape)}`);
   }
-  if (classes > 2 ** 31 - 1) {
+  if (classes !== undefined && classes > 2 ** 31 - 1) {
     throw new LossError(
       'ERR_SHAPE',
       `scores must have fewer than 2^31 classes, got shape ${formatShape(scores.shape)}`,
     );
   }
+  return scores as Tensor<FloatDType>;
+}
+
+function toBatch(scores: Tensor<FloatDType>, targets: Tensor<'int32'> | Tensor<'int64'>): Batch {
+  const dimensions = scores.shape.length;
+  const rows = dimensions === 2 ? (scores.shape[0] as number) : 1;
   const targetsFit =
     dimensions === 2
       ? targets.shape.length === 2 && targets.shape[0] === rows
@@ -186,17 +208,28 @@ function toBatch(scores: Tensor, targets: Tensor): Batch {
     );
   }
   return {
-    scores: scores.data as Float32Array | Float64Array,
-    targets: targets.data as Int32Array | BigInt64Array,
+    scores: scores.data,
+    targets: targets.data,
     rows,
-    classes,
-    width: targets.shape.length === 0 ? 1 : (targets.shape[targets.shape.length - 1] as number),
+    classes: scores.shape.at(-1) ?? 1,
+    width: targets.shape.at(-1) ?? 1,
   };
 }
 
 /** scores.grad += grad * gradOutput, row by row where gradOutput has a value for each. `grad` may be kept. */
-function accumulate(scores: Tensor, grad: Tensor, gradOutput: ArrayLike<number | bigint>): void {
-  const product = grad.data as Float32Array | Float64Array;
+function accumulate(scores: Tensor, grad: Tensor<FloatDType>, gradOutput: ArrayLike<number | bigint>): void {
+  if (scores.grad !== null) {
+    // A program may have put there what it likes, or have transferred its buffer.
+    const before = toTensor(scores.grad, 'float32', "the scores' grad");
+    if (before.dtype !== grad.dtype || !sameShape(before.shape, grad.shape)) {
+      throw new LossError(
+        'ERR_SHAPE',
+        `the scores' grad must be null, or ${grad.dtype} of their shape ${formatShape(grad.shape)}, got ` +
+          `${before.dtype} of shape ${formatShape(before.shape)}`,
+      );
+    }
+  }
+  const product = grad.data;
   const columns = gradOutput.length === 1 ? product.length : product.length / gradOutput.length;
   for (let row = 0; row < gradOutput.length; row++) {
     const factor = Number(gradOutput[row]);

@@ -1,11 +1,21 @@
 import { describe, LossError } from './errors.js';
-import { allocate, formatShape, type NestedArray, sizeOf, Tensor, type TensorLike, toTensor } from './tensor.js';
+import {
+  allocate,
+  formatShape,
+  isShape,
+  type NestedArray,
+  type Shape,
+  sizeOf,
+  Tensor,
+  type TensorLike,
+  toTensor,
+} from './tensor.js';
 
 /**
  * Targets in any of the forms that the loss takes: a tensor of int32 or int64, padded at the end of each row with -1 to
  * any width, nested arrays of such rows, or lists of different lengths without padding.
  */
-export type Targets = TensorLike | Int32Array | BigInt64Array | NestedArray | readonly (readonly number[])[];
+export type Targets = TensorLike | Int32Array | BigInt64Array | NestedArray;
 
 /** A mask of 0 and 1, or false and true: of shape [C] or [N, C]. */
 export type MultiHotMask =
@@ -23,21 +33,9 @@ export type MultiHotMask =
  * @example fromMultiHot([[0, 1, 0, 1], [1, 0, 0, 0]]).tolist() // [[1, 3], [0, -1]]
  */
 export function fromMultiHot(mask: MultiHotMask): Tensor<'int32'> {
-  const { data, shape } = Array.isArray(mask) ? flattenMask(mask) : (mask as Exclude<MultiHotMask, readonly unknown[]>);
-  if (!Array.isArray(shape) || (shape.length !== 1 && shape.length !== 2)) {
-    throw new LossError(
-      'ERR_SHAPE',
-      `a multi-hot mask must have shape [C] or [N, C], got ${Array.isArray(shape) ? formatShape(shape) : describe(shape)}`,
-    );
-  }
+  const { data, shape } = Array.isArray(mask) ? flattenMask(mask) : readMask(mask);
   const classes = shape[shape.length - 1] as number;
   const rows = shape.length === 2 ? (shape[0] as number) : 1;
-  if (data?.length !== rows * classes) {
-    throw new LossError(
-      'ERR_SHAPE',
-      `a mask of shape ${formatShape(shape)} needs ${rows * classes} elements, its data has ${data?.length}`,
-    );
-  }
   const lists: number[][] = [];
   for (let row = 0; row < rows; row++) {
     const list: number[] = [];
@@ -54,14 +52,27 @@ export function fromMultiHot(mask: MultiHotMask): Tensor<'int32'> {
     }
     lists.push(list);
   }
-  const padded = padLists(lists);
+  const padded = padLists(lists, classes);
   return shape.length === 2 ? padded : new Tensor<'int32'>(padded.data, [padded.data.length]);
 }
 
-/** A tensor of any form of targets. Lists of different lengths are padded. */
-export function toTargets(value: unknown): Tensor<'int32'> | Tensor<'int64'> {
-  if (Array.isArray(value) && value.length > 0 && value.every((row) => Array.isArray(row) && !Array.isArray(row[0]))) {
-    return padLists(value as number[][]);
+/**
+ * A tensor of any form of targets, for scores of a shape. Lists of different lengths are padded. Values are checked here
+ * only as far as the tensor could not hold them; the rest is the backend's.
+ */
+export function toTargets(value: unknown, scores: Shape): Tensor<'int32'> | Tensor<'int64'> {
+  const classes = scores.at(-1) ?? 1;
+  if (typeof value === 'number' || typeof value === 'bigint') {
+    return new Tensor<'int32'>(padLists([[value]], classes).data, []);
+  }
+  if (Array.isArray(value)) {
+    // An empty list is an empty batch's where the scores are that, and no targets where they are one row.
+    if (value.some(Array.isArray) || (value.length === 0 && scores.length === 2 && scores[0] === 0)) {
+      return padLists(value, classes);
+    }
+    // For scores [N, C], the shape will be refused; but a list of something else than numbers is named as such.
+    const flat = padLists([value], classes);
+    return new Tensor<'int32'>(flat.data, [value.length]);
   }
   const targets = toTensor(value, 'int32', 'targets');
   if (targets.dtype !== 'int32' && targets.dtype !== 'int64') {
@@ -72,6 +83,15 @@ export function toTargets(value: unknown): Tensor<'int32'> | Tensor<'int64'> {
     );
   }
   return targets as Tensor<'int32'> | Tensor<'int64'>;
+}
+
+/** The error for a target that no class has. */
+export function targetOutOfRange(target: number | bigint, row: number, column: number, classes: number): LossError {
+  return new LossError(
+    'ERR_TARGET_RANGE',
+    `target ${target} at row ${row}, column ${column} is out of range: targets must be class indices in ` +
+      `[0, ${classes}), or -1 for padding`,
+  );
 }
 
 /** Warns once about targets that are a mask and not indices, the most frequent misuse of this loss. */
@@ -91,38 +111,70 @@ export function warnOfMultiHot(targets: Tensor, classes: number): void {
 
 let warned = false;
 
-function padLists(lists: readonly (readonly unknown[])[]): Tensor<'int32'> {
-  const width = lists.reduce((most, list) => Math.max(most, list.length), 0);
+function padLists(lists: readonly unknown[], classes: number): Tensor<'int32'> {
+  let width = 0;
+  // By index throughout: the iteration methods of arrays leave holes out.
+  for (let row = 0; row < lists.length; row++) {
+    const list = lists[row];
+    if (!Array.isArray(list)) {
+      throw new LossError('ERR_SHAPE', `targets[${row}] must be an array of class indices, got ${describe(list)}`);
+    }
+    width = Math.max(width, list.length);
+  }
   const data = allocate('int32', lists.length * width).fill(-1);
-  lists.forEach((list, row) => {
+  for (let row = 0; row < lists.length; row++) {
+    const list = lists[row] as unknown[];
     for (let column = 0; column < list.length; column++) {
-      const value = list[column];
-      const number = typeof value === 'bigint' ? Number(value) : value;
-      if (typeof number !== 'number' || !Number.isInteger(number)) {
+      const target = list[column];
+      if (typeof target !== 'bigint' && !Number.isInteger(target)) {
         throw new LossError(
           'ERR_DTYPE',
-          `targets must be integers, got ${describe(value)} at row ${row}, column ${column}`,
+          `targets must be integers, got ${describe(target)} at row ${row}, column ${column}`,
         );
       }
-      if (number !== (number | 0)) {
-        throw new LossError('ERR_TARGET_RANGE', `target ${value} at row ${row}, column ${column} is out of range`);
-      }
+      const number = Number(target);
+      if (number !== (number | 0)) throw targetOutOfRange(target as number | bigint, row, column, classes);
       data[row * width + column] = number;
     }
-  });
+  }
   return new Tensor<'int32'>(data, [lists.length, width]);
 }
 
-function flattenMask(mask: readonly unknown[]): { data: unknown[]; shape: number[] } {
-  if (!mask.some(Array.isArray)) return { data: [...mask], shape: [mask.length] };
-  const classes = (mask[0] as unknown[]).length;
-  mask.forEach((row, i) => {
-    if (!Array.isArray(row) || row.length !== classes) {
+interface FlatMask {
+  data: ArrayLike<unknown>;
+  /** [C] or [N, C] */
+  shape: Shape;
+}
+
+function flattenMask(mask: readonly unknown[]): FlatMask {
+  const first: unknown = mask.find(Array.isArray);
+  if (!Array.isArray(first)) return { data: mask, shape: [mask.length] };
+  const classes = first.length;
+  const data: unknown[] = [];
+  for (let row = 0; row < mask.length; row++) {
+    const list = mask[row];
+    if (!Array.isArray(list) || list.length !== classes) {
       throw new LossError(
         'ERR_SHAPE',
-        `row ${i} of the mask must be an array of length ${classes}, got ${describe(row)}`,
+        `row ${row} of the mask must be an array of length ${classes}, got ${describe(list)}`,
       );
     }
-  });
-  return { data: mask.flat(), shape: [mask.length, classes] };
+    for (let column = 0; column < classes; column++) data.push(list[column]);
+  }
+  return { data, shape: [mask.length, classes] };
+}
+
+function readMask(mask: unknown): FlatMask {
+  const { data, shape } = Object(mask) as { data?: ArrayLike<unknown>; shape?: unknown };
+  if (!isShape(shape) || (shape.length !== 1 && shape.length !== 2)) {
+    const given = shape === undefined ? describe(mask) : `one of shape ${formatShape(shape)}`;
+    throw new LossError('ERR_SHAPE', `a multi-hot mask must have shape [C] or [N, C], got ${given}`);
+  }
+  if (data?.length !== sizeOf(shape)) {
+    throw new LossError(
+      'ERR_SHAPE',
+      `a mask of shape ${formatShape(shape)} needs ${sizeOf(shape)} elements, its data has ${data?.length ?? 'none'}`,
+    );
+  }
+  return { data, shape };
 }

@@ -10,6 +10,8 @@ interface ArrayTypes {
 export type DType = keyof ArrayTypes;
 export type TypedArray = ArrayTypes[DType];
 export type Shape = readonly number[];
+/** The dtypes that have a gradient. */
+export type FloatDType = 'float32' | 'float64';
 
 /** Numbers, nested as deep as the shape is long; every list at one depth has the same length. */
 export type NestedArray = number | bigint | readonly NestedArray[];
@@ -65,6 +67,9 @@ export class Tensor<D extends DType = DType> implements TensorLike {
       throw new LossError('ERR_DTYPE', `a tensor's data must be one of ${ARRAY_NAMES}, got ${describe(data)}`);
     }
     checkShape(shape, data, 'tensor');
+    if (typeof requires_grad !== 'boolean') {
+      throw new LossError('ERR_OPTION', `requires_grad must be true or false, got ${describe(requires_grad)}`);
+    }
     if (requires_grad && dtype !== 'float32' && dtype !== 'float64') {
       throw new LossError('ERR_DTYPE', `only float32 and float64 tensors can require a gradient, got ${dtype}`);
     }
@@ -175,7 +180,7 @@ export function tensor(data: NestedArray | TypedArray, options: TensorOptions & 
   const own = dtypeOf(data);
   const converted =
     dtype === undefined || dtype === own ? data : fromNested(Array.from(data as ArrayLike<number>), dtype, 'data').data;
-  return new Tensor(converted as TypedArray, shape ?? [converted.length], requires_grad);
+  return new Tensor(converted, shape ?? [converted.length], requires_grad);
 }
 
 /**
@@ -183,9 +188,9 @@ export function tensor(data: NestedArray | TypedArray, options: TensorOptions & 
  * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_OUT_OF_MEMORY
  * @example zeros(2, 3); zeros([2, 3], { dtype: float64 });
  */
-export function zeros(...args: ShapeArguments): Tensor {
-  const [shape, options] = shapeArguments(args, 'zeros()');
-  return new Tensor(allocate(options.dtype ?? 'float32', sizeOf(shape)), shape, options.requires_grad ?? false);
+export function zeros<D extends DType = 'float32'>(...args: ShapeArguments<D>): Tensor<D> {
+  const [shape, dtype, requires_grad] = shapeArguments<D>(args, 'zeros()');
+  return new Tensor(allocate(dtype, sizeOf(shape)), shape, requires_grad);
 }
 
 /**
@@ -193,25 +198,26 @@ export function zeros(...args: ShapeArguments): Tensor {
  * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_DTYPE, ERR_OUT_OF_MEMORY
  * @example randn(2, 3); randn([2, 3], { requires_grad: true });
  */
-export function randn(...args: ShapeArguments): Tensor {
-  const [shape, options] = shapeArguments(args, 'randn()');
-  const dtype = options.dtype ?? 'float32';
+export function randn<D extends FloatDType = 'float32'>(...args: ShapeArguments<D>): Tensor<D> {
+  const [shape, dtype, requires_grad] = shapeArguments<D>(args, 'randn()');
   if (dtype !== 'float32' && dtype !== 'float64') {
-    throw new LossError('ERR_DTYPE', `randn() makes float32 or float64, not ${dtype}`);
+    throw new LossError('ERR_DTYPE', `randn() makes float32 or float64, not ${dtype as string}`);
   }
-  const data = allocate(dtype, sizeOf(shape)) as Float32Array | Float64Array;
+  const data = allocate(dtype, sizeOf(shape));
   for (let i = 0; i < data.length; i++) {
     // Box and Muller; 1 - random() is never 0.
     data[i] = Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
   }
-  return new Tensor(data, shape, options.requires_grad ?? false);
+  return new Tensor(data, shape, requires_grad);
 }
 
-export type ShapeArguments = [...number[]] | [...number[], TensorOptions] | [Shape] | [Shape, TensorOptions];
+/** The lengths of a shape, as one list or one by one, and then options. */
+export type ShapeArguments<D extends DType> =
+  [...number[]] | [...number[], TensorOptions<D>] | [Shape] | [Shape, TensorOptions<D>];
 
 /** A tensor of anything that is one, or that describes one; not copied where it need not be. */
 export function toTensor(value: unknown, nestedDType: DType, name: string): Tensor {
-  if (value instanceof Tensor) {
+  if (isTensor(value)) {
     // Its buffer may have been detached since it was made.
     checkShape(value.shape, value.data, name);
     return value;
@@ -260,21 +266,29 @@ export function sizeOf(shape: Shape): number {
   return shape.reduce((size, length) => size * length, 1);
 }
 
-export function formatShape(shape: Shape): string {
-  return `[${shape.join(', ')}]`;
+/** A shape, or what was given for one, as it would be written in a message. */
+export function formatShape(shape: unknown): string {
+  return Array.isArray(shape) ? `[${Array.from(shape, describe).join(', ')}]` : describe(shape);
 }
 
 const ARRAY_NAMES = DTYPES.map((dtype) => ARRAY_OF[dtype].name).join(', ');
 
+/** By its tag and not its class: an array of another realm (an iframe, a vm context) has another class. */
 function dtypeOf(data: unknown): DType | null {
-  return DTYPES.find((dtype) => data instanceof ARRAY_OF[dtype]) ?? null;
+  if (!isTypedArray(data)) return null;
+  return DTYPES.find((dtype) => data[Symbol.toStringTag] === ARRAY_OF[dtype].name) ?? null;
 }
 
 function isTypedArray(value: unknown): value is TypedArray {
-  return ArrayBuffer.isView(value);
+  return ArrayBuffer.isView(value) && (value as TypedArray)[Symbol.toStringTag] !== ('DataView' as string);
 }
 
-function sameShape(a: Shape, b: Shape): boolean {
+/** With types: instanceof gives Tensor<any>. */
+export function isTensor(value: unknown): value is Tensor {
+  return value instanceof Tensor;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((length, i) => length === b[i]);
 }
 
@@ -284,13 +298,16 @@ function checkDType(dtype: unknown): void {
   }
 }
 
+export function isShape(shape: unknown): shape is Shape {
+  // Array.from, because every() leaves holes out.
+  return Array.isArray(shape) && Array.from(shape).every((length) => Number.isSafeInteger(length) && length >= 0);
+}
+
 function checkShape(shape: unknown, data: TypedArray, name: string): void {
-  if (!Array.isArray(shape) || !shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
+  if (!isShape(shape)) {
     throw new LossError(
       'ERR_SHAPE',
-      `the shape of ${name} must be a list of integers from 0, got ${
-        Array.isArray(shape) ? `[${shape.map(describe).join(', ')}]` : describe(shape)
-      }`,
+      `the shape of ${name} must be a list of integers from 0, got ${formatShape(shape)}`,
     );
   }
   const size = sizeOf(shape);
@@ -304,44 +321,58 @@ function checkShape(shape: unknown, data: TypedArray, name: string): void {
   }
 }
 
-function shapeArguments(args: ShapeArguments, where: string): [number[], TensorOptions] {
+function shapeArguments<D extends DType>(
+  args: ShapeArguments<D>,
+  where: string,
+): [shape: Shape, dtype: D, requires_grad: boolean] {
   const rest: unknown[] = [...args];
   const last = rest.at(-1);
   const hasOptions = rest.length > 0 && typeof last === 'object' && last !== null && !Array.isArray(last);
-  const options = hasOptions ? (rest.pop() as TensorOptions) : {};
+  const options = hasOptions ? (rest.pop() as TensorOptions<D>) : {};
   const shape: unknown = rest.length === 1 && Array.isArray(rest[0]) ? rest[0] : rest;
-  if (!Array.isArray(shape) || !shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
-    throw new LossError(
-      'ERR_SHAPE',
-      `${where} needs a shape of integers from 0, got [${rest.map(describe).join(', ')}]`,
-    );
+  if (!isShape(shape)) {
+    throw new LossError('ERR_SHAPE', `${where} needs a shape of integers from 0, got ${formatShape(shape)}`);
   }
-  checkOptions(options, ['dtype', 'requires_grad'], where);
-  checkDType(options.dtype);
-  return [shape, options];
+  const { dtype = 'float32' as D, requires_grad = false } = checkOptions(options, ['dtype', 'requires_grad'], where);
+  checkDType(dtype);
+  return [shape, dtype, requires_grad];
 }
+
+// More dimensions than anyone means: a list that contains itself.
+const MOST_DIMENSIONS = 32;
 
 /** Row-major elements and shape of nested arrays. */
 function fromNested(value: NestedArray, dtype: DType, name: string): { data: TypedArray; shape: number[] } {
   const shape: number[] = [];
-  for (let inner: unknown = value; Array.isArray(inner); inner = inner[0]) shape.push(inner.length);
+  for (let inner: unknown = value; Array.isArray(inner); inner = inner[0]) {
+    shape.push(inner.length);
+    if (shape.length > MOST_DIMENSIONS) {
+      throw new LossError('ERR_SHAPE', `${name} must be nested at most ${MOST_DIMENSIONS} deep`);
+    }
+  }
   const data = allocate(dtype, sizeOf(shape));
+  const path: number[] = [];
+  const here = (): string => name + path.map((i) => `[${i}]`).join('');
   let at = 0;
-  const fill = (inner: unknown, depth: number, path: readonly number[]): void => {
+  const fill = (inner: unknown): void => {
+    const depth = path.length;
     if (depth === shape.length) {
-      data[at++] = toElement(inner, dtype, () => name + path.map((i) => `[${i}]`).join(''));
+      data[at++] = toElement(inner, dtype, here);
       return;
     }
     if (!Array.isArray(inner) || inner.length !== shape[depth]) {
       throw new LossError(
         'ERR_SHAPE',
-        `${name}${path.map((i) => `[${i}]`).join('')} must be an array of length ${shape[depth]}, as the first one at ` +
-          `its depth, got ${describe(inner)}`,
+        `${here()} must be an array of length ${shape[depth]}, as the first one at its depth, got ${describe(inner)}`,
       );
     }
-    for (let i = 0; i < inner.length; i++) fill(inner[i], depth + 1, [...path, i]);
+    for (let i = 0; i < inner.length; i++) {
+      path.push(i);
+      fill(inner[i]);
+      path.pop();
+    }
   };
-  fill(value, 0, []);
+  fill(value);
   return { data, shape };
 }
 

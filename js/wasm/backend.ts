@@ -1,5 +1,6 @@
 import type { Backend, BackendResult, Batch, LossOptions } from '../backend.js';
 import { LossError } from '../errors.js';
+import { targetOutOfRange } from '../targets.js';
 import { allocate } from '../tensor.js';
 import createModule, { type Address, type LossModule } from './multilabel_margin_loss.mjs';
 
@@ -35,14 +36,14 @@ export const wasmBackend: Backend = {
   compute(batch: Batch, options: LossOptions, withGradient: boolean): BackendResult {
     const { scores, targets, rows, classes, width } = batch;
     const module = instantiate();
-    const dtype = scores instanceof Float64Array ? 'float64' : 'float32';
+    const dtype = scores.BYTES_PER_ELEMENT === 8 ? 'float64' : 'float32';
     const keepsLosses = options.reduction === 'none';
     const loss = allocate(dtype, keepsLosses ? rows : 1);
     const grad = withGradient ? allocate(dtype, scores.length) : null;
 
     const staging = reserve(module, batch);
     const isFloat64 = dtype === 'float64';
-    const isInt64 = targets instanceof BigInt64Array;
+    const isInt64 = targets.BYTES_PER_ELEMENT === 8;
     const nanPolicy = NAN_POLICY[options.nan];
     const stage = (source: Batch['scores' | 'targets'], to: Address, from: number, end: number): void => {
       const whole = from === 0 && end === source.length;
@@ -126,7 +127,7 @@ function reserve(module: LossModule, { scores, targets, rows, classes, width }: 
   const scoresBytes = classes * scores.BYTES_PER_ELEMENT;
   const targetsBytes = width * targets.BYTES_PER_ELEMENT;
   const fitting = Math.floor(STAGED_BYTES / (lossBytes + scoresBytes + targetsBytes));
-  const capacity = Math.max(1, Math.min(rows, fitting));
+  const capacity = Math.min(rows, Math.max(1, fitting));
   const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
   const losses = ALIGNMENT;
   const scoresAt = losses + align(capacity * lossBytes);
@@ -147,16 +148,16 @@ function viewOf(
   return new (like.constructor as Float32ArrayConstructor)(module.HEAP8.buffer as ArrayBuffer, address, length);
 }
 
-function check(module: LossModule, status: number, firstRow: number, { classes, width }: Batch): void {
+function check(module: LossModule, status: number, firstRow: number, { targets, classes, width }: Batch): void {
   if (status === STATUS.ok) return;
   if (status === STATUS.outOfMemory) throw outOfMemory(classes, width);
-  const { row, column, value } = module.lastFault();
-  const where = `at row ${firstRow + row}, column ${column}`;
-  if (status === STATUS.nanScore) throw new LossError('ERR_NAN', `score ${where} is NaN, and nan is 'error'`);
-  throw new LossError(
-    'ERR_TARGET_RANGE',
-    `target ${value} ${where} is out of range: targets must be class indices in [0, ${classes}), or -1 for padding`,
-  );
+  const fault = module.lastFault();
+  const row = firstRow + fault.row;
+  const { column } = fault;
+  if (status === STATUS.nanScore) {
+    throw new LossError('ERR_NAN', `score at row ${row}, column ${column} is NaN, and nan is 'error'`);
+  }
+  throw targetOutOfRange(targets[row * width + column] as number | bigint, row, column, classes);
 }
 
 function outOfMemory(classes: number, width: number): LossError {

@@ -35,7 +35,7 @@ export interface LossModule {
     losses: Address,
     withGradient: boolean,
   ): number;
-  lastFault(): { row: number; column: number; value: number };
+  lastFault(): { row: number; column: number };
 }
 
 /** Synchronous, because the module is inlined and its build says WASM_ASYNC_COMPILATION=0. */
