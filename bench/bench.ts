@@ -85,7 +85,7 @@ function time(inputs: readonly Input[], call: (input: Input) => unknown): number
   let calls = 1;
   while (run(calls) < 5 && calls < 1e6) calls *= 2;
   const samples: number[] = [];
-  for (const end = performance.now() + seconds * 1000; samples.length < 1 || performance.now() < end; ) {
+  for (const end = performance.now() + seconds * 1000; samples.length < 1 || performance.now() < end;) {
     samples.push(run(calls) / calls);
   }
   return samples.sort((a, b) => a - b)[samples.length >> 1]!;
