@@ -33,6 +33,7 @@ class Buffer {
   }
 
   T* data() { return data_; }
+  const T* data() const { return data_; }
   size_t capacity() const { return capacity_; }
   T& operator[](size_t i) { return data_[i]; }
   const T& operator[](size_t i) const { return data_[i]; }

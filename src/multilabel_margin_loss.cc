@@ -21,10 +21,6 @@ namespace {
 //
 // The counts are exact; the gradient is one multiplication by 1/D away from them.
 
-// Scores per pass over the thresholds: with their counts, 8 KB that stay in the first-level cache.
-template <typename T>
-constexpr size_t kBlock = 4096 / sizeof(T);
-
 template <typename T>
 struct RowBuffers {
   Buffer<T> row;            // a copy of the scores, where there is no gradient to hold it
@@ -44,49 +40,45 @@ bool UsesBuckets(size_t num_targets, size_t classes, RowKernel kernel) {
   return num_targets > 32 && classes > 256;
 }
 
-// The running sum of count * score. The product of a count and a float is exact in double.
-template <typename T>
-class LossSum {
+// What becomes of a vector of non-targets and their counts: its part of the loss, and its gradient in place of the
+// scores.
+template <typename T, bool kGradient>
+class Finish {
   using D = hn::ScalableTag<T>;
+  using DI = hn::ScalableTag<CountOf<T>>;
   using DD = hn::ScalableTag<double>;
 
  public:
-  void Add(hn::Vec<D> counts, hn::Vec<D> scores) {
+  // The loss is summed over differences from `reference`; the gradient is count * scale.
+  Finish(T reference, T scale) : reference_(hn::Set(D(), reference)), scale_(hn::Set(D(), scale)) {}
+
+  void operator()(hn::Vec<D> scores, hn::Vec<DI> int_counts, T* gradient) {
+    const D d;
     const DD dd;
+    const auto counts = hn::ConvertTo(d, int_counts);
+    // A score without a pair may be infinite or NaN, and times 0 that would be NaN.
+    const auto above = hn::RebindMask(d, hn::Gt(int_counts, hn::Zero(DI())));
+    // The product of a count and a float is exact in double.
     if constexpr (sizeof(T) == sizeof(double)) {
-      sum0_ = hn::MulAdd(counts, scores, sum0_);
+      sum0_ = hn::MulAdd(counts, hn::IfThenElseZero(above, hn::Sub(scores, reference_)), sum0_);
     } else {
       const hn::Half<D> dh;
-      sum0_ =
-          hn::MulAdd(hn::PromoteTo(dd, hn::LowerHalf(dh, counts)), hn::PromoteTo(dd, hn::LowerHalf(dh, scores)), sum0_);
-      sum1_ =
-          hn::MulAdd(hn::PromoteTo(dd, hn::UpperHalf(dh, counts)), hn::PromoteTo(dd, hn::UpperHalf(dh, scores)), sum1_);
+      const auto x = hn::IfThenElseZero(above, scores);
+      sum0_ = hn::MulAdd(hn::PromoteTo(dd, hn::LowerHalf(dh, counts)), hn::PromoteTo(dd, hn::LowerHalf(dh, x)), sum0_);
+      sum1_ = hn::MulAdd(hn::PromoteTo(dd, hn::UpperHalf(dh, counts)), hn::PromoteTo(dd, hn::UpperHalf(dh, x)), sum1_);
     }
+    if constexpr (kGradient) hn::StoreU(hn::Mul(counts, scale_), d, gradient);
   }
 
-  double Total() const { return hn::GetLane(hn::SumOfLanes(DD(), hn::Add(sum0_, sum1_))); }
+  // Sum of count * (score - reference).
+  double Sum() const { return hn::GetLane(hn::SumOfLanes(DD(), hn::Add(sum0_, sum1_))); }
 
  private:
+  hn::Vec<D> reference_;  // 0 for float
+  hn::Vec<D> scale_;
   hn::Vec<DD> sum0_ = hn::Zero(DD());
   hn::Vec<DD> sum1_ = hn::Zero(DD());
 };
-
-// From the counts of a block to its part of the loss, and to its gradient, which takes the place of the scores.
-template <typename T, bool kGradient>
-void FinishBlock(T* scores, const CountOf<T>* counts, size_t size, T reference, T scale, LossSum<T>* loss) {
-  const hn::ScalableTag<T> d;
-  const hn::ScalableTag<CountOf<T>> di;
-  const auto zero = hn::Zero(d);
-  const auto v_reference = hn::Set(d, reference);
-  const auto v_scale = hn::Set(d, scale);
-  for (size_t j = 0; j < size; j += kLanes<T>) {
-    const auto count = hn::ConvertTo(d, hn::LoadU(di, counts + j));
-    const auto score = hn::Sub(hn::LoadU(d, scores + j), v_reference);
-    // A score without a pair may be infinite or NaN, and times 0 that would be NaN.
-    loss->Add(count, hn::IfThenElseZero(hn::Gt(count, zero), score));
-    if constexpr (kGradient) hn::StoreU(hn::Mul(count, v_scale), d, scores + j);
-  }
-}
 
 // One row: T scores, and the positions of its targets in them.
 template <typename T>
@@ -170,29 +162,25 @@ class RowComputation {
 
   // One pass over the row: counts both ways, the non-targets' part of the loss, and their gradient.
   template <typename Counts>
-  double CountPairs(T* row, size_t num_targets, T reference, T scale, Counts& kernel) {
-    CountOf<T> counts[kBlock<T>];
-    LossSum<T> loss;
-    const auto pass = [&](T* scores, size_t size) {
-      kernel.CountBlock(scores, size, counts);
-      if (with_gradient_) {
-        FinishBlock<T, true>(scores, counts, size, reference, scale, &loss);
-      } else {
-        FinishBlock<T, false>(scores, counts, size, reference, scale, &loss);
-      }
-    };
-    kernel.Begin(buffers_.thresholds.data(), num_targets);
+  double CountPairs(T* row, size_t num_targets, T reference, T scale, Counts& counts) {
+    return with_gradient_ ? CountPairs(row, num_targets, counts, Finish<T, true>(reference, scale))
+                          : CountPairs(row, num_targets, counts, Finish<T, false>(reference, scale));
+  }
+
+  template <typename Counts, bool kGradient>
+  double CountPairs(T* row, size_t num_targets, Counts& counts, Finish<T, kGradient> finish) {
+    counts.Begin(buffers_.thresholds.data(), num_targets);
     const size_t whole = classes_ - classes_ % kLanes<T>;
-    for (size_t j = 0; j < whole; j += kBlock<T>) pass(row + j, std::min(kBlock<T>, whole - j));
+    counts.CountScores(row, whole, finish);
     if (whole < classes_) {
       T last[kLanes<T>];
       std::fill_n(last, kLanes<T>, -kInfinity<T>);
       std::copy(row + whole, row + classes_, last);
-      pass(last, kLanes<T>);
-      if (with_gradient_) std::copy_n(last, classes_ - whole, row + whole);
+      counts.CountScores(last, kLanes<T>, finish);
+      if (kGradient) std::copy_n(last, classes_ - whole, row + whole);
     }
-    kernel.End(buffers_.above.data());
-    return loss.Total();
+    counts.End(buffers_.above.data());
+    return finish.Sum();
   }
 
   // The targets' part of the loss, and their gradient.

@@ -15,6 +15,14 @@ struct Threshold {
   int32_t target;  // position in Y
 };
 
+// A functor: a function would be called by its pointer.
+struct Below {
+  template <typename T>
+  bool operator()(const Threshold<T>& a, const Threshold<T>& b) const {
+    return a.value < b.value;
+  }
+};
+
 // Writes the thresholds that a score can be above, in ascending order, and returns their number: nothing is above +Inf
 // or NaN.
 template <typename T>
@@ -23,7 +31,7 @@ size_t SortThresholds(const T* thresholds, size_t size, Threshold<T>* sorted) {
   for (size_t k = 0; k < size; ++k) {
     if (thresholds[k] < kInfinity<T>) sorted[end++] = {thresholds[k], static_cast<int32_t>(k)};
   }
-  std::sort(sorted, sorted + end, [](const Threshold<T>& a, const Threshold<T>& b) { return a.value < b.value; });
+  std::sort(sorted, sorted + end, Below());
   return end;
 }
 

@@ -88,6 +88,13 @@ TYPED_TEST(BucketedCountsTest, OneTableSufficesForSpreadThresholds) {
   EXPECT_EQ(counts.depth(), 0);
 }
 
+// Can be assigned, which a lambda cannot.
+template <typename Function>
+struct Keep {
+  const Function* function;
+  void operator()(auto scores, auto counts, auto* at) { (*function)(scores, counts, at); }
+};
+
 // Ranks at and around every threshold, against a search of the sorted ones.
 TYPED_TEST(BucketedCountsTest, RanksAreExactAtAndBesideTheThresholds) {
   using T = TypeParam;
@@ -109,7 +116,11 @@ TYPED_TEST(BucketedCountsTest, RanksAreExactAtAndBesideTheThresholds) {
       ASSERT_TRUE(kernel.Reserve(size));
       kernel.Begin(thresholds.data(), size);
       std::vector<CountOf<T>> counts(scores.size());
-      kernel.CountBlock(scores.data(), scores.size(), counts.data());
+      const auto keep = [&](auto, auto vector, T* at) {
+        hwy::HWY_NAMESPACE::StoreU(vector, hwy::HWY_NAMESPACE::ScalableTag<CountOf<T>>(), &counts[at - scores.data()]);
+      };
+      Keep<decltype(keep)> finish{&keep};
+      kernel.CountScores(scores.data(), scores.size(), finish);
       std::vector<int64_t> above(size);
       kernel.End(above.data());
       for (size_t j = 0; j < given.size(); ++j) {
