@@ -160,7 +160,7 @@ export class MultiLabelMarginLoss {
     targetsGiven: Targets,
     withGradient: boolean,
   ): { loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | null } {
-    const backend: Backend = wasmBackend;
+    const backend: Backend = wasmBackend();
     const scores = toScores(scoresGiven);
     const targets = toTargets(targetsGiven, scores.shape);
     const batch = toBatch(scores, targets);

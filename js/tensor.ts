@@ -74,7 +74,7 @@ export class Tensor<D extends DType = DType> implements TensorLike {
       throw new LossError('ERR_DTYPE', `only float32 and float64 tensors can require a gradient, got ${dtype}`);
     }
     this.data = data;
-    this.shape = [...shape];
+    this.shape = shape.slice();
     this.dtype = dtype as D;
     this.requires_grad = requires_grad;
   }
@@ -263,7 +263,9 @@ export function checkOptions<T extends object>(options: T, known: readonly strin
 }
 
 export function sizeOf(shape: Shape): number {
-  return shape.reduce((size, length) => size * length, 1);
+  let size = 1;
+  for (const length of shape) size *= length;
+  return size;
 }
 
 /** A shape, or what was given for one, as it would be written in a message. */
@@ -275,8 +277,18 @@ const ARRAY_NAMES = DTYPES.map((dtype) => ARRAY_OF[dtype].name).join(', ');
 
 /** By its tag and not its class: an array of another realm (an iframe, a vm context) has another class. */
 function dtypeOf(data: unknown): DType | null {
-  if (!isTypedArray(data)) return null;
-  return DTYPES.find((dtype) => data[Symbol.toStringTag] === ARRAY_OF[dtype].name) ?? null;
+  switch (isTypedArray(data) && data[Symbol.toStringTag]) {
+    case 'Float32Array':
+      return 'float32';
+    case 'Float64Array':
+      return 'float64';
+    case 'Int32Array':
+      return 'int32';
+    case 'BigInt64Array':
+      return 'int64';
+    default:
+      return null;
+  }
 }
 
 function isTypedArray(value: unknown): value is TypedArray {
@@ -299,8 +311,13 @@ function checkDType(dtype: unknown): void {
 }
 
 export function isShape(shape: unknown): shape is Shape {
-  // Array.from, because every() leaves holes out.
-  return Array.isArray(shape) && Array.from(shape).every((length) => Number.isSafeInteger(length) && length >= 0);
+  if (!Array.isArray(shape)) return false;
+  // By index: every() leaves holes out.
+  for (let i = 0; i < shape.length; i++) {
+    const length: unknown = shape[i];
+    if (!Number.isSafeInteger(length) || (length as number) < 0) return false;
+  }
+  return true;
 }
 
 function checkShape(shape: unknown, data: TypedArray, name: string): void {

@@ -104,6 +104,60 @@ class DirectCounts {
   Buffer<Count> above_;  // [padded, lanes]
 };
 
+// The same for a short row and up to four targets, without memory in between: in a third of the time for 10 classes.
+// Nor are the targets masked in memory, where a vector could not be loaded soon after. Both arrays are of four:
+// `targets` with -1 and `thresholds` with +Inf for want of others.
+template <typename T, typename Finish>
+void CountShortRow(T* scores, size_t size, const int32_t* targets, const T* thresholds, Finish& finish,
+                   int64_t* above) {
+  const hn::ScalableTag<T> d;
+  const hn::ScalableTag<CountOf<T>> di;
+  constexpr size_t L = kLanes<T>;
+  const auto lowest = hn::Set(d, -kInfinity<T>);
+  const auto y0 = hn::Set(di, targets[0]);
+  const auto y1 = hn::Set(di, targets[1]);
+  const auto y2 = hn::Set(di, targets[2]);
+  const auto y3 = hn::Set(di, targets[3]);
+  const auto t0 = hn::Set(d, thresholds[0]);
+  const auto t1 = hn::Set(d, thresholds[1]);
+  const auto t2 = hn::Set(d, thresholds[2]);
+  const auto t3 = hn::Set(d, thresholds[3]);
+  auto a0 = hn::Zero(di);
+  auto a1 = hn::Zero(di);
+  auto a2 = hn::Zero(di);
+  auto a3 = hn::Zero(di);
+  Finish local = finish;  // in registers
+  auto index = hn::Iota(di, 0);
+  const auto count = [&](T* at) {
+    const auto is_target =
+        hn::Or(hn::Or(hn::Eq(index, y0), hn::Eq(index, y1)), hn::Or(hn::Eq(index, y2), hn::Eq(index, y3)));
+    const auto x = hn::IfThenElse(hn::RebindMask(d, is_target), lowest, hn::LoadU(d, at));
+    const auto m0 = hn::BitCast(di, hn::VecFromMask(d, hn::Gt(x, t0)));
+    const auto m1 = hn::BitCast(di, hn::VecFromMask(d, hn::Gt(x, t1)));
+    const auto m2 = hn::BitCast(di, hn::VecFromMask(d, hn::Gt(x, t2)));
+    const auto m3 = hn::BitCast(di, hn::VecFromMask(d, hn::Gt(x, t3)));
+    a0 = hn::Sub(a0, m0);
+    a1 = hn::Sub(a1, m1);
+    a2 = hn::Sub(a2, m2);
+    a3 = hn::Sub(a3, m3);
+    local(x, hn::Neg(hn::Add(hn::Add(m0, m1), hn::Add(m2, m3))), at);
+    index = hn::Add(index, hn::Set(di, static_cast<CountOf<T>>(L)));
+  };
+  size_t j = 0;
+  for (; j + L <= size; j += L) count(scores + j);
+  if (j < size) {
+    T rest[L];
+    for (size_t i = 0; i < L; ++i) rest[i] = j + i < size ? scores[j + i] : -kInfinity<T>;
+    count(rest);
+    for (size_t i = 0; j + i < size; ++i) scores[j + i] = rest[i];
+  }
+  above[0] = hn::GetLane(hn::SumOfLanes(di, a0));
+  above[1] = hn::GetLane(hn::SumOfLanes(di, a1));
+  above[2] = hn::GetLane(hn::SumOfLanes(di, a2));
+  above[3] = hn::GetLane(hn::SumOfLanes(di, a3));
+  finish = local;
+}
+
 }  // namespace mlml
 
 #endif  // MULTILABEL_MARGIN_LOSS_DIRECT_COUNTS_H_

@@ -37,7 +37,7 @@ struct Options {
 // `rows` consecutive rows of a batch of `batch_rows`; all pointers are to row-major arrays.
 template <typename Score, typename Target>  // float or double; int32_t or int64_t
 struct Rows {
-  const Score* scores = nullptr;    // [rows, classes]
+  Score* scores = nullptr;          // [rows, classes]; see MultilabelMarginLoss for what becomes of them
   const Target* targets = nullptr;  // [rows, width]; each entry in [-1, classes)
   size_t rows = 0;
   size_t classes = 0;  // 1 <= classes < 2^31
@@ -74,26 +74,37 @@ class Workspace {
 template <typename Score, typename Target>
 Outcome Validate(const Rows<Score, Target>& rows, NanPolicy nan_policy);
 
-// Validates, then computes; writes nothing unless the rows are valid.
-//
-// Adds the loss of each row, in row order, to *loss_sum, and under Reduction::kNone writes it to losses[row] too.
-// Reduction::kMean leaves it to the caller to divide the sum over the whole batch by N. So a batch handed over in
-// several parts, one after the other, has the same bits as in one.
-//
-// With `grad` not null, writes the gradient of the reduced loss with respect to the scores: [rows, classes]. It may be
-// the same memory as `rows.scores`, which is the quicker way where the scores are a copy anyway.
-template <typename Score, typename Target>
-Outcome MultilabelMarginLoss(const Rows<Score, Target>& rows, const Options& options, double* loss_sum, Score* losses,
-                             Score* grad, Workspace& workspace);
-
 // The row kernels, which agree to the bit in their gradients: kDirect compares every score with every threshold,
 // kBucketed looks its rank up. kMeasured takes the faster one for K targets among C classes.
 enum class RowKernel : int32_t { kMeasured, kDirect, kBucketed };
 
-// As above, with a given row kernel: for tests and benchmarks.
+// Makes room for the computation of any of the rows. False when there is no memory for it.
 template <typename Score, typename Target>
-Outcome MultilabelMarginLoss(const Rows<Score, Target>& rows, const Options& options, double* loss_sum, Score* losses,
-                             Score* grad, Workspace& workspace, RowKernel kernel);
+[[nodiscard]] bool Reserve(const Rows<Score, Target>& rows, const Options& options, RowKernel kernel,
+                           Workspace& workspace);
+
+// Computes rows that are valid and that there is room for.
+//
+// Writes the loss of each row to losses[row], unreduced and in double: their sum in row order, divided by N for
+// Reduction::kMean, has the same bits however a batch was divided.
+//
+// With `grad` not null, writes the gradient of the reduced loss with respect to the scores: [rows, classes]. It may be
+// the same memory as `rows.scores`, which is the quicker way where the scores are a copy anyway. Else the scores are
+// left as they were, but without a gradient those of the targets are overwritten meanwhile.
+template <typename Score, typename Target>
+void Compute(const Rows<Score, Target>& rows, const Options& options, RowKernel kernel, double* losses, Score* grad,
+             Workspace& workspace);
+
+// The three in turn; writes nothing unless the rows are valid.
+template <typename Score, typename Target>
+Outcome MultilabelMarginLoss(const Rows<Score, Target>& rows, const Options& options, double* losses, Score* grad,
+                             Workspace& workspace, RowKernel kernel = RowKernel::kMeasured) {
+  const Outcome outcome = Validate(rows, options.nan_policy);
+  if (outcome.status != Status::kOk) return outcome;
+  if (!Reserve(rows, options, kernel, workspace)) return {Status::kOutOfMemory, 0, 0, 0};
+  Compute(rows, options, kernel, losses, grad, workspace);
+  return outcome;
+}
 
 }  // namespace mlml
 

@@ -1,41 +1,17 @@
 // What Emscripten's glue exports; the functions are those of bindings/bindings.cc.
 
-/** An address in linear memory. */
+/** An address in linear memory, in bytes; 0 is none. */
 export type Address = number;
 
 export interface LossModule {
-  /** Replaced whenever linear memory grows: to be read anew after every call. */
-  readonly HEAP8: Int8Array;
-  reserve(bytes: number): Address;
-  validate(
-    isFloat64: boolean,
-    isInt64: boolean,
-    scores: Address,
-    targets: Address,
-    rows: number,
-    classes: number,
-    width: number,
-    nanPolicy: number,
-  ): number;
-  compute(
-    isFloat64: boolean,
-    isInt64: boolean,
-    scores: Address,
-    targets: Address,
-    rows: number,
-    classes: number,
-    width: number,
-    batchRows: number,
-    margin: number,
-    reduction: number,
-    normalization: number,
-    targetOrder: number,
-    nanPolicy: number,
-    lossSum: Address,
-    losses: Address,
-    withGradient: boolean,
-  ): number;
-  lastFault(): { row: number; column: number };
+  readonly wasmMemory: WebAssembly.Memory;
+  /** Where a call is described: see CALL in backend.ts. */
+  callAddress(): Address;
+  /** Room for a part of a batch, or 0. */
+  stage(bytes: number): Address;
+  /** Both return a status: see STATUS in backend.ts. */
+  validate(): number;
+  compute(): number;
 }
 
 /** Synchronous, because the module is inlined and its build says WASM_ASYNC_COMPILATION=0. */
