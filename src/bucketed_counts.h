@@ -98,7 +98,7 @@ class BucketedCounts {
   static constexpr size_t kMostCopied = 512;
   static size_t HistogramCopies(size_t n) { return n <= kMostCopied ? 4 : 1; }
   // Enough for thresholds that crowd into one bucket again and again; a table that would not fit is searched instead.
-  static size_t MaxDepth(size_t n) { return kBits / std::bit_width(n) + 1; }
+  static size_t MaxDepth(size_t n) { return kBits / std::bit_width(n | 1) + 1; }
 
   // The bits of a number as an unsigned integer that orders as the number does.
   static Bits Ordered(T value) {

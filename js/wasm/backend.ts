@@ -179,7 +179,8 @@ class WasmBackend implements Backend {
     const capacity = Math.min(rows, Math.max(1, fitting));
     const scoresAt = align(capacity * 8);
     const targetsAt = scoresAt + align(capacity * scoresBytes);
-    const bytes = Math.max(STAGED_BYTES + 3 * ALIGNMENT, targetsAt + capacity * targetsBytes);
+    // The address that comes may need aligning too.
+    const bytes = ALIGNMENT + Math.max(STAGED_BYTES + 2 * ALIGNMENT, targetsAt + capacity * targetsBytes);
     if (bytes > this.#stagedBytes) {
       this.#stagedBytes = 0;
       this.#stagedAt = bytes < 2 ** 31 ? this.#module.stage(bytes) : 0;
