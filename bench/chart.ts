@@ -1,0 +1,71 @@
+/** The chart of docs/benchmarks.md: by how much the peers are slower. */
+import * as vega from 'vega';
+import * as vegaLite from 'vega-lite';
+import { type Name, NAMES } from './contenders/contender.js';
+import { formatPoint, GRID } from './grid.js';
+import type { Measurement } from './timing.js';
+
+const PEERS: { peer: string; name: Name }[] = [
+  { peer: 'PyTorch builtin', name: NAMES.pyTorchBuiltin },
+  { peer: 'PyTorch ops, best form, 1 or 2 threads', name: NAMES.pyTorchOps },
+  { peer: 'PyTorch ops, gradient by hand', name: NAMES.pyTorchByHand },
+  { peer: 'TensorFlow.js (WebAssembly), best form', name: NAMES.tensorFlow },
+  { peer: 'plain TypeScript', name: NAMES.plain },
+];
+
+/** @returns SVG */
+export async function chartOf(measurements: readonly Measurement[]): Promise<string> {
+  const values = GRID.map(formatPoint).flatMap((point) => {
+    const timings = measurements.find(
+      (one) => one.dtype === 'float32' && one.scoreSet === 'random' && one.gradient && formatPoint(one.point) === point,
+    )!.timings;
+    const ours = timings.get(NAMES.ours)!.milliseconds;
+    return PEERS.flatMap(({ peer, name }) => {
+      const time = timings.get(name)?.milliseconds;
+      return time === undefined ? [] : [{ point, peer, ratio: time / ours }];
+    });
+  });
+  const specification: vegaLite.TopLevelSpec = {
+    background: 'white', // for pages of dark themes too
+    padding: 12,
+    title: {
+      text: 'Time of the peer over that of this package on one thread',
+      subtitle: 'Loss and gradient of N x C random float32 scores with K targets a row; log scale',
+      anchor: 'start',
+    },
+    data: { values },
+    width: 760,
+    height: 320,
+    encoding: {
+      x: { field: 'point', type: 'nominal', sort: null, axis: { title: null, labelAngle: -20 } },
+      xOffset: { field: 'peer', type: 'nominal', sort: null },
+      y: {
+        field: 'ratio',
+        type: 'quantitative',
+        scale: { type: 'log', domainMin: 1 },
+        axis: { title: 'times as long', values: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000], format: '~s' },
+      },
+    },
+    layer: [
+      {
+        mark: { type: 'bar' },
+        encoding: {
+          y2: { datum: 1 },
+          color: {
+            field: 'peer',
+            type: 'nominal',
+            sort: null,
+            scale: { range: ['#ee4c2c', '#f28b73', '#f8cabf', '#ffb000', '#8a8f98'] },
+            legend: { title: null, orient: 'top', columns: 2, labelLimit: 400 },
+          },
+        },
+      },
+      {
+        mark: { type: 'text', dy: -5, fontSize: 9 },
+        encoding: { text: { field: 'ratio', type: 'quantitative', format: '.2~r' } },
+      },
+    ],
+  };
+  const view = new vega.View(vega.parse(vegaLite.compile(specification).spec), { renderer: 'none' });
+  return `${await view.toSVG()}\n`;
+}

@@ -1,0 +1,74 @@
+import type { Batch, FloatArray, Input } from '../grid.js';
+
+/** The contenders, as tables name them and as they are looked up. */
+export const NAMES = {
+  ours: 'this package',
+  threads: '2 threads',
+  sharedThreads: '2 threads, shared',
+  pyTorchBuiltin: 'PyTorch builtin',
+  pyTorchOps: 'PyTorch ops',
+  pyTorchByHand: 'PyTorch by hand',
+  tensorFlow: 'TensorFlow.js',
+  plain: 'plain TypeScript',
+  floor: 'floor',
+} as const;
+
+export type Name = (typeof NAMES)[keyof typeof NAMES];
+
+export interface Result {
+  loss: number;
+  /** null where it was not asked for. */
+  grad: FloatArray | null;
+}
+
+/** Something that computes the mean loss of a batch, and its gradient. */
+export interface Contender {
+  readonly name: Name;
+  /** Hands over the inputs that the calls take in turn. */
+  load(batch: Batch): void | Promise<void>;
+  /** The ways it has to compute the loaded batch, of which the fastest is to be taken; none where it has no way. */
+  forms(gradient: boolean): readonly string[];
+  /** Milliseconds that so many calls take. */
+  time(form: string, gradient: boolean, calls: number): number | Promise<number>;
+  /** Of the first input. */
+  result(form: string, gradient: boolean): Result | Promise<Result>;
+  /** Ends its processes and threads. */
+  dispose?(): void | Promise<void>;
+}
+
+/** A way to compute a batch: one call, on one input. */
+export type Call = (input: Input) => Result;
+
+/** A contender whose calls are plain synchronous functions, by form. */
+export function synchronous(
+  name: Name,
+  callsFor: (batch: Batch, gradient: boolean) => Record<string, Call>,
+): Contender {
+  let inputs: readonly Input[] = [];
+  let calls: Record<string, Call>[] = [];
+  let next = 0;
+  const callOf = (form: string, gradient: boolean): Call => calls[Number(gradient)]![form]!;
+  return {
+    name,
+    load(batch) {
+      inputs = batch.inputs;
+      calls = [callsFor(batch, false), callsFor(batch, true)];
+      next = 0;
+    },
+    forms: (gradient) => Object.keys(calls[Number(gradient)]!),
+    time(form, gradient, times) {
+      const call = callOf(form, gradient);
+      let sum = 0;
+      const start = performance.now();
+      for (let i = 0; i < times; i++) {
+        sum += call(inputs[next]!).loss;
+        if (++next === inputs.length) next = 0;
+      }
+      const elapsed = performance.now() - start;
+      // The losses are used, so that no call can be optimised away.
+      if (Number.isNaN(sum)) throw new Error(`${name}: the loss is NaN`);
+      return elapsed;
+    },
+    result: (form, gradient) => callOf(form, gradient)(inputs[0]!),
+  };
+}

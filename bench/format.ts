@@ -1,0 +1,38 @@
+/** Numbers and tables as text. */
+
+/** Three significant digits, with the unit that suits. */
+export function formatTime(milliseconds: number): string {
+  if (milliseconds < 1) return `${threeDigits(milliseconds * 1000)} µs`;
+  return milliseconds < 1000 ? `${threeDigits(milliseconds)} ms` : `${threeDigits(milliseconds / 1000)} s`;
+}
+
+export const formatRatio = (ratio: number): string => `${threeDigits(ratio)}x`;
+
+export const formatError = (error: number): string => (error === 0 ? '0' : error.toExponential(1));
+
+const threeDigits = (value: number): string =>
+  value.toFixed(value < 0.995 ? 3 : value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
+
+export interface Table {
+  title: string;
+  head: readonly string[];
+  /** The columns from the left that hold text: 1 where it is not said. The others hold numbers. */
+  textColumns?: number;
+  rows: readonly (readonly string[])[];
+}
+
+export function toText({ title, textColumns = 1, head, rows }: Table): string {
+  const widths = head.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)));
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, i) => (i < textColumns ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join('  ')
+      .trimEnd();
+  return [title, line(head), ...rows.map(line)].join('\n');
+}
+
+export function toMarkdown({ title, textColumns = 1, head, rows }: Table): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const rule = head.map((_, i) => (i < textColumns ? '---' : '---:'));
+  return [`### ${title}`, '', line(head), line(rule), ...rows.map(line)].join('\n');
+}

@@ -1,0 +1,171 @@
+/** What the package is to reach, and what a run measured of it. */
+import { type Name, NAMES } from './contenders/contender.js';
+import { formatError, formatRatio, formatTime } from './format.js';
+import { formatPoint, GRID, type Point } from './grid.js';
+import type { Measurement } from './timing.js';
+
+export interface Goal {
+  text: string;
+  wanted: string;
+  measured: string;
+  /** null where the run did not measure it. */
+  reached: boolean | null;
+}
+
+/** How many times a peer's time is to be this package's, at least: for the points of GRID. */
+const PEERS: { text: string; names: Name[]; ratios: number[] }[] = [
+  { text: 'PyTorch builtin, 1 thread', names: [NAMES.pyTorchBuiltin], ratios: [5, 15, 30, 45, 30, 150, 500, 25] },
+  {
+    text: 'best PyTorch composition, 1 or 2 threads',
+    names: [NAMES.pyTorchOps, NAMES.pyTorchByHand],
+    ratios: [20, 8, 6, 5, 5, 13, 65, 5],
+  },
+  { text: 'best TensorFlow.js form', names: [NAMES.tensorFlow], ratios: [25, 20, 25, 45, 30, 150, 500, 25] },
+];
+
+const SMALL = GRID[0]!;
+const THREADED = [GRID[3]!, GRID[5]!];
+
+export function goalsOf(measurements: readonly Measurement[]): Goal[] {
+  const float32 = measurements.filter(({ dtype }) => dtype === 'float32');
+  const forward = float32.filter(({ gradient }) => !gradient);
+  const both = float32.filter(({ gradient }) => gradient);
+  const random = both.filter(({ scoreSet }) => scoreSet === 'random');
+  const trained = both.filter(({ scoreSet }) => scoreSet === 'trained');
+  const overFloor = (one: Measurement): number | undefined => ratio(one, NAMES.ours, NAMES.floor);
+  const small = at(random, SMALL);
+  const smallTime = small && timeOf(small, NAMES.ours);
+  const few = at(random, { rows: 64, classes: 20_000, width: 10 });
+  const many = at(random, { rows: 64, classes: 20_000, width: 1000 });
+
+  return [
+    ...PEERS.flatMap(({ text, names, ratios }) =>
+      GRID.map((point, i) => peerGoal(`${formatPoint(point)}: ${text}`, ratios[i]!, names, at(random, point))),
+    ),
+    {
+      text: '64 x 20000: time for K = 1000 over that for K = 10',
+      ...atMost(1.7, few && many && quotient(timeOf(many, NAMES.ours), timeOf(few, NAMES.ours))),
+    },
+    {
+      text: 'trained scores, C >= 1000: times the floor',
+      ...everywhere(
+        2,
+        trained.filter(({ point }) => point.classes >= 1000),
+        overFloor,
+      ),
+    },
+    {
+      text: 'random scores, K <= 5: times the floor',
+      ...everywhere(
+        3,
+        random.filter(({ point }) => point.width <= 5),
+        overFloor,
+      ),
+    },
+    {
+      text: 'forward only over forward + gradient',
+      ...everywhere(1, forward, (one) => {
+        const other = both.find(({ point, scoreSet }) => point === one.point && scoreSet === one.scoreSet);
+        return other && quotient(timeOf(one, NAMES.ours), timeOf(other, NAMES.ours));
+      }),
+    },
+    {
+      text: `${formatPoint(SMALL)}, forward only: PyTorch builtin`,
+      ...atLeast(4, ratioAt(forward, SMALL, NAMES.pyTorchBuiltin, NAMES.ours)),
+    },
+    {
+      text: `${formatPoint(SMALL)}: time of a call`,
+      wanted: 'under 2.50 µs',
+      measured: smallTime === undefined ? 'not measured' : formatTime(smallTime),
+      reached: smallTime === undefined ? null : smallTime < 2.5e-3,
+    },
+    errorGoal('largest relative error of a float32 loss', 2.1e-7, float32, 'loss'),
+    errorGoal('largest relative error of a float32 gradient', 1.2e-7, float32, 'grad'),
+    ...THREADED.flatMap((point) => [
+      {
+        text: `${formatPoint(point)}: speed-up by 2 threads, tensors in shared memory`,
+        ...atLeast(1.7, ratioAt(random, point, NAMES.ours, NAMES.sharedThreads)),
+      },
+      {
+        text: `${formatPoint(point)}: speed-up by 2 threads, with copies`,
+        ...atLeast(1.3, ratioAt(random, point, NAMES.ours, NAMES.threads)),
+      },
+    ]),
+    {
+      text: '2 threads over one thread, both with copies',
+      ...everywhere(1.1, measurements, (one) => ratio(one, NAMES.threads, NAMES.ours)),
+    },
+  ];
+}
+
+const at = (among: readonly Measurement[], wanted: Point): Measurement | undefined =>
+  among.find(({ point }) => formatPoint(point) === formatPoint(wanted));
+
+const timeOf = ({ timings }: Measurement, name: Name): number | undefined => timings.get(name)?.milliseconds;
+
+const quotient = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined || b === undefined ? undefined : a / b;
+
+const ratio = (one: Measurement, a: Name, b: Name): number | undefined => quotient(timeOf(one, a), timeOf(one, b));
+
+function ratioAt(among: readonly Measurement[], point: Point, a: Name, b: Name): number | undefined {
+  const one = at(among, point);
+  return one && ratio(one, a, b);
+}
+
+function atLeast(wanted: number, value: number | undefined): Omit<Goal, 'text'> {
+  return {
+    wanted: `at least ${wanted}x`,
+    measured: value === undefined ? 'not measured' : formatRatio(value),
+    reached: value === undefined ? null : value >= wanted,
+  };
+}
+
+function atMost(wanted: number, value: number | undefined): Omit<Goal, 'text'> {
+  return {
+    wanted: `at most ${wanted}x`,
+    measured: value === undefined ? 'not measured' : formatRatio(value),
+    reached: value === undefined ? null : value <= wanted,
+  };
+}
+
+/** Of several measurements, the worst counts; it is named, and how many miss the goal. */
+function everywhere(
+  wanted: number,
+  among: readonly Measurement[],
+  valueOf: (one: Measurement) => number | undefined,
+): Omit<Goal, 'text'> {
+  const values = among.flatMap((one) => {
+    const value = valueOf(one);
+    return value === undefined ? [] : [{ one, value }];
+  });
+  const [worst] = values.sort((a, b) => b.value - a.value);
+  const goal = atMost(wanted, worst?.value);
+  if (worst === undefined) return goal;
+  const missed = values.filter(({ value }) => value > wanted).length;
+  const { point, dtype, scoreSet, gradient } = worst.one;
+  const where = `${formatPoint(point)}, ${scoreSet}, ${dtype}${gradient ? '' : ', forward'}`;
+  return { ...goal, measured: `${goal.measured} at ${where}; missed by ${missed} of ${values.length}` };
+}
+
+function peerGoal(text: string, wanted: number, names: readonly Name[], one: Measurement | undefined): Goal {
+  const timings = names.flatMap((name) => one?.timings.get(name) ?? []);
+  const ours = one && timeOf(one, NAMES.ours);
+  if (ours === undefined || timings.length === 0) return { text, ...atLeast(wanted, undefined) };
+  const fastest = timings.reduce((a, b) => (b.milliseconds < a.milliseconds ? b : a));
+  const goal = atLeast(wanted, fastest.milliseconds / ours);
+  if (fastest.form === 'builtin' || fastest.form.startsWith('autograd')) {
+    return { text, ...goal, measured: `${goal.measured} (${fastest.form})` };
+  }
+  // What one gets without writing the gradient by hand.
+  const autograd = timings.flatMap(({ forms }) =>
+    Object.entries(forms).flatMap(([form, milliseconds]) => (form.startsWith('autograd') ? [milliseconds] : [])),
+  );
+  const compared = autograd.length === 0 ? '' : `; autograd: ${formatRatio(Math.min(...autograd) / ours)}`;
+  return { text, ...goal, measured: `${goal.measured} (${fastest.form}${compared})` };
+}
+
+function errorGoal(text: string, wanted: number, among: readonly Measurement[], of: 'loss' | 'grad'): Goal {
+  const worst = Math.max(...among.map(({ timings }) => timings.get(NAMES.ours)?.errors[of] ?? 0));
+  return { text, wanted: `at most ${formatError(wanted)}`, measured: formatError(worst), reached: worst <= wanted };
+}

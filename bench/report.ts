@@ -1,0 +1,183 @@
+/** The results of a run as tables, for the terminal and for docs/benchmarks.md. */
+import os from 'node:os';
+import { type Name, NAMES } from './contenders/contender.js';
+import { formatError, formatRatio, formatTime, type Table, toMarkdown, toText } from './format.js';
+import type { Goal } from './goals.js';
+import { type DType, formatPoint } from './grid.js';
+import type { Measurement } from './timing.js';
+
+export interface Run {
+  measurements: readonly Measurement[];
+  goals: readonly Goal[];
+  /** By name of the software. */
+  versions: Readonly<Record<string, string>>;
+  /** What was left out, and why. */
+  leftOut: readonly string[];
+  date: Date;
+}
+
+const LEGEND =
+  'Median time of a call, and how many times that of this package on one thread it is. A dash: it cannot compute that.';
+
+export function terminalReport(run: Run): string {
+  return [
+    machineOf(run),
+    ...run.leftOut.map((what) => `Left out: ${what}`),
+    LEGEND,
+    ...[...timeTables(run), errorTable(run), goalsTable(run.goals)].map((table) => `\n${toText(table)}`),
+  ].join('\n');
+}
+
+export function markdownReport(run: Run): string {
+  const missed = run.goals.filter(({ reached }) => reached === false);
+  const unmeasured = run.goals.filter(({ reached }) => reached === null);
+  const sections = [
+    '# Benchmarks',
+    `Written by \`npm run bench\` on ${run.date.toISOString().slice(0, 10)}: ${machineOf(run)}.`,
+    ...run.leftOut.map((what) => `Left out: ${what}`),
+    '![How many times as long the peers take](benchmarks.svg)',
+    '## How to read this',
+    READING,
+    '## What falls short',
+    missed.length === 0 ? 'Nothing.' : goalRows(missed),
+    ...(unmeasured.length === 0 ? [] : [`Not measured in this run: ${unmeasured.map(({ text }) => text).join('; ')}.`]),
+    '## Times',
+    LEGEND,
+    ...timeTables(run).map(toMarkdown),
+    '## Exactness',
+    toMarkdown(errorTable(run)),
+    '## Ways to compose it',
+    'Of the ways to compose the loss of the ops of a peer, the tables above hold the fastest at each point. All of them, ' +
+      'for forward + gradient of random float32 scores, from a short timing each:',
+    ...[NAMES.pyTorchOps, NAMES.pyTorchByHand, NAMES.tensorFlow]
+      .flatMap((name) => formsTable(run, name))
+      .map(toMarkdown),
+    '## All goals',
+    goalRows(run.goals),
+  ];
+  return `${sections.join('\n\n')}\n`;
+}
+
+const READING = `\
+Everything is timed in one run, on the same random inputs, another one for each call: N(0, 1) scores in 'random', and the
+scores of the targets 6 higher in 'trained', as those of a trained model are. The contenders take turns of some calls each
+(this package, a peer, this package, the next peer, ...), so that a noisy machine hits all alike; times are medians of
+turns.
+
+| column | what is timed |
+| --- | --- |
+| ${NAMES.ours} | the public API on one thread, all copies included: typed arrays in, loss and gradient as a new typed array out |
+| ${NAMES.threads} | the same with \`multilabel-margin-loss/threads\` |
+| ${NAMES.sharedThreads} | the same with scores that are in the shared memory of the threads already |
+| ${NAMES.pyTorchBuiltin} | \`torch.nn.functional.multilabel_margin_loss\`, one thread; tensors in, tensors out, nothing copied |
+| ${NAMES.pyTorchOps} | the same loss composed of PyTorch's ops, with its autograd: the fastest of two ways on 1 or 2 threads |
+| ${NAMES.pyTorchByHand} | the same with a gradient written by hand from counts, as this package computes it: the fastest of four ways on 1 or 2 threads |
+| ${NAMES.tensorFlow} | the same loss composed of the ops of TensorFlow.js on its WebAssembly backend (SIMD, one thread in Node): the fastest of four ways; scores uploaded, loss and gradient read out |
+| ${NAMES.plain} | a double loop over targets and classes |
+| ${NAMES.floor} | nothing but copying the scores into linear memory and a gradient of that size out |
+
+The compositions are allowed to take it that targets hold no padding and no duplicates; this package and PyTorch's builtin
+handle both.`;
+
+function machineOf({ versions }: Run): string {
+  const cpus = os.cpus();
+  const software = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  return [`${cpus.length} x ${cpus[0]?.model.trim() ?? 'unknown CPU'}`, `${os.type()} ${os.arch()}`, ...software].join(
+    ', ',
+  );
+}
+
+function timeTables({ measurements }: Run): Table[] {
+  const tables: Table[] = [];
+  for (const dtype of ['float32', 'float64'] as const) {
+    for (const gradient of [true, false]) {
+      for (const scoreSet of ['random', 'trained'] as const) {
+        const among = measurements.filter(
+          (one) => one.dtype === dtype && one.gradient === gradient && one.scoreSet === scoreSet,
+        );
+        if (among.length === 0) continue;
+        const title = `${gradient ? 'Forward + gradient' : 'Forward only'}, ${dtype}, ${scoreSet} scores`;
+        tables.push(timeTable(title, among));
+      }
+    }
+  }
+  return tables;
+}
+
+function timeTable(title: string, among: readonly Measurement[]): Table {
+  const names = namesIn(among);
+  const rows = among.map(({ point, timings }) => {
+    const ours = timings.get(NAMES.ours)!.milliseconds;
+    const floor = timings.get(NAMES.floor)!.milliseconds;
+    const cells = names.map((name) => {
+      const milliseconds = timings.get(name)?.milliseconds;
+      if (milliseconds === undefined) return '-';
+      return (
+        formatTime(milliseconds) +
+        (name === NAMES.ours || name === NAMES.floor ? '' : ` ${formatRatio(milliseconds / ours)}`)
+      );
+    });
+    return [formatPoint(point), ...cells, formatRatio(ours / floor)];
+  });
+  return { title, head: ['N x C, K', ...names, 'over the floor'], rows };
+}
+
+function errorTable({ measurements }: Run): Table {
+  const worst = (name: Name, dtype: DType, of: 'loss' | 'grad'): string => {
+    const errors = measurements.flatMap(({ dtype: one, timings }) =>
+      one === dtype ? (timings.get(name)?.errors[of] ?? []) : [],
+    );
+    return errors.length === 0 ? '-' : formatError(Math.max(...errors));
+  };
+  const columns = (['float32', 'float64'] as const).flatMap((dtype) =>
+    (['loss', 'grad'] as const).map((of) => ({ dtype, of })),
+  );
+  return {
+    title: 'Worst relative error against float64',
+    head: ['', ...columns.map(({ dtype, of }) => `${dtype} ${of === 'loss' ? 'loss' : 'gradient'}`)],
+    rows: namesIn(measurements)
+      .filter((name) => name !== NAMES.floor)
+      .map((name) => [name, ...columns.map(({ dtype, of }) => worst(name, dtype, of))]),
+  };
+}
+
+function formsTable({ measurements }: Run, name: Name): Table[] {
+  const among = measurements.filter(
+    ({ dtype, gradient, scoreSet, timings }) =>
+      dtype === 'float32' && gradient && scoreSet === 'random' && timings.has(name),
+  );
+  const forms = [...new Set(among.flatMap(({ timings }) => Object.keys(timings.get(name)!.forms)))];
+  if (forms.length === 0) return [];
+  const rows = among.map(({ point, timings }) => {
+    const times = timings.get(name)!.forms;
+    return [formatPoint(point), ...forms.map((form) => (form in times ? formatTime(times[form]!) : '-'))];
+  });
+  return [{ title: name, head: ['N x C, K', ...forms], rows }];
+}
+
+function goalsTable(goals: readonly Goal[]): Table {
+  const reached = goals.filter((goal) => goal.reached).length;
+  return {
+    title: `Goals: ${reached} of ${goals.length} reached`,
+    textColumns: 4,
+    head: ['', 'wanted', 'measured', ''],
+    rows: goals.map(({ text, wanted, measured, reached }) => [
+      text,
+      wanted,
+      measured,
+      reached === null ? '' : reached ? 'reached' : 'MISSED',
+    ]),
+  };
+}
+
+function goalRows(goals: readonly Goal[]): string {
+  const rows = goals.map(
+    ({ text, wanted, measured, reached }) =>
+      `| ${text} | ${wanted} | ${measured} | ${reached === null ? '' : reached ? 'yes' : '**no**'} |`,
+  );
+  return ['| goal | wanted | measured | reached |', '| --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+function namesIn(measurements: readonly Measurement[]): Name[] {
+  return Object.values(NAMES).filter((name) => measurements.some(({ timings }) => timings.has(name)));
+}

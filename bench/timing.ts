@@ -1,0 +1,107 @@
+/** Times contenders in turns, so that a noisy machine hits all alike. */
+import type { Contender, Name } from './contenders/contender.js';
+import type { DType, Point, ScoreSet } from './grid.js';
+import { type Errors, errorsOf, type Reference } from './reference.js';
+
+export interface Effort {
+  /** How long every form is run before it is timed: functions are to be compiled, memory to be there. */
+  warmUpMilliseconds: number;
+  /** Rounds in which every contender takes its turn. */
+  rounds: number;
+  /** How long a turn is: as many calls as that takes. */
+  turnMilliseconds: number;
+  /** A contender that has used this up takes no more turns, but for its first two. */
+  budgetMilliseconds: number;
+}
+
+export interface Timing {
+  /** Of a call: the median of all turns. */
+  milliseconds: number;
+  /** The fastest form, which took the turns. */
+  form: string;
+  /** Milliseconds a call of every form, timed shortly to find the fastest. */
+  forms: Record<string, number>;
+  errors: Errors;
+}
+
+/** By the contender's name. A contender that cannot compute the batch is not there. */
+export type Timings = Map<Name, Timing>;
+
+export interface Measurement {
+  point: Point;
+  dtype: DType;
+  scoreSet: ScoreSet;
+  gradient: boolean;
+  timings: Timings;
+}
+
+/** With contenders that have loaded the batch. The first one takes a turn before every other one's: all are compared with it. */
+export async function timeBatch(
+  gradient: boolean,
+  contenders: readonly Contender[],
+  reference: Reference,
+  effort: Effort,
+): Promise<Timings> {
+  const timings: Timings = new Map();
+  const turns: { contender: Contender; form: string; calls: number; samples: number[]; spent: number }[] = [];
+  for (const contender of contenders) {
+    const forms: Record<string, number> = {};
+    for (const form of contender.forms(gradient)) {
+      const fastest = Math.min(...Object.values(forms));
+      const milliseconds = await estimate(contender, form, gradient, fastest, effort);
+      if (milliseconds !== null) forms[form] = milliseconds;
+    }
+    const fastest = Object.entries(forms).sort(([, a], [, b]) => a - b)[0];
+    if (fastest === undefined) continue;
+    const [form, milliseconds] = fastest;
+    const calls = Math.max(1, Math.round(effort.turnMilliseconds / milliseconds));
+    turns.push({ contender, form, calls, samples: [], spent: 0 });
+    const errors = errorsOf(await contender.result(form, gradient), reference);
+    timings.set(contender.name, { milliseconds, form, forms, errors });
+  }
+
+  const [first, ...others] = turns;
+  const take = async (turn: (typeof turns)[number]): Promise<void> => {
+    const milliseconds = await turn.contender.time(turn.form, gradient, turn.calls);
+    turn.samples.push(milliseconds / turn.calls);
+    turn.spent += milliseconds;
+  };
+  for (let round = 0; round < effort.rounds; round++) {
+    for (const other of others) {
+      if (other.samples.length >= 2 && other.spent > effort.budgetMilliseconds) continue;
+      await take(first!);
+      await take(other);
+    }
+  }
+  for (const { contender, samples } of turns) timings.get(contender.name)!.milliseconds = median(samples);
+  return timings;
+}
+
+/** Milliseconds a call, timed shortly, and shortest for what is slow; null where the form cannot run. */
+async function estimate(
+  contender: Contender,
+  form: string,
+  gradient: boolean,
+  fastest: number,
+  { warmUpMilliseconds, turnMilliseconds }: Effort,
+): Promise<number | null> {
+  let elapsed: number;
+  try {
+    elapsed = await contender.time(form, gradient, 1);
+  } catch {
+    return null; // it takes more memory than there is, say
+  }
+  if (elapsed > 20 * turnMilliseconds || (elapsed > turnMilliseconds && elapsed > 5 * fastest)) return elapsed;
+  for (let spent = elapsed, calls = 1; spent < warmUpMilliseconds; calls *= 2) {
+    spent += await contender.time(form, gradient, calls);
+  }
+  let calls = 1;
+  while ((elapsed = await contender.time(form, gradient, calls)) < turnMilliseconds / 2) calls *= 2;
+  const samples = [elapsed / calls];
+  for (let i = 0; i < 2; i++) samples.push((await contender.time(form, gradient, calls)) / calls);
+  return median(samples);
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1]!;
+}
