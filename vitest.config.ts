@@ -6,50 +6,74 @@ import { defineConfig } from 'vitest/config';
 // Debian's Chromium where there is one, else the one that `npx playwright install chromium` leaves.
 const chromium = ['/usr/bin/chromium'].find((path) => existsSync(path));
 
-// The suites run over what is shipped: dist/, under the name that users import.
-const resolve = {
-  alias: { 'multilabel-margin-loss': fileURLToPath(new URL('dist/index.js', import.meta.url)) },
+const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+// The suites run over what is shipped: dist/, under the names that users import.
+const one = {
+  alias: [
+    { find: /^multilabel-margin-loss$/, replacement: path('dist/index.js') },
+    { find: /^multilabel-margin-loss\/threads$/, replacement: path('dist/threads/index.js') },
+  ],
+};
+const threads = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('tests/threads/package.ts') }] };
+
+const node = {
+  environment: 'node',
+  execArgv: ['--expose-gc'],
+  testTimeout: 120_000,
+};
+
+const browser = {
+  testTimeout: 120_000,
+  browser: {
+    enabled: true,
+    headless: true,
+    screenshotFailures: false,
+    provider: playwright({
+      launchOptions: {
+        ...(chromium === undefined ? {} : { executablePath: chromium }),
+        args: [
+          '--headless=new',
+          '--no-sandbox',
+          '--disable-quic',
+          '--no-first-run',
+          '--disable-background-networking',
+          '--disable-component-update',
+          '--disable-sync',
+        ],
+      },
+    }),
+    instances: [{ browser: 'chromium' as const }],
+  },
+};
+
+// Pages have shared memory only if they are cross-origin isolated.
+const isolated = {
+  headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
 };
 
 export default defineConfig({
   test: {
     projects: [
       {
-        resolve,
-        test: {
-          name: 'node',
-          environment: 'node',
-          include: ['tests/js/**/*.test.ts', 'tests/node/**/*.test.ts'],
-          execArgv: ['--expose-gc'],
-          testTimeout: 120_000,
-        },
+        resolve: one,
+        test: { name: 'node', include: ['tests/js/**/*.test.ts', 'tests/node/**/*.test.ts'], ...node },
       },
       {
-        resolve,
+        resolve: one,
+        test: { name: 'chromium', include: ['tests/js/**/*.test.ts', 'tests/browser/**/*.test.ts'], ...browser },
+      },
+      {
+        resolve: threads,
+        test: { name: 'node, threads', include: ['tests/js/**/*.test.ts', 'tests/threads/**/*.test.ts'], ...node },
+      },
+      {
+        resolve: threads,
+        server: isolated,
         test: {
-          name: 'chromium',
-          include: ['tests/js/**/*.test.ts', 'tests/browser/**/*.test.ts'],
-          testTimeout: 120_000,
-          browser: {
-            enabled: true,
-            headless: true,
-            screenshotFailures: false,
-            provider: playwright({
-              launchOptions: {
-                ...(chromium === undefined ? {} : { executablePath: chromium }),
-                args: [
-                  '--headless=new',
-                  '--no-sandbox',
-                  '--disable-quic',
-                  '--no-first-run',
-                  '--disable-background-networking',
-                  '--disable-component-update',
-                  '--disable-sync',
-                ],
-              },
-            }),
-            instances: [{ browser: 'chromium' }],
-          },
+          name: 'chromium, threads',
+          include: ['tests/js/**/*.test.ts', 'tests/threads/**/*.test.ts'],
+          ...browser,
         },
       },
     ],

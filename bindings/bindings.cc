@@ -1,20 +1,27 @@
-// What JavaScript sees of the kernels: free functions without arguments over one call, which it describes in linear
-// memory. There is nothing that a caller would have to delete.
+// What JavaScript sees of the kernels: free functions over calls, which it describes in linear memory. There is nothing
+// that a caller would have to delete.
 #include <emscripten/bind.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#ifdef __EMSCRIPTEN_PTHREADS__
+#include <memory>
+#endif
 
 #include "buffer.h"
 #include "multilabel_margin_loss.h"
+#ifdef __EMSCRIPTEN_PTHREADS__
+#include "parallel_loss.h"
+#endif
 
 namespace {
 
 using mlml::Outcome;
 using mlml::Status;
 
-// In 32-bit words, whose numbers js/wasm/backend.ts knows. Not arguments, and no value object: sixteen of the first
-// took Embind 0.3 microseconds a call, ten fields of the second 2.
+// In 32-bit words, whose numbers js/wasm/call.ts knows. Not arguments, and no value object: sixteen of the first took
+// Embind 0.3 microseconds a call, ten fields of the second 2.
 struct Call {
   uint32_t float64;  // 0 or 1: the scores' type
   uint32_t int64;    // 0 or 1: the targets'
@@ -34,33 +41,37 @@ struct Call {
   double loss_sum;   // the losses are added to it, in row order
   uint32_t bad_row;  // where a status says that something is wrong: the first of them
   uint32_t bad_column;
+
+  mlml::Options Options() const {
+    return {margin, static_cast<mlml::Reduction>(reduction), static_cast<mlml::Normalization>(normalization),
+            static_cast<mlml::TargetOrder>(target_order), static_cast<mlml::NanPolicy>(nan_policy)};
+  }
+
+  // Calls `function` with the rows in their types, and the gradient.
+  template <typename Function>
+  auto Dispatch(Function function) const {
+    const auto typed = [&]<typename T, typename Target>(T, Target) {
+      return function(mlml::Rows<T, Target>{reinterpret_cast<T*>(scores), reinterpret_cast<const Target*>(targets),
+                                            rows, classes, width, batch_rows},
+                      reinterpret_cast<T*>(grad));
+    };
+    return float64 ? int64 ? typed(double{}, int64_t{}) : typed(double{}, int32_t{})
+           : int64 ? typed(float{}, int64_t{})
+                   : typed(float{}, int32_t{});
+  }
+
+  int32_t Report(const Outcome& outcome) {
+    bad_row = static_cast<uint32_t>(outcome.row);
+    bad_column = static_cast<uint32_t>(outcome.column);
+    return static_cast<int32_t>(outcome.status);
+  }
+
+  void SumLosses() {
+    const auto* of_rows = reinterpret_cast<const double*>(losses);
+    for (size_t row = 0; row < rows; ++row) loss_sum += of_rows[row];
+  }
 };
 static_assert(offsetof(Call, margin) == 14 * 4 && sizeof(Call) == 20 * 4);
-
-Call call;
-
-mlml::Workspace& TheWorkspace() {
-  static mlml::Workspace workspace;
-  return workspace;
-}
-
-// Calls `function` with the rows in their types.
-template <typename Function>
-int32_t Dispatch(Function function) {
-  const auto typed = [&]<typename T, typename Target>(T, Target) {
-    return function(mlml::Rows<T, Target>{reinterpret_cast<T*>(call.scores),
-                                          reinterpret_cast<const Target*>(call.targets), call.rows, call.classes,
-                                          call.width, call.batch_rows});
-  };
-  const Outcome outcome = call.float64 ? call.int64 ? typed(double{}, int64_t{}) : typed(double{}, int32_t{})
-                          : call.int64 ? typed(float{}, int64_t{})
-                                       : typed(float{}, int32_t{});
-  call.bad_row = static_cast<uint32_t>(outcome.row);
-  call.bad_column = static_cast<uint32_t>(outcome.column);
-  return static_cast<int32_t>(outcome.status);
-}
-
-uintptr_t CallAddress() { return reinterpret_cast<uintptr_t>(&call); }
 
 // Address of at least `bytes` bytes for a batch to pass through in parts, so that linear memory stays small however
 // large it is; 0 when memory is exhausted. What was there before is lost.
@@ -69,23 +80,74 @@ uintptr_t Stage(size_t bytes) {
   return staging.Reserve(bytes) ? reinterpret_cast<uintptr_t>(staging.data()) : 0;
 }
 
+#ifdef __EMSCRIPTEN_PTHREADS__
+
+Call calls[mlml::ThreadPool::kJobs];
+
+// Never destroyed: its threads end with their workers.
+mlml::ParallelLoss* parallel_loss = nullptr;
+
+uintptr_t CallAddress(uint32_t job) { return reinterpret_cast<uintptr_t>(&calls[job]); }
+
+void StartThreads(uint32_t threads) { parallel_loss = new mlml::ParallelLoss(threads); }
+
+// Address of zeros for a tensor, or 0 when memory is exhausted.
+uintptr_t AllocateZeros(size_t bytes) { return reinterpret_cast<uintptr_t>(std::calloc(bytes, 1)); }
+
+int32_t Validate(uint32_t job) {
+  Call& call = calls[job];
+  return call.Report(call.Dispatch([&](const auto& rows, auto*) -> Outcome {
+    const Outcome outcome = mlml::Validate(rows, static_cast<mlml::NanPolicy>(call.nan_policy));
+    if (outcome.status != Status::kOk) return outcome;
+    return {parallel_loss->Reserve(rows, call.Options()) ? Status::kOk : Status::kOutOfMemory, 0, 0, 0};
+  }));
+}
+
+// Of rows that were validated.
+void Start(uint32_t job) {
+  const Call& call = calls[job];
+  call.Dispatch([&](const auto& rows, auto* grad) {
+    parallel_loss->Start(job, rows, call.Options(), reinterpret_cast<double*>(call.losses), grad);
+  });
+}
+
+bool Finish(uint32_t job) {
+  if (!parallel_loss->Finish(job)) return false;
+  calls[job].SumLosses();
+  return true;
+}
+
+#else
+
+Call call;
+
+uintptr_t CallAddress() { return reinterpret_cast<uintptr_t>(&call); }
+
+mlml::Workspace& TheWorkspace() {
+  static mlml::Workspace workspace;
+  return workspace;
+}
+
+// Of a part of a batch: what can go wrong in it goes wrong here.
 int32_t Validate() {
-  return Dispatch([](const auto& rows) { return mlml::Validate(rows, static_cast<mlml::NanPolicy>(call.nan_policy)); });
+  return call.Report(call.Dispatch([](const auto& rows, auto*) -> Outcome {
+    const Outcome outcome = mlml::Validate(rows, static_cast<mlml::NanPolicy>(call.nan_policy));
+    if (outcome.status != Status::kOk) return outcome;
+    const bool reserved = Reserve(rows, call.Options(), mlml::RowKernel::kMeasured, TheWorkspace());
+    return {reserved ? Status::kOk : Status::kOutOfMemory, 0, 0, 0};
+  }));
 }
 
 int32_t Compute() {
-  const mlml::Options options{
-      call.margin, static_cast<mlml::Reduction>(call.reduction), static_cast<mlml::Normalization>(call.normalization),
-      static_cast<mlml::TargetOrder>(call.target_order), static_cast<mlml::NanPolicy>(call.nan_policy)};
-  auto* losses = reinterpret_cast<double*>(call.losses);
-  const int32_t status = Dispatch([&]<typename T, typename Target>(const mlml::Rows<T, Target>& rows) {
-    return mlml::MultilabelMarginLoss(rows, options, losses, reinterpret_cast<T*>(call.grad), TheWorkspace());
-  });
-  if (status == static_cast<int32_t>(Status::kOk)) {
-    for (size_t row = 0; row < call.rows; ++row) call.loss_sum += losses[row];
-  }
+  const int32_t status = call.Report(call.Dispatch([](const auto& rows, auto* grad) {
+    return mlml::MultilabelMarginLoss(rows, call.Options(), reinterpret_cast<double*>(call.losses), grad,
+                                      TheWorkspace());
+  }));
+  if (status == static_cast<int32_t>(Status::kOk)) call.SumLosses();
   return status;
 }
+
+#endif
 
 }  // namespace
 
@@ -93,5 +155,12 @@ EMSCRIPTEN_BINDINGS(multilabel_margin_loss) {
   emscripten::function("callAddress", &CallAddress);
   emscripten::function("stage", &Stage);
   emscripten::function("validate", &Validate);
+#ifdef __EMSCRIPTEN_PTHREADS__
+  emscripten::function("startThreads", &StartThreads);
+  emscripten::function("allocateZeros", &AllocateZeros);
+  emscripten::function("start", &Start);
+  emscripten::function("finish", &Finish);
+#else
   emscripten::function("compute", &Compute);
+#endif
 }

@@ -10,12 +10,15 @@ export interface LossOptions {
   nan: 'ignore' | 'propagate' | 'error';
 }
 
+export type FloatArray = Float32Array | Float64Array;
+export type IndexArray = Int32Array | BigInt64Array;
+
 /** A batch that has the right types and shapes; only the values of its targets and scores are unchecked. */
 export interface Batch {
   /** [rows, classes], row-major */
-  scores: Float32Array | Float64Array;
+  scores: FloatArray;
   /** [rows, width], row-major */
-  targets: Int32Array | BigInt64Array;
+  targets: IndexArray;
   rows: number;
   classes: number;
   width: number;
@@ -23,17 +26,26 @@ export interface Batch {
 
 export interface BackendResult {
   /** The type of the scores; [rows] under reduction 'none', else [1]. */
-  loss: Float32Array | Float64Array;
+  loss: FloatArray;
   /** d(reduced loss)/d(scores), [rows, classes]; for 'none' of the sum of the losses. Null when it was not asked for. */
-  grad: Float32Array | Float64Array | null;
+  grad: FloatArray | null;
 }
 
-/** Where a loss is computed. */
+/** Where losses are computed: {@link MultiLabelMarginLossOptions.backend}. */
 export interface Backend {
   readonly name: string;
+  /** How many threads compute, the caller's included. */
+  readonly threads: number;
   /**
-   * @throws LossError ERR_TARGET_RANGE, ERR_NAN, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE; nothing is left
-   * half-written, and the backend stays usable
+   * For the losses of this package.
+   *
+   * @param into of the type and length of the scores: where to write the gradient; null for a new array. It is all of
+   * the scores' memory or none of it.
+   * @throws LossError ERR_TARGET_RANGE, ERR_NAN, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE, ERR_DISPOSED; nothing is
+   * left half-written
    */
-  compute(batch: Batch, options: LossOptions, withGradient: boolean): BackendResult;
+  compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult;
 }
+
+/** The message for a gradient that is to be written where something is yet to be read. */
+export const GRAD_OVERLAP = 'grad must not share memory with the targets or the scores, unless it is all of the scores';

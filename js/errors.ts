@@ -8,7 +8,8 @@
  * - `ERR_NAN`: a NaN score, under `nan: 'error'`
  * - `ERR_BACKWARD`: `backward()` on a tensor that has no gradient to propagate
  * - `ERR_OUT_OF_MEMORY`: a result or a row of scores that does not fit in memory
- * - `ERR_BACKEND_UNAVAILABLE`: this environment cannot run the WebAssembly module; `cause` says why
+ * - `ERR_BACKEND_UNAVAILABLE`: this environment cannot run the backend, or not any more; the message and `cause` say why
+ * - `ERR_DISPOSED`: a backend used after its `dispose()`
  */
 export type LossErrorCode =
   | 'ERR_SHAPE'
@@ -18,7 +19,8 @@ export type LossErrorCode =
   | 'ERR_NAN'
   | 'ERR_BACKWARD'
   | 'ERR_OUT_OF_MEMORY'
-  | 'ERR_BACKEND_UNAVAILABLE';
+  | 'ERR_BACKEND_UNAVAILABLE'
+  | 'ERR_DISPOSED';
 
 /** The one error this package throws. The message says what was given, what was wanted, and where. */
 export class LossError extends Error {

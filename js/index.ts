@@ -3,9 +3,15 @@
  *
  * @packageDocumentation
  */
-export type { Reduction } from './backend.js';
+export type { Backend, Reduction } from './backend.js';
 export { LossError, type LossErrorCode } from './errors.js';
-export { type DTypeOf, MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type Scores } from './loss.js';
+export {
+  type DTypeOf,
+  MultiLabelMarginLoss,
+  type MultiLabelMarginLossOptions,
+  type Scores,
+  type ValueAndGradOptions,
+} from './loss.js';
 export * as nn from './nn.js';
 export { fromMultiHot, type MultiHotMask, type Targets } from './targets.js';
 export {

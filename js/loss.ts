@@ -1,4 +1,5 @@
-import type { Backend, Batch, LossOptions, Reduction } from './backend.js';
+import { GRAD_OVERLAP } from './backend.js';
+import type { Backend, Batch, FloatArray, IndexArray, LossOptions, Reduction } from './backend.js';
 import { describe, LossError } from './errors.js';
 import { type Targets, toTargets, warnOfMultiHot } from './targets.js';
 import {
@@ -58,6 +59,20 @@ export interface MultiLabelMarginLossOptions {
    * @default 'ignore'
    */
   nan?: 'ignore' | 'propagate' | 'error';
+  /**
+   * Where the loss is computed: what `createThreadsBackend()` of `multilabel-margin-loss/threads` resolves to.
+   * @default one thread
+   */
+  backend?: Backend;
+}
+
+export interface ValueAndGradOptions<D extends FloatDType = FloatDType> {
+  /**
+   * Where to write the gradient: a tensor of the shape and dtype of the scores, or anything with such `data` and `shape`.
+   * To use one again and again is quicker than a new one for each batch. It may be the scores themselves.
+   * @default a new tensor
+   */
+  grad?: Tensor<D> | TensorLike;
 }
 
 const CHOICES = {
@@ -90,6 +105,7 @@ const CHOICES = {
 export class MultiLabelMarginLoss {
   /** The options given, with the defaults filled in. */
   readonly options: Readonly<LossOptions>;
+  readonly #backend: Backend | undefined;
 
   /** @throws LossError ERR_OPTION for an unknown option or value */
   constructor(options: MultiLabelMarginLossOptions = {}) {
@@ -99,7 +115,8 @@ export class MultiLabelMarginLoss {
       normalization = 'classes',
       targetOrder = 'ignored',
       nan = 'ignore',
-    } = checkOptions(options, ['margin', ...Object.keys(CHOICES)], 'MultiLabelMarginLoss');
+      backend,
+    } = checkOptions(options, ['margin', ...Object.keys(CHOICES), 'backend'], 'MultiLabelMarginLoss');
     if (typeof margin !== 'number' || !Number.isFinite(margin)) {
       throw new LossError('ERR_OPTION', `margin must be a finite number, got ${describe(margin)}`);
     }
@@ -111,7 +128,14 @@ export class MultiLabelMarginLoss {
         throw new LossError('ERR_OPTION', `${key} must be one of ${wanted}, got ${describe(value)}`);
       }
     }
+    if (backend !== undefined && typeof (backend as Partial<Backend> | null)?.compute !== 'function') {
+      throw new LossError(
+        'ERR_OPTION',
+        `backend must be what createThreadsBackend() resolves to, got ${describe(backend)}`,
+      );
+    }
     this.options = Object.freeze({ ...chosen, margin });
+    this.#backend = backend;
   }
 
   /**
@@ -125,7 +149,7 @@ export class MultiLabelMarginLoss {
    */
   forward<S extends Scores>(scores: S, targets: Targets): Tensor<DTypeOf<S>> {
     const requiresGrad = isTensor(scores) && scores.requires_grad;
-    const { loss, grad } = this.#compute(scores, targets, requiresGrad);
+    const { loss, grad } = this.#compute(scores, targets, requiresGrad, undefined);
     if (requiresGrad && grad !== null) {
       loss.requires_grad = true;
       loss[gradFunction] = (gradOutput) => accumulate(scores, grad, gradOutput);
@@ -148,26 +172,33 @@ export class MultiLabelMarginLoss {
    *
    * @param scores as for {@link forward}
    * @param targets as for {@link forward}
-   * @returns `loss` as of forward; `grad` of the shape and dtype of the scores
-   * @throws LossError as forward does
+   * @returns `loss` as of forward; `grad` of the shape and dtype of the scores: the tensor given as the option, if one was
+   * @throws LossError as forward does; ERR_SHAPE or ERR_DTYPE for a `grad` that does not fit
    */
-  valueAndGrad<S extends Scores>(scores: S, targets: Targets): { loss: Tensor<DTypeOf<S>>; grad: Tensor<DTypeOf<S>> } {
-    return this.#compute(scores, targets, true) as { loss: Tensor<DTypeOf<S>>; grad: Tensor<DTypeOf<S>> };
+  valueAndGrad<S extends Scores>(
+    scores: S,
+    targets: Targets,
+    options: ValueAndGradOptions<DTypeOf<S>> = {},
+  ): { loss: Tensor<DTypeOf<S>>; grad: Tensor<DTypeOf<S>> } {
+    const { grad } = checkOptions(options, ['grad'], 'valueAndGrad()');
+    return this.#compute(scores, targets, true, grad) as { loss: Tensor<DTypeOf<S>>; grad: Tensor<DTypeOf<S>> };
   }
 
   #compute(
     scoresGiven: Scores,
     targetsGiven: Targets,
     withGradient: boolean,
+    gradGiven: TensorLike | undefined,
   ): { loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | null } {
-    const backend: Backend = wasmBackend();
+    const backend = this.#backend ?? wasmBackend();
     const scores = toScores(scoresGiven);
     const targets = toTargets(targetsGiven, scores.shape);
     const batch = toBatch(scores, targets);
+    const into = gradGiven === undefined ? null : toGrad(gradGiven, scores, batch.targets);
     warnOfMultiHot(targets, batch.classes);
-    const { loss, grad } = backend.compute(batch, this.options, withGradient);
+    const { loss, grad } = backend.compute(batch, this.options, withGradient, into && into.data);
     const shape: Shape = this.options.reduction === 'none' && scores.shape.length === 2 ? [batch.rows] : [];
-    return { loss: new Tensor(loss, shape), grad: grad && new Tensor(grad, scores.shape) };
+    return { loss: new Tensor(loss, shape), grad: into ?? (grad && new Tensor(grad, scores.shape)) };
   }
 }
 
@@ -214,6 +245,32 @@ function toBatch(scores: Tensor<FloatDType>, targets: Tensor<'int32'> | Tensor<'
     classes: scores.shape.at(-1) ?? 1,
     width: targets.shape.at(-1) ?? 1,
   };
+}
+
+/** What is to be written, and must not be written over anything that is yet to be read. */
+function toGrad(given: TensorLike, scores: Tensor<FloatDType>, targets: IndexArray): Tensor<FloatDType> {
+  const grad = toTensor(given, scores.dtype, 'grad');
+  if (grad.dtype !== scores.dtype) {
+    throw new LossError('ERR_DTYPE', `grad must have the dtype of the scores, ${scores.dtype}, got ${grad.dtype}`);
+  }
+  if (!sameShape(grad.shape, scores.shape)) {
+    throw new LossError(
+      'ERR_SHAPE',
+      `grad must have the shape of the scores, ${formatShape(scores.shape)}, got ${formatShape(grad.shape)}`,
+    );
+  }
+  const data = grad.data as FloatArray;
+  const isScores = data.buffer === scores.data.buffer && data.byteOffset === scores.data.byteOffset;
+  if ((!isScores && overlap(data, scores.data)) || overlap(data, targets)) {
+    throw new LossError('ERR_SHAPE', GRAD_OVERLAP);
+  }
+  return grad as Tensor<FloatDType>;
+}
+
+function overlap(a: FloatArray, b: FloatArray | IndexArray): boolean {
+  return (
+    a.buffer === b.buffer && a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength
+  );
 }
 
 /** scores.grad += grad * gradOutput, row by row where gradOutput has a value for each. `grad` may be kept. */

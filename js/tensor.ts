@@ -240,6 +240,16 @@ export function toTensor(value: unknown, nestedDType: DType, name: string): Tens
   return new Tensor(value.data as TypedArray, value.shape as Shape);
 }
 
+/** A view of memory. */
+export function arrayIn<D extends DType>(
+  dtype: D,
+  buffer: ArrayBufferLike,
+  byteOffset: number,
+  length: number,
+): ArrayTypes[D] {
+  return new ARRAY_OF[dtype](buffer as ArrayBuffer, byteOffset, length) as ArrayTypes[D];
+}
+
 /** An array of zeros, or ERR_OUT_OF_MEMORY where there is no memory for it. */
 export function allocate<D extends DType>(dtype: D, length: number): ArrayTypes[D] {
   try {
@@ -338,7 +348,7 @@ function checkShape(shape: unknown, data: TypedArray, name: string): void {
   }
 }
 
-function shapeArguments<D extends DType>(
+export function shapeArguments<D extends DType>(
   args: ShapeArguments<D>,
   where: string,
 ): [shape: Shape, dtype: D, requires_grad: boolean] {

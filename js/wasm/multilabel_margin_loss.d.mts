@@ -1,15 +1,13 @@
 // What Emscripten's glue exports; the functions are those of bindings/bindings.cc.
-
-/** An address in linear memory, in bytes; 0 is none. */
-export type Address = number;
+import type { Address } from './linear-memory.js';
 
 export interface LossModule {
   readonly wasmMemory: WebAssembly.Memory;
-  /** Where a call is described: see CALL in backend.ts. */
+  /** Where a call is described: see call.ts. */
   callAddress(): Address;
   /** Room for a part of a batch, or 0. */
   stage(bytes: number): Address;
-  /** Both return a status: see STATUS in backend.ts. */
+  /** Both return a status: see call.ts. */
   validate(): number;
   compute(): number;
 }

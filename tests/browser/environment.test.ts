@@ -1,12 +1,23 @@
 // Where the package runs in browsers.
 
 import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+import { createThreadsBackend } from 'multilabel-margin-loss/threads';
 import { expect, test } from 'vitest';
 import { expectStillWorks } from '../js/support.js';
 
 test('a page that is not cross-origin isolated', () => {
   expect(crossOriginIsolated).toBe(false);
   expectStillWorks(new MultiLabelMarginLoss());
+});
+
+test('threads in a page that is not: the error names the two headers', async () => {
+  await expect(createThreadsBackend()).rejects.toMatchObject({
+    name: 'LossError',
+    code: 'ERR_BACKEND_UNAVAILABLE',
+    message: expect.stringMatching(
+      /"Cross-Origin-Opener-Policy: same-origin".*"Cross-Origin-Embedder-Policy: require-corp"/,
+    ),
+  });
 });
 
 test('a module worker, scores and gradient transferred', async () => {

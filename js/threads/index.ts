@@ -1,0 +1,130 @@
+/**
+ * The loss on several threads.
+ *
+ * @packageDocumentation
+ */
+import { describe, LossError } from '../errors.js';
+import { checkOptions } from '../tensor.js';
+import { unavailable } from '../wasm/backend.js';
+import { ThreadsBackend, workerDied } from './backend.js';
+import createModule, { type PoolWorker, type ThreadsModule } from './multilabel_margin_loss_threads.mjs';
+
+export type { ThreadsBackend } from './backend.js';
+
+// Each takes a worker with a stack of its own; machines with more cores than this gain nothing from the rest.
+const MOST_THREADS = 64;
+
+export interface ThreadsBackendOptions {
+  /**
+   * How many threads compute, the caller's included: from 1 to 64.
+   * @default as many as the hardware runs at a time, and 64 at most
+   */
+  threads?: number;
+}
+
+/**
+ * Makes a backend of several threads, for the `backend` option of `MultiLabelMarginLoss`. It works in Node and its
+ * worker threads, in pages that are cross-origin isolated, and in their workers.
+ *
+ * @returns a backend, which says how many `threads` it has; its `dispose()` ends them
+ * @throws (rejects with) LossError ERR_OPTION; ERR_BACKEND_UNAVAILABLE where there is no shared memory, saying which
+ * headers make a page cross-origin isolated, or where workers cannot be started
+ * @example
+ * const backend = await createThreadsBackend();
+ * const lossFn = new MultiLabelMarginLoss({ backend });
+ */
+export async function createThreadsBackend(options: ThreadsBackendOptions = {}): Promise<ThreadsBackend> {
+  const { threads = Math.min(await hardwareThreads(), MOST_THREADS) } = checkOptions(
+    options,
+    ['threads'],
+    'createThreadsBackend()',
+  );
+  if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
+    throw new LossError('ERR_OPTION', `threads must be an integer from 1 to ${MOST_THREADS}, got ${describe(threads)}`);
+  }
+  if (typeof SharedArrayBuffer === 'undefined' || globalThis.crossOriginIsolated === false) {
+    throw new LossError(
+      'ERR_BACKEND_UNAVAILABLE',
+      'threads need shared memory, which browsers give to pages that are cross-origin isolated: serve the page with ' +
+        'the headers "Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"',
+    );
+  }
+  let module: ThreadsModule;
+  try {
+    module = await createModule({ printErr: () => {} });
+  } catch (cause) {
+    throw unavailable(cause);
+  }
+  let backend: ThreadsBackend | null = null;
+  const workers = makeWorkers(module, threads - 1, await workerClass());
+  try {
+    await Promise.all(
+      workers.map((worker) => loadWorker(module, worker, (how, cause) => backend?.end(workerDied(how, cause)))),
+    );
+  } catch (cause) {
+    module.PThread.terminateAllThreads();
+    throw new LossError(
+      'ERR_BACKEND_UNAVAILABLE',
+      `a worker could not be started: ${(cause as Error).message} (its script lies beside that of this package, which ` +
+        "a content security policy must allow by worker-src 'self')",
+      { cause },
+    );
+  }
+  module.startThreads(threads);
+  backend = new ThreadsBackend(module, threads);
+  return backend;
+}
+
+/** Emscripten's glue takes them to be of a class `Worker`, which Node has under no global name. */
+function makeWorkers(module: ThreadsModule, count: number, Worker: typeof globalThis.Worker): PoolWorker[] {
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'Worker');
+  Object.defineProperty(globalThis, 'Worker', { value: Worker, configurable: true });
+  try {
+    return Array.from({ length: count }, () => {
+      module.PThread.allocateUnusedWorker();
+      return module.PThread.unusedWorkers.at(-1) as PoolWorker;
+    });
+  } finally {
+    delete (globalThis as { Worker?: unknown }).Worker;
+    if (before !== undefined) Object.defineProperty(globalThis, 'Worker', before);
+  }
+}
+
+/** Of Node, and of what takes itself for Node: theirs, and not the browser's that some have too. */
+async function workerClass(): Promise<typeof Worker> {
+  return isNode() ? (await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:worker_threads')).Worker : Worker;
+}
+
+/** Resolves when the worker can run a thread; rejects if it ends before, and calls `onDeath` if it ends later. */
+function loadWorker(
+  module: ThreadsModule,
+  worker: PoolWorker,
+  onDeath: (how: string, cause?: unknown) => void,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const loaded = module.PThread.loadWasmModuleToWorker(worker);
+    const died = (how: string, cause?: unknown): void => {
+      reject(new Error(how, { cause }));
+      onDeath(how, cause);
+    };
+    // In place of Emscripten's, which throws where nobody can catch.
+    worker.onerror = (event) => {
+      event.preventDefault?.();
+      died(event.message ?? 'its script did not load', event);
+    };
+    worker.on?.('exit', (code) => died(`it exited with code ${code}`));
+    loaded.then(resolve, reject);
+  });
+}
+
+async function hardwareThreads(): Promise<number> {
+  return isNode()
+    ? (await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:os')).availableParallelism()
+    : navigator.hardwareConcurrency;
+}
+
+/** As Emscripten's glue asks. */
+function isNode(): boolean {
+  const { process } = globalThis as { process?: { versions?: { node?: unknown }; type?: string } };
+  return typeof process?.versions?.node === 'string' && process.type !== 'renderer';
+}

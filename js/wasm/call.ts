@@ -1,0 +1,110 @@
+import type { Batch, LossOptions } from '../backend.js';
+import { LossError } from '../errors.js';
+import { targetOutOfRange } from '../targets.js';
+import type { Address, LinearMemory } from './linear-memory.js';
+
+// The fields of Call in bindings/bindings.cc, as numbers of 32-bit words; margin and lossSum are float64.
+const FIELD = {
+  float64: 0,
+  int64: 1,
+  scores: 2,
+  targets: 3,
+  losses: 4,
+  grad: 5,
+  rows: 6,
+  classes: 7,
+  width: 8,
+  batchRows: 9,
+  reduction: 10,
+  normalization: 11,
+  targetOrder: 12,
+  nanPolicy: 13,
+  margin: 14,
+  lossSum: 16,
+  badRow: 18,
+  badColumn: 19,
+};
+// The numbers of the enumerations in src/multilabel_margin_loss.h.
+const REDUCTION = { none: 0, mean: 1, sum: 2 };
+const NORMALIZATION = { classes: 0, targets: 1 };
+const TARGET_ORDER = { ignored: 0, ranked: 1 };
+const NAN_POLICY = { ignore: 0, propagate: 1, error: 2 };
+const STATUS = { ok: 0, targetOutOfRange: 1, nanScore: 2, outOfMemory: 3 };
+
+/** A call of the kernels, which it describes in linear memory. */
+export class Call {
+  /** In 32-bit words. */
+  readonly #at: number;
+  #options: LossOptions | null = null;
+
+  constructor(
+    private readonly memory: LinearMemory,
+    address: Address,
+  ) {
+    this.#at = address / 4;
+  }
+
+  /** Describes all but the rows and where they are. */
+  describe(batch: Batch, options: LossOptions): void {
+    const { i32, f64 } = this.memory;
+    const at = this.#at;
+    i32[at + FIELD.float64] = batch.scores.BYTES_PER_ELEMENT === 8 ? 1 : 0;
+    i32[at + FIELD.int64] = batch.targets.BYTES_PER_ELEMENT === 8 ? 1 : 0;
+    i32[at + FIELD.classes] = batch.classes;
+    i32[at + FIELD.width] = batch.width;
+    i32[at + FIELD.batchRows] = batch.rows;
+    if (this.#options === options) return;
+    this.#options = options;
+    i32[at + FIELD.reduction] = REDUCTION[options.reduction];
+    i32[at + FIELD.normalization] = NORMALIZATION[options.normalization];
+    i32[at + FIELD.targetOrder] = TARGET_ORDER[options.targetOrder];
+    i32[at + FIELD.nanPolicy] = NAN_POLICY[options.nan];
+    f64[(at + FIELD.margin) / 2] = options.margin;
+  }
+
+  /** Where the rows are, and where their losses go, and their gradient unless that is 0. */
+  place(scores: Address, targets: Address, losses: Address, grad: Address): void {
+    const { i32 } = this.memory;
+    i32[this.#at + FIELD.scores] = scores;
+    i32[this.#at + FIELD.targets] = targets;
+    i32[this.#at + FIELD.losses] = losses;
+    i32[this.#at + FIELD.grad] = grad;
+  }
+
+  set rows(rows: number) {
+    this.memory.i32[this.#at + FIELD.rows] = rows;
+  }
+
+  /** To which each call adds its losses, in row order. */
+  get lossSum(): number {
+    return this.memory.f64[(this.#at + FIELD.lossSum) / 2] as number;
+  }
+
+  set lossSum(sum: number) {
+    this.memory.f64[(this.#at + FIELD.lossSum) / 2] = sum;
+  }
+
+  /**
+   * @param firstRow of the call, in its batch
+   * @throws LossError for any status but that all is well
+   */
+  check(status: number, firstRow: number, { targets, classes, width }: Batch): void {
+    if (status === STATUS.ok) return;
+    this.memory.renew();
+    if (status === STATUS.outOfMemory) throw outOfMemory(classes, width, this.memory);
+    const row = firstRow + (this.memory.i32[this.#at + FIELD.badRow] as number);
+    const column = this.memory.i32[this.#at + FIELD.badColumn] as number;
+    if (status === STATUS.nanScore) {
+      throw new LossError('ERR_NAN', `score at row ${row}, column ${column} is NaN, and nan is 'error'`);
+    }
+    throw targetOutOfRange(targets[row * width + column] as number | bigint, row, column, classes);
+  }
+}
+
+export function outOfMemory(classes: number, width: number, memory: LinearMemory): LossError {
+  return new LossError(
+    'ERR_OUT_OF_MEMORY',
+    `a row of ${classes} scores and ${width} targets does not fit in WebAssembly's linear memory ` +
+      `(${memory.mostGigabytes} GB at most)`,
+  );
+}

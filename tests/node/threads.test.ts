@@ -1,0 +1,156 @@
+// Threads in plain Node processes and their worker threads.
+
+import { spawnSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { expect, test } from 'vitest';
+
+const root = new URL('../../', import.meta.url);
+
+/** Runs a module; one that does not exit by itself is killed, and has no status then. */
+function node(module: string) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+      import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+      import { Worker } from 'node:worker_threads';
+      ${module}`,
+    ],
+    { cwd: root, encoding: 'utf8', timeout: 60_000 },
+  );
+  return { status, stdout: stdout.trim(), stderr: stderr.trim() };
+}
+
+const USE = `
+  const lossFn = new MultiLabelMarginLoss({ backend });
+  const scores = backend.zeros(500, 1000);
+  const targets = { data: new Int32Array(500).fill(7), shape: [500, 1] };
+  const value = () => lossFn.valueAndGrad(scores, targets).loss.item().toFixed(6);
+`;
+
+test('importing it starts nothing', () => {
+  const { status, stdout, stderr } = node(`
+    process.on('worker', () => console.log('a worker'));
+    await new Promise((resolve) => setTimeout(resolve, 50));`);
+  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
+});
+
+test.runIf((process.features as { require_module?: boolean }).require_module)('require() of it', () => {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [
+      '--input-type=commonjs',
+      '--no-warnings',
+      '-e',
+      `const { MultiLabelMarginLoss } = require('multilabel-margin-loss');
+      const { createThreadsBackend } = require('multilabel-margin-loss/threads');
+      createThreadsBackend({ threads: 2 }).then((backend) => {
+        const scores = backend.zeros(500, 1000);
+        const targets = { data: new Int32Array(500).fill(7), shape: [500, 1] };
+        console.log(new MultiLabelMarginLoss({ backend }).forward(scores, targets).item().toFixed(6));
+      });`,
+    ],
+    { cwd: root, encoding: 'utf8', timeout: 60_000 },
+  );
+  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '0.999000\n', stderr: '' });
+});
+
+test('as many threads as the hardware runs', () => {
+  const { status, stdout, stderr } = node(`
+    const backend = await createThreadsBackend();
+    console.log(backend.threads);`);
+  expect({ status, stdout, stderr }).toEqual({
+    status: 0,
+    stdout: String(Math.min(64, availableParallelism())),
+    stderr: '',
+  });
+});
+
+test.each(['', 'backend.dispose();'])('a process that used threads exits by itself %s', (end) => {
+  const { status, stdout, stderr } = node(`
+    const backend = await createThreadsBackend({ threads: 4 });
+    ${USE}
+    console.log(value());
+    ${end}`);
+  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '0.999000', stderr: '' });
+});
+
+test('it leaves no globals and no listeners, and errors stay as they are', () => {
+  const { status, stdout, stderr } = node(`
+    const before = new Set(Reflect.ownKeys(globalThis));
+    const listeners = () => process.eventNames().flatMap((name) => process.listeners(name)).length;
+    const count = listeners();
+    const backend = await createThreadsBackend({ threads: 2 });
+    ${USE}
+    value();
+    const globals = Reflect.ownKeys(globalThis).filter((key) => !before.has(key)).map(String);
+    console.log(JSON.stringify({ globals, listeners: listeners() - count }));
+    throw new Error('as any other');`);
+  expect(JSON.parse(stdout)).toEqual({ globals: [], listeners: 0 });
+  expect(stderr).toContain('Error: as any other');
+  expect(status).toBe(1);
+});
+
+test('in a worker thread', () => {
+  const { status, stdout, stderr } = node(`
+    const worker = new Worker(\`
+      import('multilabel-margin-loss').then(async ({ MultiLabelMarginLoss }) => {
+        const { createThreadsBackend } = await import('multilabel-margin-loss/threads');
+        const backend = await createThreadsBackend({ threads: 3 });
+        ${USE}
+        (await import('node:worker_threads')).parentPort.postMessage(value());
+      });
+    \`, { eval: true });
+    worker.on('message', (message) => console.log(message));
+    worker.on('exit', (code) => console.log('exit', code));`);
+  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '0.999000\nexit 0', stderr: '' });
+});
+
+test('a worker that dies gives a LossError, not a hang', () => {
+  const { status, stdout, stderr } = node(`
+    const workers = [];
+    process.on('worker', (worker) => workers.push(worker));
+    const backend = await createThreadsBackend({ threads: 3 });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    ${USE}
+    console.log(workers.length, value());
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const ended = workers[1].terminate();
+    console.log(value()); // the others do its work
+    await ended;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    for (const call of [value, () => backend.zeros(3)]) {
+      try {
+        call();
+      } catch ({ name, code, message }) {
+        console.log(name, code, message);
+      }
+    }
+    backend.dispose();
+    const fresh = await createThreadsBackend({ threads: 3 });
+    console.log(new MultiLabelMarginLoss({ backend: fresh }).forward(scores, targets).item().toFixed(6));`);
+  expect(stderr).toBe('');
+  expect(stdout.split('\n')).toEqual([
+    '2 0.999000',
+    '0.999000',
+    expect.stringMatching(/^LossError ERR_BACKEND_UNAVAILABLE .*worker.*died.*exited with code 1.*new backend/),
+    expect.stringMatching(/^LossError ERR_BACKEND_UNAVAILABLE/),
+    '0.999000',
+  ]);
+  expect(status).toBe(0);
+});
+
+test('a worker that cannot be started is told', () => {
+  const { status, stdout, stderr } = node(`
+    process.on('worker', (worker) => worker.terminate());
+    try {
+      await createThreadsBackend({ threads: 3 });
+    } catch ({ name, code, message }) {
+      console.log(name, code, message);
+    }`);
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(/^LossError ERR_BACKEND_UNAVAILABLE a worker could not be started/);
+  expect(status).toBe(0);
+});
