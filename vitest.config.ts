@@ -65,13 +65,13 @@ export default defineConfig({
       },
       {
         resolve: threads,
-        test: { name: 'node, threads', include: ['tests/js/**/*.test.ts', 'tests/threads/**/*.test.ts'], ...node },
+        test: { name: 'node-threads', include: ['tests/js/**/*.test.ts', 'tests/threads/**/*.test.ts'], ...node },
       },
       {
         resolve: threads,
         server: isolated,
         test: {
-          name: 'chromium, threads',
+          name: 'chromium-threads',
           include: ['tests/js/**/*.test.ts', 'tests/threads/**/*.test.ts'],
           ...browser,
         },

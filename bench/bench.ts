@@ -48,13 +48,12 @@ const leaveOut = (what: string) => (error: unknown) => {
   leftOut.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
 };
 
-const contenders: Contender[] = [thisPackage()];
-await threads().then((added) => contenders.push(...added), leaveOut('2 threads'));
+const contenders: Contender[] = [...thisPackage(), ...threads()];
 await pyTorch(python).then((torch) => {
   versions['PyTorch'] = torch.version;
   contenders.push(...torch.contenders);
 }, leaveOut("PyTorch (Debian's python3-torch)"));
-contenders.push(await tensorFlow(), plainLoop(), floor());
+contenders.push(await tensorFlow(), plainLoop(), ...floor());
 
 const progress = (text: string): void => {
   if (process.stderr.isTTY) process.stderr.write(`\r${text}\x1b[K`);

@@ -16,6 +16,16 @@ export interface Run {
   date: Date;
 }
 
+const PEERS: Name[] = [NAMES.pyTorchBuiltin, NAMES.pyTorchOps, NAMES.pyTorchByHand, NAMES.tensorFlow, NAMES.plain];
+const WAYS: Name[] = [
+  NAMES.oursReused,
+  NAMES.threads,
+  NAMES.threadsReused,
+  NAMES.threadsShared,
+  NAMES.floor,
+  NAMES.floorReused,
+];
+
 const LEGEND =
   'Median time of a call, and how many times that of this package on one thread it is. A dash: it cannot compute that.';
 
@@ -67,14 +77,18 @@ turns.
 | column | what is timed |
 | --- | --- |
 | ${NAMES.ours} | the public API on one thread, all copies included: typed arrays in, loss and gradient as a new typed array out |
-| ${NAMES.threads} | the same with \`multilabel-margin-loss/threads\` |
-| ${NAMES.sharedThreads} | the same with scores that are in the shared memory of the threads already |
+| ${NAMES.oursReused} | the same, writing each gradient into the same typed array: \`valueAndGrad(scores, targets, { grad })\` |
+| ${NAMES.threads}; ${NAMES.threadsReused} | the two above with \`multilabel-margin-loss/threads\` |
+| ${NAMES.threadsShared} | scores, targets and gradient in the shared memory of the threads: nothing is copied |
 | ${NAMES.pyTorchBuiltin} | \`torch.nn.functional.multilabel_margin_loss\`, one thread; tensors in, tensors out, nothing copied |
 | ${NAMES.pyTorchOps} | the same loss composed of PyTorch's ops, with its autograd: the fastest of two ways on 1 or 2 threads |
 | ${NAMES.pyTorchByHand} | the same with a gradient written by hand from counts, as this package computes it: the fastest of four ways on 1 or 2 threads |
 | ${NAMES.tensorFlow} | the same loss composed of the ops of TensorFlow.js on its WebAssembly backend (SIMD, one thread in Node): the fastest of four ways; scores uploaded, loss and gradient read out |
 | ${NAMES.plain} | a double loop over targets and classes |
-| ${NAMES.floor} | nothing but copying the scores into linear memory and a gradient of that size out |
+| ${NAMES.floor}; ${NAMES.floorReused} | nothing but copying the scores into linear memory and a gradient of that size out into a new typed array; into the same one each time |
+
+A new array of a megabyte or more takes the engine longer than its gradient takes the kernels: it is cleared, its pages
+are faulted in, and its predecessors wait for the garbage collector.
 
 The compositions are allowed to take it that targets hold no padding and no duplicates; this package and PyTorch's builtin
 handle both.`;
@@ -97,29 +111,28 @@ function timeTables({ measurements }: Run): Table[] {
         );
         if (among.length === 0) continue;
         const title = `${gradient ? 'Forward + gradient' : 'Forward only'}, ${dtype}, ${scoreSet} scores`;
-        tables.push(timeTable(title, among));
+        tables.push(
+          timeTable(`${title}: the peers`, [NAMES.ours, ...PEERS], among),
+          timeTable(`${title}: ways to call this package, and the floor`, [NAMES.ours, ...WAYS], among),
+        );
       }
     }
   }
   return tables;
 }
 
-function timeTable(title: string, among: readonly Measurement[]): Table {
-  const names = namesIn(among);
+function timeTable(title: string, names: readonly Name[], among: readonly Measurement[]): Table {
+  const present = names.filter((name) => among.some(({ timings }) => timings.has(name)));
   const rows = among.map(({ point, timings }) => {
     const ours = timings.get(NAMES.ours)!.milliseconds;
-    const floor = timings.get(NAMES.floor)!.milliseconds;
-    const cells = names.map((name) => {
+    const cells = present.map((name) => {
       const milliseconds = timings.get(name)?.milliseconds;
       if (milliseconds === undefined) return '-';
-      return (
-        formatTime(milliseconds) +
-        (name === NAMES.ours || name === NAMES.floor ? '' : ` ${formatRatio(milliseconds / ours)}`)
-      );
+      return formatTime(milliseconds) + (name === NAMES.ours ? '' : ` ${formatRatio(milliseconds / ours)}`);
     });
-    return [formatPoint(point), ...cells, formatRatio(ours / floor)];
+    return [formatPoint(point), ...cells];
   });
-  return { title, head: ['N x C, K', ...names, 'over the floor'], rows };
+  return { title, head: ['N x C, K', ...present], rows };
 }
 
 function errorTable({ measurements }: Run): Table {
@@ -136,7 +149,7 @@ function errorTable({ measurements }: Run): Table {
     title: 'Worst relative error against float64',
     head: ['', ...columns.map(({ dtype, of }) => `${dtype} ${of === 'loss' ? 'loss' : 'gradient'}`)],
     rows: namesIn(measurements)
-      .filter((name) => name !== NAMES.floor)
+      .filter((name) => name !== NAMES.floor && name !== NAMES.floorReused)
       .map((name) => [name, ...columns.map(({ dtype, of }) => worst(name, dtype, of))]),
   };
 }

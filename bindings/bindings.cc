@@ -111,10 +111,21 @@ void Start(uint32_t job) {
   });
 }
 
-bool Finish(uint32_t job) {
-  if (!parallel_loss->Finish(job)) return false;
+// Beside those of mlml::Status.
+constexpr int32_t kWorkerDied = 4;
+
+int32_t Finish(uint32_t job) {
+  if (!parallel_loss->Finish(job)) return kWorkerDied;
   calls[job].SumLosses();
-  return true;
+  return static_cast<int32_t>(Status::kOk);
+}
+
+// A batch in one part: job 0, from beginning to end.
+int32_t Compute() {
+  const int32_t status = Validate(0);
+  if (status != static_cast<int32_t>(Status::kOk)) return status;
+  Start(0);
+  return Finish(0);
 }
 
 #else
@@ -160,7 +171,6 @@ EMSCRIPTEN_BINDINGS(multilabel_margin_loss) {
   emscripten::function("allocateZeros", &AllocateZeros);
   emscripten::function("start", &Start);
   emscripten::function("finish", &Finish);
-#else
-  emscripten::function("compute", &Compute);
 #endif
+  emscripten::function("compute", &Compute);
 }

@@ -3,14 +3,17 @@ import type { Batch, FloatArray, Input } from '../grid.js';
 /** The contenders, as tables name them and as they are looked up. */
 export const NAMES = {
   ours: 'this package',
+  oursReused: 'grad reused',
   threads: '2 threads',
-  sharedThreads: '2 threads, shared',
+  threadsReused: '2 threads, reused',
+  threadsShared: '2 threads, shared',
   pyTorchBuiltin: 'PyTorch builtin',
   pyTorchOps: 'PyTorch ops',
   pyTorchByHand: 'PyTorch by hand',
   tensorFlow: 'TensorFlow.js',
   plain: 'plain TypeScript',
   floor: 'floor',
+  floorReused: 'floor, reused',
 } as const;
 
 export type Name = (typeof NAMES)[keyof typeof NAMES];

@@ -1,30 +1,40 @@
 /**
- * The least that a loss in WebAssembly can cost: copying the scores into linear memory, and a gradient of that size out
- * into a new array, computing nothing. In parts that stay in the second-level cache, or whole, whichever is faster.
+ * The least that a loss in WebAssembly can cost: copying the scores into linear memory, and a gradient of that size out,
+ * computing nothing. In parts that stay in the second-level cache, or whole, whichever is faster.
  */
 import type { Batch } from '../grid.js';
-import { type Call, type Contender, NAMES, synchronous } from './contender.js';
+import { type Call, type Contender, type Name, NAMES, synchronous } from './contender.js';
+import type { Gradient } from './this-package.js';
 
 const PART_BYTES = 256 * 1024;
 const PAGE_BYTES = 64 * 1024;
 
-export function floor(): Contender {
+export const floor = (): Contender[] => [contender(NAMES.floor, 'new'), contender(NAMES.floorReused, 'reused')];
+
+function contender(name: Name, gradient: Gradient): Contender {
   const memory = new WebAssembly.Memory({ initial: PART_BYTES / PAGE_BYTES });
-  return synchronous(NAMES.floor, (batch, gradient) => {
+  return synchronous(name, (batch, withGradient) => {
+    if (gradient === 'reused' && !withGradient) return {};
     const bytes = batch.inputs[0]!.scores.byteLength;
     const missing = Math.ceil((bytes - memory.buffer.byteLength) / PAGE_BYTES);
     if (missing > 0) memory.grow(missing);
     return {
-      parts: copyCall(batch, gradient, memory, PART_BYTES),
-      ...(bytes > PART_BYTES && { whole: copyCall(batch, gradient, memory, bytes) }),
+      parts: copyCall(batch, withGradient ? gradient : null, memory, PART_BYTES),
+      ...(bytes > PART_BYTES && { whole: copyCall(batch, withGradient ? gradient : null, memory, bytes) }),
     };
   });
 }
 
-function copyCall({ dtype }: Batch, gradient: boolean, memory: WebAssembly.Memory, partBytes: number): Call {
+function copyCall(
+  { dtype, inputs }: Batch,
+  gradient: Gradient | null,
+  memory: WebAssembly.Memory,
+  partBytes: number,
+): Call {
   const ArrayType = dtype === 'float32' ? Float32Array : Float64Array;
+  const reused = gradient === 'reused' ? new ArrayType(inputs[0]!.scores.length) : null;
   return ({ scores }) => {
-    const out = gradient ? new ArrayType(scores.length) : null;
+    const out = gradient === 'new' ? new ArrayType(scores.length) : reused;
     const length = Math.min(scores.length, partBytes / ArrayType.BYTES_PER_ELEMENT);
     // A growth of the memory detaches older views.
     const staged = new ArrayType(memory.buffer, 0, length);

@@ -1,20 +1,23 @@
-/** This package with two threads: tensors copied as for one thread, or in the shared memory of the threads. */
+/** This package with two threads: arrays copied as for one thread, or in the shared memory of the threads. */
 import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+import { createThreadsBackend, type ThreadsBackend } from 'multilabel-margin-loss/threads';
 import type { Batch } from '../grid.js';
-import { type Contender, NAMES, synchronous } from './contender.js';
-import { callOf, type ShapedInput, shapedInputs } from './this-package.js';
+import { type Contender, type Name, NAMES, synchronous } from './contender.js';
+import { callsOf, type Gradient } from './this-package.js';
 
 const THREADS = 2;
 
-/** With copies, and with scores and targets that are in the shared memory already. */
-export const threads = (): Contender[] => [contender(NAMES.threads, false), contender(NAMES.sharedThreads, true)];
+export const threads = (): Contender[] => [
+  contender(NAMES.threads, 'new'),
+  contender(NAMES.threadsReused, 'reused'),
+  contender(NAMES.threadsShared, 'shared'),
+];
 
-function contender(name: Name, isShared: boolean): Contender {
-  let backend: ThreadsBackend;
-  const calls = synchronous(name, (batch, gradient) => {
-    const inputs = shapedInputs(batch);
-    if (isShared) for (const input of inputs.values()) input.scores = toShared(backend, input.scores, batch);
-    return { default: callOf(new MultiLabelMarginLoss({ backend }), inputs, gradient) };
+function contender(name: Name, gradient: Gradient | 'shared'): Contender {
+  let backend: ThreadsBackend | undefined;
+  const calls = synchronous(name, (batch, withGradient) => {
+    const lossFn = new MultiLabelMarginLoss({ backend: backend! });
+    return callsOf(lossFn, batch, withGradient, gradient === 'shared' ? backend! : gradient);
   });
   return {
     ...calls,
@@ -24,12 +27,6 @@ function contender(name: Name, isShared: boolean): Contender {
       backend = await createThreadsBackend({ threads: THREADS });
       await calls.load(batch);
     },
-    dispose: () => backend.dispose(),
+    dispose: () => backend?.dispose(),
   };
-}
-
-function toShared(backend: ThreadsBackend, scores: ShapedInput['scores'], { dtype }: Batch): ShapedInput['scores'] {
-  const tensor = backend.zeros(scores.shape, { dtype });
-  tensor.data.set(scores.data);
-  return tensor;
 }

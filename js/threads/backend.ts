@@ -17,12 +17,26 @@ const STAGED_BYTES = 512 * 1024;
 // Smaller batches of scores that are to be copied are left to the backend of one thread.
 const FEWEST_SCORES = 96 * 1024;
 
-/** Where the parts of a batch are: their addresses, or 0 for what is not there. */
+// The status of bindings/bindings.cc that only this backend has.
+const WORKER_DIED = 4;
+
+/** Addresses: of what is shared, or 0; or of where a part is staged. */
 interface Places {
   scores: Address;
   targets: Address;
   losses: Address;
   grad: Address;
+}
+
+/** A batch on its way through. */
+interface Run {
+  batch: Batch;
+  shared: Places;
+  /** The most rows in a part. */
+  capacity: number;
+  options: LossOptions;
+  loss: FloatArray;
+  grad: FloatArray | null;
 }
 
 /**
@@ -37,6 +51,13 @@ export class ThreadsBackend implements Backend, Disposable {
   readonly #calls: readonly Call[];
   /** As memory grows, its buffer becomes another object, and tensors made before have the old one. */
   readonly #buffers = new WeakSet<ArrayBufferLike>();
+  /** Of the parts under way; a gradient is computed in the place of the scores. */
+  readonly #staged: readonly Places[] = Array.from({ length: JOBS }, () => ({
+    scores: 0,
+    targets: 0,
+    losses: 0,
+    grad: 0,
+  }));
   #stagedAt: Address = 0;
   #stagedBytes = 0;
   #unusable: LossError | null = null;
@@ -107,7 +128,7 @@ export class ThreadsBackend implements Backend, Disposable {
   /** @internal */
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult {
     this.#checkUsable();
-    const { scores, targets, rows, classes, width } = batch;
+    const { scores, targets, rows } = batch;
     const shared: Places = {
       scores: this.#addressOf(scores),
       targets: this.#addressOf(targets),
@@ -120,83 +141,100 @@ export class ThreadsBackend implements Backend, Disposable {
     this.#checkOverlap(shared, batch);
 
     const dtype = scores.BYTES_PER_ELEMENT === 8 ? 'float64' : 'float32';
-    const keepsLosses = options.reduction === 'none';
-    const loss = allocate(dtype, keepsLosses ? rows : 1);
+    const loss = allocate(dtype, options.reduction === 'none' ? rows : 1);
     const grad = withGradient ? (into ?? allocate(dtype, scores.length)) : null;
-    const stagesScores = shared.scores === 0 || (withGradient && shared.grad === 0);
-    const staged = this.#stage(
-      rows,
-      stagesScores ? classes * scores.BYTES_PER_ELEMENT : 0,
-      shared.targets === 0 ? width * targets.BYTES_PER_ELEMENT : 0,
-    );
-    if (staged === null) throw outOfMemory(classes, width, this.#memory);
-
-    const { capacity } = staged;
+    const capacity = this.#stage(batch, shared, withGradient);
+    const run: Run = { batch, shared, capacity, options, loss, grad };
     const parts = Math.ceil(rows / capacity);
-    const begin = (part: number): number => part * capacity;
-    const end = (part: number): number => Math.min(rows, begin(part) + capacity);
-    // Where what is computed in is: shared, or staged.
-    const at = (part: number): Places => {
-      const { scores: scoresAt, targets: targetsAt, losses } = staged.places[part % JOBS] as Places;
-      const inScores = begin(part) * classes * scores.BYTES_PER_ELEMENT;
-      return {
-        scores: shared.scores === 0 ? scoresAt : shared.scores + inScores,
-        targets: shared.targets === 0 ? targetsAt : shared.targets + begin(part) * width * targets.BYTES_PER_ELEMENT,
-        losses,
-        grad: !withGradient ? 0 : shared.grad === 0 ? scoresAt : shared.grad + inScores,
-      };
-    };
-    const copyIn = (part: number, places: Places, withScores: boolean): void => {
-      const call = this.#calls[part % JOBS] as Call;
-      const from = begin(part);
-      const to = end(part);
-      if (shared.scores === 0 && withScores) {
-        this.#memory
-          .like(scores)
-          .set(scores.subarray(from * classes, to * classes), places.scores / scores.BYTES_PER_ELEMENT);
-      }
-      if (shared.targets === 0) {
-        const part = targets.subarray(from * width, to * width);
-        this.#memory.like(targets).set(part as never, places.targets / targets.BYTES_PER_ELEMENT);
-      }
-      call.place(places.scores, places.targets, places.losses, places.grad);
-      call.rows = to - from;
-    };
-    const copyOut = (part: number, places: Places): void => {
-      const from = begin(part);
-      const size = end(part) - from;
-      if (grad !== null && shared.grad === 0) {
-        const first = places.grad / grad.BYTES_PER_ELEMENT;
-        grad.set(this.#memory.like(grad).subarray(first, first + size * classes), from * classes);
-      }
-      if (keepsLosses) loss.set(this.#memory.f64.subarray(places.losses / 8, places.losses / 8 + size), from);
-    };
+    let lossSum = 0;
+    if (parts <= 1) {
+      const [call] = this.#calls as [Call];
+      call.describe(batch, options);
+      call.lossSum = 0;
+      this.#copyIn(run, 0, true);
+      const status = this.#module.compute();
+      this.#checkAlive(status);
+      call.check(status, 0, batch);
+      this.#copyOut(run, 0);
+      lossSum = call.lossSum;
+    } else {
+      lossSum = this.#computeParts(run, parts);
+    }
+    if (options.reduction !== 'none') loss[0] = options.reduction === 'mean' ? lossSum / rows : lossSum;
+    return { loss, grad };
+  }
 
+  /** @returns the sum of the losses, in row order */
+  #computeParts(run: Run, parts: number): number {
+    const { batch, capacity, options } = run;
     for (const call of this.#calls) call.describe(batch, options);
     for (let part = 0; part < parts; part++) {
-      copyIn(part, at(part), options.nan === 'error' || parts === 1);
-      const job = part % JOBS;
-      (this.#calls[job] as Call).check(this.#module.validate(job), begin(part), batch);
+      const call = this.#copyIn(run, part, options.nan === 'error');
+      call.check(this.#module.validate(part % JOBS), part * capacity, batch);
     }
     let lossSum = 0;
     const finish = (part: number): void => {
       const call = this.#calls[part % JOBS] as Call;
       call.lossSum = lossSum;
-      if (!this.#module.finish(part % JOBS)) {
-        this.end(workerDied('it did not come back from its work'));
-        this.#checkUsable();
-      }
+      this.#checkAlive(this.#module.finish(part % JOBS));
       lossSum = call.lossSum;
-      copyOut(part, at(part));
+      this.#copyOut(run, part);
     };
     for (let part = 0; part < parts; part++) {
       if (part >= JOBS) finish(part - JOBS);
-      if (parts > 1) copyIn(part, at(part), true);
+      this.#copyIn(run, part, true);
       this.#module.start(part % JOBS);
     }
-    for (let part = Math.max(0, parts - JOBS); part < parts; part++) finish(part);
-    if (!keepsLosses) loss[0] = options.reduction === 'mean' ? lossSum / rows : lossSum;
-    return { loss, grad };
+    for (let part = parts - JOBS; part < parts; part++) finish(part);
+    return lossSum;
+  }
+
+  /** Copies what is not shared of a part, and describes where all of it is. */
+  #copyIn({ batch, shared, capacity, grad }: Run, part: number, withScores: boolean): Call {
+    const { scores, targets, rows, classes, width } = batch;
+    const job = part % JOBS;
+    const staged = this.#staged[job] as Places;
+    const begin = part * capacity;
+    const end = Math.min(rows, begin + capacity);
+    const scoresBefore = begin * classes * scores.BYTES_PER_ELEMENT;
+    let { scores: scoresAt, targets: targetsAt } = staged;
+    const gradAt = grad === null ? 0 : shared.grad === 0 ? staged.scores : shared.grad + scoresBefore;
+    if (shared.scores !== 0) {
+      scoresAt = shared.scores + scoresBefore;
+    } else if (withScores) {
+      this.#memory
+        .like(scores)
+        .set(scores.subarray(begin * classes, end * classes), scoresAt / scores.BYTES_PER_ELEMENT);
+    }
+    if (shared.targets !== 0) {
+      targetsAt = shared.targets + begin * width * targets.BYTES_PER_ELEMENT;
+    } else {
+      const source = targets.subarray(begin * width, end * width);
+      this.#memory.like(targets).set(source as never, targetsAt / targets.BYTES_PER_ELEMENT);
+    }
+    const call = this.#calls[job] as Call;
+    call.place(scoresAt, targetsAt, staged.losses, gradAt);
+    call.rows = end - begin;
+    return call;
+  }
+
+  #copyOut({ batch: { rows, classes }, shared, capacity, options, loss, grad }: Run, part: number): void {
+    const staged = this.#staged[part % JOBS] as Places;
+    const begin = part * capacity;
+    const size = Math.min(rows, begin + capacity) - begin;
+    if (grad !== null && shared.grad === 0) {
+      const from = staged.scores / grad.BYTES_PER_ELEMENT;
+      grad.set(this.#memory.like(grad).subarray(from, from + size * classes), begin * classes);
+    }
+    if (options.reduction === 'none') {
+      loss.set(this.#memory.f64.subarray(staged.losses / 8, staged.losses / 8 + size), begin);
+    }
+  }
+
+  #checkAlive(status: number): void {
+    if (status !== WORKER_DIED) return;
+    this.end(workerDied('it did not come back from its work'));
+    this.#checkUsable();
   }
 
   #addressOf(array: FloatArray | IndexArray): Address {
@@ -214,8 +252,14 @@ export class ThreadsBackend implements Backend, Disposable {
     }
   }
 
-  /** Room for JOBS parts of as many rows as fit, and one at least; null when there is none. */
-  #stage(rows: number, scoresBytes: number, targetsBytes: number): { capacity: number; places: Places[] } | null {
+  /**
+   * Makes room for JOBS parts.
+   * @returns how many rows are in a part: as many as fit, and one at least
+   */
+  #stage({ scores, targets, rows, classes, width }: Batch, shared: Places, withGradient: boolean): number {
+    const stagesScores = shared.scores === 0 || (withGradient && shared.grad === 0);
+    const scoresBytes = stagesScores ? classes * scores.BYTES_PER_ELEMENT : 0;
+    const targetsBytes = shared.targets === 0 ? width * targets.BYTES_PER_ELEMENT : 0;
     const fitting = Math.floor(STAGED_BYTES / (8 + scoresBytes + targetsBytes));
     // Nothing is gained by parts if nothing is copied.
     const capacity = Math.max(1, scoresBytes + targetsBytes === 0 ? rows : Math.min(rows, fitting));
@@ -227,15 +271,16 @@ export class ThreadsBackend implements Backend, Disposable {
     if (bytes > this.#stagedBytes) {
       this.#stagedBytes = 0;
       this.#stagedAt = bytes < 2 ** 30 ? this.#module.stage(bytes) : 0;
-      if (this.#stagedAt === 0) return null;
+      if (this.#stagedAt === 0) throw outOfMemory(classes, width, this.#memory);
       this.#stagedBytes = bytes;
       this.#memory.renew(this.#stagedAt + bytes);
     }
-    const places = Array.from({ length: JOBS }, (_, job) => {
-      const losses = align(this.#stagedAt) + job * partBytes;
-      return { losses, scores: losses + scoresAt, targets: losses + targetsAt, grad: 0 };
+    this.#staged.forEach((places, job) => {
+      places.losses = align(this.#stagedAt) + job * partBytes;
+      places.scores = places.losses + scoresAt;
+      places.targets = places.losses + targetsAt;
     });
-    return { capacity, places };
+    return capacity;
   }
 }
 

@@ -56,8 +56,9 @@ export async function createThreadsBackend(options: ThreadsBackendOptions = {}):
     throw unavailable(cause);
   }
   let backend: ThreadsBackend | null = null;
-  const workers = makeWorkers(module, threads - 1, await workerClass());
   try {
+    const workers = await makeWorkers(threads - 1);
+    module.PThread.unusedWorkers.push(...workers);
     await Promise.all(
       workers.map((worker) => loadWorker(module, worker, (how, cause) => backend?.end(workerDied(how, cause)))),
     );
@@ -75,24 +76,24 @@ export async function createThreadsBackend(options: ThreadsBackendOptions = {}):
   return backend;
 }
 
-/** Emscripten's glue takes them to be of a class `Worker`, which Node has under no global name. */
-function makeWorkers(module: ThreadsModule, count: number, Worker: typeof globalThis.Worker): PoolWorker[] {
-  const before = Object.getOwnPropertyDescriptor(globalThis, 'Worker');
-  Object.defineProperty(globalThis, 'Worker', { value: Worker, configurable: true });
-  try {
-    return Array.from({ length: count }, () => {
-      module.PThread.allocateUnusedWorker();
-      return module.PThread.unusedWorkers.at(-1) as PoolWorker;
-    });
-  } finally {
-    delete (globalThis as { Worker?: unknown }).Worker;
-    if (before !== undefined) Object.defineProperty(globalThis, 'Worker', before);
-  }
+async function makeWorkers(count: number): Promise<PoolWorker[]> {
+  const make = isNode() ? await nodeWorkerMaker() : makeWebWorker;
+  return Array.from({ length: count }, make);
 }
 
-/** Of Node, and of what takes itself for Node: theirs, and not the browser's that some have too. */
-async function workerClass(): Promise<typeof Worker> {
-  return isNode() ? (await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:worker_threads')).Worker : Worker;
+/** In the one form that bundlers know. */
+function makeWebWorker(): PoolWorker {
+  return new Worker(new URL('./multilabel_margin_loss_threads.mjs', import.meta.url), {
+    type: 'module',
+    name: 'em-pthread',
+  });
+}
+
+async function nodeWorkerMaker(): Promise<() => PoolWorker> {
+  const { Worker } = await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:worker_threads');
+  const script = './multilabel_margin_loss_threads.mjs';
+  // Without the flags of this process: --input-type and loaders are for its own script.
+  return () => new Worker(new URL(script, import.meta.url), { workerData: 'em-pthread', execArgv: [] });
 }
 
 /** Resolves when the worker can run a thread; rejects if it ends before, and calls `onDeath` if it ends later. */
@@ -107,10 +108,10 @@ function loadWorker(
       reject(new Error(how, { cause }));
       onDeath(how, cause);
     };
-    // In place of Emscripten's, which throws where nobody can catch.
+    // In place of Emscripten's, which throws where nobody can catch. Node has an error here where browsers have an event.
     worker.onerror = (event) => {
       event.preventDefault?.();
-      died(event.message ?? 'its script did not load', event);
+      died(event.message || 'its script did not load', event);
     };
     worker.on?.('exit', (code) => died(`it exited with code ${code}`));
     loaded.then(resolve, reject);

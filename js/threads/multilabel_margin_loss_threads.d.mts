@@ -1,9 +1,9 @@
 // What Emscripten's glue of the build with threads exports; the functions are those of bindings/bindings.cc.
 import type { Address } from '../wasm/linear-memory.js';
 
-/** A worker of a browser, or of Node, which tells of its end. */
+/** A worker of a browser, or of Node, which tells of its end. Its name or data is 'em-pthread'. */
 export interface PoolWorker {
-  onerror: ((event: { message?: string; preventDefault?(): void }) => void) | null;
+  onerror: ((event: ErrorEvent) => void) | null;
   on?(event: 'exit', listener: (code: number) => void): void;
 }
 
@@ -12,7 +12,6 @@ export interface ThreadsModule {
   /** Emscripten's workers: those that are yet to run a thread, and those that do. */
   readonly PThread: {
     readonly unusedWorkers: PoolWorker[];
-    allocateUnusedWorker(): void;
     /** Sets its handlers at once; resolves when it can run a thread. */
     loadWasmModuleToWorker(worker: PoolWorker): Promise<unknown>;
     terminateAllThreads(): void;
@@ -27,9 +26,11 @@ export interface ThreadsModule {
   allocateZeros(bytes: number): Address;
   /** A status: see wasm/call.ts. */
   validate(job: number): number;
+  /** Of a job that was validated. */
   start(job: number): void;
-  /** False if a worker is dead. */
-  finish(job: number): boolean;
+  /** Both return a status; it may be that a worker died. The second is all of job 0. */
+  finish(job: number): number;
+  compute(): number;
 }
 
 export default function createModule(options: { printErr(message: string): void }): Promise<ThreadsModule>;

@@ -5,6 +5,9 @@ declare module 'node:os' {
 }
 
 declare module 'node:worker_threads' {
-  /** Here, what stands for `Worker` of browsers. */
-  export const Worker: typeof globalThis.Worker;
+  export class Worker {
+    constructor(script: URL, options: { workerData: unknown; execArgv: string[] });
+    onerror: null;
+    on(event: 'exit', listener: (code: number) => void): void;
+  }
 }

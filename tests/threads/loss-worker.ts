@@ -3,7 +3,9 @@
 import { MultiLabelMarginLoss } from '../../dist/index.js';
 import { createThreadsBackend } from '../../dist/threads/index.js';
 
-addEventListener('message', async () => {
+addEventListener('message', () => void answer());
+
+async function answer(): Promise<void> {
   const backend = await createThreadsBackend({ threads: 2 });
   const lossFn = new MultiLabelMarginLoss({ backend });
   const scores = backend.zeros(500, 1000);
@@ -13,4 +15,4 @@ addEventListener('message', async () => {
   );
   postMessage({ loss: loss.item(), grad: grad.data, threads: backend.threads });
   backend.dispose();
-});
+}

@@ -31,7 +31,11 @@ describe.runIf(typeof window !== 'undefined')('a page that is cross-origin isola
     const spies = (['log', 'warn', 'error'] as const).map((method) => vi.spyOn(console, method));
     const backend = await createThreadsBackend({ threads: 3 });
     const lossFn = new MultiLabelMarginLoss({ backend });
-    for (let i = 0; i < 50; i++) lossFn.forward(backend.zeros(60, 1000), Array.from({ length: 60 }, () => [7]));
+    for (let i = 0; i < 50; i++)
+      lossFn.forward(
+        backend.zeros(60, 1000),
+        Array.from({ length: 60 }, () => [7]),
+      );
     expectStillWorks(lossFn);
     backend.dispose();
     for (const spy of spies) expect(spy).not.toHaveBeenCalled();

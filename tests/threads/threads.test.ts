@@ -90,20 +90,20 @@ describe.each(['', 'float64', 'int64', 'float64 int64'])('%s', (dtypes) => {
       expectSame(lossFn.valueAndGrad(input.scores, input.targets), expected, 'copied');
       expectSame(lossFn.valueAndGrad(input.scores, input.targets, { grad: into }), expected, 'copied into');
       expectSame(lossFn.valueAndGrad(shared.scores as never, input.targets), expected, 'scores shared');
-      expectSame(lossFn.valueAndGrad(input.scores, shared.targets as never), expected, 'targets shared');
+      expectSame(lossFn.valueAndGrad(input.scores, shared.targets), expected, 'targets shared');
       expectSame(
         lossFn.valueAndGrad(input.scores, input.targets, { grad: shared.grad as never }),
         expected,
         'gradient shared',
       );
-      const { loss, grad } = lossFn.valueAndGrad(shared.scores as never, shared.targets as never, {
+      const { loss, grad } = lossFn.valueAndGrad(shared.scores as never, shared.targets, {
         grad: shared.grad as never,
       });
       expect(grad).toBe(shared.grad);
       expectSame({ loss, grad }, expected, 'all shared');
       expectSameBits(floats(lossFn.forward(input.scores, input.targets)), floats(expected.loss), 'forward');
       expectSameBits(
-        floats(lossFn.forward(shared.scores as never, shared.targets as never)),
+        floats(lossFn.forward(shared.scores as never, shared.targets)),
         floats(expected.loss),
         'forward, shared',
       );
@@ -111,7 +111,7 @@ describe.each(['', 'float64', 'int64', 'float64 int64'])('%s', (dtypes) => {
     }
     // In the place of the scores.
     const expected = new Loss().valueAndGrad(input.scores, input.targets);
-    const inPlace = new Loss({ backend }).valueAndGrad(shared.scores as never, shared.targets as never, {
+    const inPlace = new Loss({ backend }).valueAndGrad(shared.scores as never, shared.targets, {
       grad: shared.scores as never,
     });
     expectSame(inPlace, expected, 'in place');
@@ -234,11 +234,11 @@ describe('bad input', () => {
     const untouched = grad.data.slice();
     for (const scores of [input.scores, shared.scores]) {
       for (const targets of [input.targets, shared.targets]) {
-        expectLossError(
-          () => lossFn.valueAndGrad(scores as never, targets as never, { grad }),
-          'ERR_TARGET_RANGE',
-          ['row 999', 'column 4', '1000'],
-        );
+        expectLossError(() => lossFn.valueAndGrad(scores as never, targets, { grad }), 'ERR_TARGET_RANGE', [
+          'row 999',
+          'column 4',
+          '1000',
+        ]);
       }
     }
     expectSameBits(grad.data, untouched, 'grad');
