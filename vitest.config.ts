@@ -13,8 +13,10 @@ const one = {
   alias: [
     { find: /^multilabel-margin-loss$/, replacement: path('dist/index.js') },
     { find: /^multilabel-margin-loss\/threads$/, replacement: path('dist/threads/index.js') },
+    { find: /^multilabel-margin-loss\/tfjs$/, replacement: path('dist/tfjs/index.js') },
   ],
 };
+const suites = ['tests/js/**/*.test.ts', 'tests/tfjs/**/*.test.ts'];
 const threads = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('tests/threads/package.ts') }] };
 
 const node = {
@@ -57,11 +59,13 @@ export default defineConfig({
     projects: [
       {
         resolve: one,
-        test: { name: 'node', include: ['tests/js/**/*.test.ts', 'tests/node/**/*.test.ts'], ...node },
+        test: { name: 'node', include: [...suites, 'tests/node/**/*.test.ts'], ...node },
       },
       {
         resolve: one,
-        test: { name: 'chromium', include: ['tests/js/**/*.test.ts', 'tests/browser/**/*.test.ts'], ...browser },
+        // Those that Vite finds while tests run make it load the page anew.
+        optimizeDeps: { include: ['@tensorflow/tfjs', '@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm'] },
+        test: { name: 'chromium', include: [...suites, 'tests/browser/**/*.test.ts'], ...browser },
       },
       {
         resolve: threads,

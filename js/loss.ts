@@ -82,6 +82,9 @@ const CHOICES = {
   nan: ['ignore', 'propagate', 'error'],
 } as const;
 
+/** The names of all options. */
+export const LOSS_OPTIONS: readonly string[] = ['margin', ...Object.keys(CHOICES), 'backend'];
+
 /**
  * The multi-label margin loss: a hinge loss between every target and every other class of a row.
  *
@@ -116,7 +119,7 @@ export class MultiLabelMarginLoss {
       targetOrder = 'ignored',
       nan = 'ignore',
       backend,
-    } = checkOptions(options, ['margin', ...Object.keys(CHOICES), 'backend'], 'MultiLabelMarginLoss');
+    } = checkOptions(options, LOSS_OPTIONS, 'MultiLabelMarginLoss');
     if (typeof margin !== 'number' || !Number.isFinite(margin)) {
       throw new LossError('ERR_OPTION', `margin must be a finite number, got ${describe(margin)}`);
     }

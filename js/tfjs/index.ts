@@ -1,0 +1,106 @@
+/**
+ * The loss for models and optimizers of TensorFlow.js.
+ *
+ * @packageDocumentation
+ */
+import { customGrad, mul, type Scalar, scalar, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { describe, LossError } from '../errors.js';
+import { LOSS_OPTIONS, MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from '../loss.js';
+import { fromMultiHot, type Targets } from '../targets.js';
+import { checkOptions, formatShape, sameShape, type TensorLike } from '../tensor.js';
+
+export interface TfjsLossOptions extends MultiLabelMarginLossOptions {
+  /**
+   * As for the class, without 'none': TensorFlow.js trains on a scalar.
+   * @default 'mean'
+   */
+  reduction?: 'mean' | 'sum';
+  /**
+   * What yTrue holds. 'mask': 1 where the class is a target and 0 elsewhere, of the shape of yPred and any dtype.
+   * 'indices': class indices padded with -1, int32, [N, K] or [K]. Nothing is guessed from the values: a mask of
+   * integers, and indices that are all 0 and 1, look the same.
+   * @default 'mask'
+   */
+  targets?: 'mask' | 'indices';
+}
+
+/** What `model.compile({ loss })` takes, and what is called with tensors elsewhere. */
+export type TfjsLoss = (yTrue: Tensor, yPred: Tensor) => Scalar;
+
+/**
+ * The multi-label margin loss as a function of tensors of TensorFlow.js, for `model.compile({ loss })`, for
+ * `optimizer.minimize()` and for `tf.variableGrads()` and its like.
+ *
+ * It reads both tensors with `dataSync()`, and computes loss and gradient in one pass in WebAssembly, whatever the
+ * backend of TensorFlow.js. It keeps no tensor. The loss is linear wherever it has a gradient: in a second derivative,
+ * its gradient is a constant.
+ *
+ * Shapes: yPred [N, C] or [C], float32; yTrue as {@link TfjsLossOptions.targets} says; the loss [].
+ *
+ * @param options those of {@link MultiLabelMarginLoss}, and `targets`
+ * @returns the loss, which throws LossError as {@link MultiLabelMarginLoss.forward} does
+ * @throws LossError ERR_OPTION for an unknown option or value
+ * @example
+ * model.compile({ optimizer: 'adam', loss: multiLabelMarginLoss() });
+ * await model.fit(features, mask);
+ */
+export function multiLabelMarginLoss(options: TfjsLossOptions = {}): TfjsLoss {
+  const { targets = 'mask', ...others } = checkOptions(options, [...LOSS_OPTIONS, 'targets'], 'multiLabelMarginLoss()');
+  if (targets !== 'mask' && targets !== 'indices') {
+    throw new LossError('ERR_OPTION', `targets must be one of 'mask', 'indices', got ${describe(targets)}`);
+  }
+  const lossFn = new MultiLabelMarginLoss(others);
+  if (lossFn.options.reduction === 'none') {
+    throw new LossError('ERR_OPTION', "reduction must be one of 'mean', 'sum' for TensorFlow.js, got 'none'");
+  }
+  const toTargets = targets === 'mask' ? fromMask : fromIndices;
+  return (yTrue, yPred) => {
+    checkTensor(yTrue, 'yTrue');
+    checkTensor(yPred, 'yPred');
+    if (yPred.dtype !== 'float32') throw new LossError('ERR_DTYPE', `yPred must be float32, got ${yPred.dtype}`);
+    const { loss, grad } = lossFn.valueAndGrad(read(yPred), toTargets(yTrue, yPred));
+    // An operation on yPred alone: yTrue has no gradient.
+    const operation = customGrad<Scalar>(() => ({
+      value: scalar(Number(loss.item())),
+      // The gradient is an array until it is asked for: of a tensor, nobody would dispose if it never is.
+      gradFunc: (dy) => tidy(() => mul(dy, tensor(grad.data as Float32Array, [...grad.shape]))),
+    }));
+    return operation(yPred);
+  };
+}
+
+function read(given: Tensor): TensorLike {
+  return { data: given.dataSync() as Float32Array | Int32Array, shape: given.shape };
+}
+
+function fromMask(yTrue: Tensor, yPred: Tensor): Targets {
+  const hint = "; for class indices, make the loss with { targets: 'indices' }";
+  if (!sameShape(yTrue.shape, yPred.shape)) {
+    throw new LossError(
+      'ERR_SHAPE',
+      `yTrue, a mask, must have the shape of yPred, ${formatShape(yPred.shape)}, got ${formatShape(yTrue.shape)}` +
+        hint,
+    );
+  }
+  try {
+    return fromMultiHot({ data: yTrue.dataSync(), shape: yTrue.shape });
+  } catch (error) {
+    throw error instanceof LossError ? new LossError(error.code, `yTrue: ${error.message}${hint}`) : error;
+  }
+}
+
+function fromIndices(yTrue: Tensor): Targets {
+  if (yTrue.dtype !== 'int32') {
+    throw new LossError(
+      'ERR_DTYPE',
+      `yTrue, class indices, must be int32, got ${yTrue.dtype}; for a mask, make the loss with { targets: 'mask' }`,
+    );
+  }
+  return read(yTrue);
+}
+
+function checkTensor(given: unknown, name: string): void {
+  if (!(given instanceof Tensor)) {
+    throw new LossError('ERR_DTYPE', `${name} must be a tensor of TensorFlow.js, got ${describe(given)}`);
+  }
+}
