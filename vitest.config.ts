@@ -25,7 +25,8 @@ const node = {
   testTimeout: 120_000,
 };
 
-const browser = {
+// Anew for each project: Vitest writes into it.
+const browser = () => ({
   testTimeout: 120_000,
   browser: {
     enabled: true,
@@ -47,7 +48,7 @@ const browser = {
     }),
     instances: [{ browser: 'chromium' as const }],
   },
-};
+});
 
 // Pages have shared memory only if they are cross-origin isolated.
 const isolated = {
@@ -65,7 +66,7 @@ export default defineConfig({
         resolve: one,
         // Those that Vite finds while tests run make it load the page anew.
         optimizeDeps: { include: ['@tensorflow/tfjs', '@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm'] },
-        test: { name: 'chromium', include: [...suites, 'tests/browser/**/*.test.ts'], ...browser },
+        test: { name: 'chromium', include: [...suites, 'tests/browser/**/*.test.ts'], ...browser() },
       },
       {
         resolve: threads,
@@ -77,7 +78,7 @@ export default defineConfig({
         test: {
           name: 'chromium-threads',
           include: ['tests/js/**/*.test.ts', 'tests/threads/**/*.test.ts'],
-          ...browser,
+          ...browser(),
         },
       },
     ],
