@@ -12,15 +12,13 @@
  */
 import { accessSync, closeSync, constants, openSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { Presets, SingleBar } from 'cli-progress';
 import { Command, InvalidArgumentError } from 'commander';
 import { MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
+import { argmax, labelRankingAveragePrecision, mulberry32, Progress } from './training.js';
 import {
-  argmax,
   buildCorpus,
   type Document,
   type Label,
-  labelRankingAveragePrecision,
   readSynsets,
   type SparseVector,
   splitDocuments,
@@ -141,34 +139,6 @@ function descend(
     const sum = squares[at + label]! + g * g;
     squares[at + label] = sum;
     parameters[at + label]! -= (learningRate * g) / Math.sqrt(sum);
-  }
-}
-
-/** A bar on stderr while something runs, if stderr is a terminal. */
-class Progress {
-  readonly #bar: SingleBar;
-
-  constructor(task: string, total: number, status = '') {
-    this.#bar = new SingleBar(
-      {
-        format: '{task} {bar} {percentage}%  {status}',
-        stream: process.stderr,
-        barsize: 20, // Leaves the line within 80 columns.
-        clearOnComplete: true,
-        // The library would switch the terminal's line wrapping off, and leave it so on Ctrl-C. With true it cuts lines.
-        linewrap: true,
-      },
-      Presets.shades_classic,
-    );
-    this.#bar.start(total, 0, { task, status });
-  }
-
-  update(done: number, status: string): void {
-    this.#bar.update(done, { status });
-  }
-
-  stop(): void {
-    this.#bar.stop();
   }
 }
 
@@ -300,17 +270,6 @@ function shuffled<T>(items: readonly T[], random: () => number): T[] {
     [result[i], result[j]] = [result[j]!, result[i]!];
   }
   return result;
-}
-
-/** Random numbers in [0, 1), the same ones for the same seed; Math.random takes none. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(state ^ (state >>> 15), state | 1);
-    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function printTask({ labels, tfIdf, training, heldOut }: Task, options: Options): void {

@@ -2,7 +2,7 @@
  * The tagging task made of WordNet 3.1: a document is the gloss of a noun or verb, its labels are the hypernyms of that
  * synset up to the root. The gloss of "corvette" is to be tagged with warship, ship, vessel, craft, vehicle and so on.
  *
- * Here is what is particular to the task: reading WordNet, the labels, the split, the features and the metrics.
+ * Here is what is particular to the task: reading WordNet, the labels, the split and the features.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -204,29 +204,4 @@ export class TfIdf {
     const length = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0)) || 1;
     return { indices, values: values.map((value) => value / length) };
   }
-}
-
-/**
- * Label ranking average precision of one document: of the labels ranked no lower than a true label, the share that is
- * true; the mean of that over the true labels. Ties count against, as in scikit-learn: the rank of a label is the number
- * of scores no lower than its own.
- */
-export function labelRankingAveragePrecision(scores: Float32Array, labels: readonly number[]): number {
-  if (labels.length === 0) return 1;
-  let sum = 0;
-  for (const label of labels) {
-    const score = scores[label]!;
-    let rank = 0;
-    for (let i = 0; i < scores.length; i++) if (scores[i]! >= score) rank++;
-    const hits = labels.filter((other) => scores[other]! >= score).length;
-    sum += hits / rank;
-  }
-  return sum / labels.length;
-}
-
-/** The label with the highest score, the first one of several. */
-export function argmax(scores: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < scores.length; i++) if (scores[i]! > scores[best]!) best = i;
-  return best;
 }

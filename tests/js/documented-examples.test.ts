@@ -2,7 +2,7 @@
 
 import * as torch from 'multilabel-margin-loss';
 import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { expectWithin } from './support.js';
 
 // Loss of the batch below: 0.1 of the one pair of row 0 that violates the margin by 1 - 1.2 + 0.3, over 5 classes, and
@@ -38,6 +38,18 @@ describe('tagging images', () => {
     loss.backward();
     expect(scores.grad?.shape).toEqual([2, 5]);
     // Two roundings of 0.1.
+    expectWithin(scores.grad!.data, GRAD, 0.1 * 2 ** -23);
+  });
+
+  test('as a program', async () => {
+    const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+    const { loss, scores } = await import('../../examples/image-tags.js');
+    expect(log.mock.calls).toEqual([
+      ['loss', loss.item()],
+      ['gradient', scores.grad?.tolist()],
+    ]);
+    log.mockRestore();
+    expectWithin([loss.item()], [LOSS], TOLERANCE);
     expectWithin(scores.grad!.data, GRAD, 0.1 * 2 ** -23);
   });
 
@@ -94,6 +106,27 @@ describe('tagging images', () => {
     expect(loss.item()).toBeGreaterThanOrEqual(0);
     loss.backward();
     expect(scores.grad!.shape).toEqual([3, 10]);
+  });
+
+  test('and as a program', async () => {
+    const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+    const { loss, scores } = await import('../../examples/random-scores.js');
+    expect(log.mock.calls).toEqual([
+      ['loss', loss.item()],
+      ['gradient', scores.grad?.tolist()],
+    ]);
+    log.mockRestore();
+    const lists = [[1, 5], [0, 2, 4, 6, 8], [9]];
+    const expected = new MultiLabelMarginLoss().valueAndGrad(scores, lists);
+    // No padding is no other loss.
+    expect([loss.item(), scores.grad!.tolist()]).toEqual([expected.loss.item(), expected.grad.tolist()]);
+    // Whoever gains is a target, and what they gain, others lose.
+    const gradient = scores.grad!.tolist() as number[][];
+    gradient.forEach((row, i) => {
+      expect(row.every((g, j) => (lists[i]!.includes(j) ? g <= 0 : g >= 0))).toBe(true);
+      // At most 25 pairs gain and lose 1/30 each; a gradient is a product, rounded once.
+      expect(Math.abs(row.reduce((sum, g) => sum + g, 0))).toBeLessThan(2 * 25 * (1 / 30 + 1e-6) * 2 ** -24);
+    });
   });
 });
 
