@@ -146,7 +146,7 @@ export class ThreadsBackend implements Backend, Disposable {
     const capacity = this.#stage(batch, shared, withGradient);
     const run: Run = { batch, shared, capacity, options, loss, grad };
     const parts = Math.ceil(rows / capacity);
-    let lossSum = 0;
+    let lossSum: number;
     if (parts <= 1) {
       const [call] = this.#calls as [Call];
       call.describe(batch, options);
