@@ -141,7 +141,8 @@ class RowComputation {
       const T score = scores[k];
       // A score without a pair may be infinite or NaN. The threshold in double: that of a float was rounded for the
       // comparisons, by as much as a small loss.
-      if (above > 0) sum -= static_cast<double>(above) * (static_cast<double>(score) - options_.margin - reference);
+      if (above > 0)
+        sum -= static_cast<double>(above) * (static_cast<double>(score) - static_cast<double>(margin_) - reference);
       if (below > 0) sum += static_cast<double>(below) * (static_cast<double>(score) - reference);
       T& place = row[targets[k]];
       if (kGradient) {

@@ -57,8 +57,8 @@ class ThreadPool {
   void Help(size_t thread);
   bool RunAny(size_t thread);
 
-  const std::chrono::milliseconds patience_;
   std::array<Job, kJobs> jobs_;
+  const std::chrono::milliseconds patience_;
   std::atomic<size_t> oldest_{0};    // job to be helped with first
   std::atomic<uint32_t> starts_{0};  // jobs started so far: what idle helpers watch
   std::atomic<uint32_t> sleepers_{0};

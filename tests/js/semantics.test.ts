@@ -504,3 +504,11 @@ describe('options', () => {
     });
   });
 });
+
+test('the margin is rounded to the type of the scores, in the loss as in the condition', () => {
+  const score = Math.fround(0.09999);
+  const { loss, grad } = new MultiLabelMarginLoss({ margin: 0.1 }).valueAndGrad([[score, 0]], [[0]]);
+  // Of 0.1 as it is, the loss would be off by one in 7000.
+  expect(loss.item()).toBe(Math.fround((Math.fround(0.1) - score) / 2));
+  expect(grad.tolist()).toEqual([[-0.5, 0.5]]);
+});
