@@ -76,7 +76,7 @@ Reference ComputeReference(const Rows<Score, Target>& batch, const Options& opti
       if (!((margin - x[k]) + x[j] > 0)) return 0;
       ++raises[j];
       ++lowers[k];
-      return (options.margin - static_cast<double>(x[k])) + static_cast<double>(x[j]);
+      return (static_cast<double>(margin) - static_cast<double>(x[k])) + static_cast<double>(x[j]);
     };
 
     double sum = 0;
