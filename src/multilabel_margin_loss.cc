@@ -30,6 +30,7 @@ struct RowBuffers {
   Buffer<int64_t> below;      // [k]: pairs in which it is the other, under TargetOrder::kRanked
   Buffer<int32_t> violators;  // positions in the row of the scores above the lowest threshold
   Buffer<T> violator_scores;
+  Buffer<T> row;  // where no gradient is wanted: what is computed in place of the scores
   DirectCounts<T> direct;
   BucketedCounts<T> bucketed;
   RankedPairs<T> ranked;
@@ -43,32 +44,37 @@ bool UsesBuckets(size_t num_targets, size_t classes, RowKernel kernel) {
 
 // What becomes of a vector of non-targets and their counts: its part of the loss, and its gradient in place of the
 // scores.
-template <typename T, bool kGradient>
+//
+// Counts come negated, as sums of the masks of comparisons are. Non-negative ones the compiler would notice, and
+// convert as unsigned integers, which takes V8 seven instructions instead of one.
+template <typename T>
 class Finish {
   using D = hn::ScalableTag<T>;
   using DI = hn::ScalableTag<CountOf<T>>;
   using DD = hn::ScalableTag<double>;
 
  public:
-  // The loss is summed over differences from `reference`; the gradient is count * scale.
-  Finish(T reference, T scale) : reference_(hn::Set(D(), reference)), scale_(hn::Set(D(), scale)) {}
+  // The loss is summed over differences from `reference`; the gradient is count * scale. `lowest` is finite, and no
+  // score that has a pair is below it.
+  Finish(T reference, T lowest, T scale)
+      : reference_(hn::Set(D(), reference)), lowest_(hn::Set(D(), lowest)), scale_(hn::Set(D(), scale)) {}
 
-  void operator()(hn::Vec<D> scores, hn::Vec<DI> int_counts, T* gradient) {
+  void operator()(hn::Vec<D> scores, hn::Vec<DI> minus_counts, T* gradient) {
     const D d;
     const DD dd;
-    const auto counts = hn::ConvertTo(d, int_counts);
-    // A score without a pair may be infinite or NaN, and times 0 that would be NaN.
-    const auto above = hn::RebindMask(d, hn::Gt(int_counts, hn::Zero(DI())));
+    const auto counts = hn::Abs(hn::ConvertTo(d, minus_counts));
+    // A score without a pair may be infinite or NaN, and times 0 that would be NaN. Max of NaN and a number is the
+    // number, and is one instruction where a mask takes four.
+    const auto x = hn::Max(scores, lowest_);
     // The product of a count and a float is exact in double.
     if constexpr (sizeof(T) == sizeof(double)) {
-      sum0_ = hn::MulAdd(counts, hn::IfThenElseZero(above, hn::Sub(scores, reference_)), sum0_);
+      sum0_ = hn::MulAdd(counts, hn::Sub(x, reference_), sum0_);
     } else {
       const hn::Half<D> dh;
-      const auto x = hn::IfThenElseZero(above, scores);
       sum0_ = hn::MulAdd(hn::PromoteTo(dd, hn::LowerHalf(dh, counts)), hn::PromoteTo(dd, hn::LowerHalf(dh, x)), sum0_);
       sum1_ = hn::MulAdd(hn::PromoteTo(dd, hn::UpperHalf(dh, counts)), hn::PromoteTo(dd, hn::UpperHalf(dh, x)), sum1_);
     }
-    if constexpr (kGradient) hn::StoreU(hn::Mul(counts, scale_), d, gradient);
+    hn::StoreU(hn::Mul(counts, scale_), d, gradient);
   }
 
   // Sum of count * (score - reference).
@@ -76,6 +82,7 @@ class Finish {
 
  private:
   hn::Vec<D> reference_;  // 0 for float
+  hn::Vec<D> lowest_;
   hn::Vec<D> scale_;
   hn::Vec<DD> sum0_ = hn::Zero(DD());
   hn::Vec<DD> sum1_ = hn::Zero(DD());
@@ -99,24 +106,22 @@ class RowComputation {
         scale_of_classes_(loss_scale / static_cast<double>(classes)),
         buffers_(buffers) {}
 
-  // The loss of the row whose targets are in the buffers. With a gradient, that takes the place of the scores.
-  template <bool kGradient>
+  // The loss of the row whose targets are in the buffers. Its gradient takes the place of the scores.
   double Compute(T* row, size_t num_targets) {
     if (options_.nan_policy == NanPolicy::kPropagate && HasNan(row)) {
-      if (kGradient) std::fill_n(row, classes_, std::numeric_limits<T>::quiet_NaN());
+      std::fill_n(row, classes_, std::numeric_limits<T>::quiet_NaN());
       return std::numeric_limits<double>::quiet_NaN();
     }
-    if (num_targets == 0) {
-      if (kGradient) std::fill_n(row, classes_, T{0});
+    GatherTargets(row, num_targets);
+    if (!(lowest_ < kInfinity<T>)) {  // No targets, or none that anything can be above.
+      std::fill_n(row, classes_, T{0});
       return 0;
     }
     const bool by_classes = options_.normalization == Normalization::kClasses;
     const auto divisor = static_cast<double>(by_classes ? classes_ : num_targets);
     const double scale = by_classes ? scale_of_classes_ : loss_scale_ / divisor;
-    GatherTargets(row, num_targets);
-    Finish<T, kGradient> finish(reference_, static_cast<T>(scale));
-    const bool is_short = classes_ <= kShort && num_targets <= kFew && kernel_ == RowKernel::kMeasured;
-    if (is_short) {
+    Finish<T> finish(reference_, std::max(lowest_, std::numeric_limits<T>::lowest()), static_cast<T>(scale));
+    if (classes_ <= kShort && num_targets <= kFew && kernel_ == RowKernel::kMeasured) {
       CountShortRow(row, classes_, buffers_.targets.data(), buffers_.thresholds.data(), finish, buffers_.above.data());
     } else {
       MaskTargets(row, num_targets);
@@ -144,12 +149,7 @@ class RowComputation {
       if (above > 0)
         sum -= static_cast<double>(above) * (static_cast<double>(score) - static_cast<double>(margin_) - reference);
       if (below > 0) sum += static_cast<double>(below) * (static_cast<double>(score) - reference);
-      T& place = row[targets[k]];
-      if (kGradient) {
-        place += static_cast<T>(static_cast<double>(below - above) * scale);
-      } else if (!is_short) {
-        place = score;
-      }
+      row[targets[k]] += static_cast<T>(static_cast<double>(below - above) * scale);
     }
     // A sum of positive terms: NaN is what is left of one that exceeds the largest number, and a negative one of 0.
     return std::isnan(sum) ? std::numeric_limits<double>::infinity() : std::max(sum, 0.0) / divisor;
@@ -200,8 +200,7 @@ class RowComputation {
   }
 
   // Counts both ways; the non-targets go through `finish`.
-  template <bool kGradient>
-  void CountPairs(T* row, size_t num_targets, Finish<T, kGradient>& finish) {
+  void CountPairs(T* row, size_t num_targets, Finish<T>& finish) {
     const size_t violators = FindViolators(row);
     if (violators == kMany) {
       Count(row, classes_, num_targets, finish);
@@ -209,10 +208,8 @@ class RowComputation {
     }
     T* scores = buffers_.violator_scores.data();
     Count(scores, violators, num_targets, finish);
-    if (kGradient) {
-      std::fill_n(row, classes_, T{0});
-      for (size_t i = 0; i < violators; ++i) row[buffers_.violators[i]] = scores[i];
-    }
+    std::fill_n(row, classes_, T{0});
+    for (size_t i = 0; i < violators; ++i) row[buffers_.violators[i]] = scores[i];
   }
 
   // Gathers the scores above the lowest threshold; kMany if they are, or if the row is too short for it to pay.
@@ -246,8 +243,7 @@ class RowComputation {
     return found;
   }
 
-  template <bool kGradient>
-  void Count(T* scores, size_t size, size_t num_targets, Finish<T, kGradient>& finish) {
+  void Count(T* scores, size_t size, size_t num_targets, Finish<T>& finish) {
     if (UsesBuckets(num_targets, size, kernel_)) {
       Count(scores, size, num_targets, finish, buffers_.bucketed);
     } else {
@@ -256,8 +252,8 @@ class RowComputation {
   }
 
   // Whole vectors in place; the rest, and a short row at once, in a copy that is filled up.
-  template <bool kGradient, typename Kernel>
-  void Count(T* scores, size_t size, size_t num_targets, Finish<T, kGradient>& finish, Kernel& kernel) {
+  template <typename Kernel>
+  void Count(T* scores, size_t size, size_t num_targets, Finish<T>& finish, Kernel& kernel) {
     kernel.Begin(buffers_.thresholds.data(), num_targets);
     size_t whole = 0;
     if (size > kShort) {
@@ -271,7 +267,7 @@ class RowComputation {
       std::copy_n(scores + whole, length, rest);
       std::fill(rest + length, rest + padded, -kInfinity<T>);
       kernel.CountScores(rest, padded, finish);
-      if (kGradient) std::copy_n(rest, length, scores + whole);
+      std::copy_n(rest, length, scores + whole);
     }
     kernel.End(buffers_.above.data());
   }
@@ -288,9 +284,8 @@ class RowComputation {
 };
 
 // The entries before the first negative one.
-template <typename Target>
-size_t CountTargets(const Target* targets, size_t width) {
-  return static_cast<size_t>(std::find_if(targets, targets + width, [](Target t) { return t < 0; }) - targets);
+size_t CountTargets(const int32_t* targets, size_t width) {
+  return static_cast<size_t>(std::find_if(targets, targets + width, [](int32_t t) { return t < 0; }) - targets);
 }
 
 }  // namespace
@@ -312,9 +307,9 @@ struct Workspace::Buffers {
 Workspace::Workspace() : buffers_(std::make_unique<Buffers>()) {}
 Workspace::~Workspace() = default;
 
-template <typename T, typename Target>
-Outcome Validate(const Rows<T, Target>& rows, NanPolicy nan_policy) {
-  const auto end = static_cast<Target>(rows.classes);
+template <typename T>
+Outcome Validate(const Rows<T>& rows, NanPolicy nan_policy) {
+  const auto end = static_cast<int32_t>(rows.classes);
   const size_t num_targets = rows.rows * rows.width;
   bool out_of_range = false;
   // Without an exit, so that it compiles to vectors.
@@ -322,19 +317,19 @@ Outcome Validate(const Rows<T, Target>& rows, NanPolicy nan_policy) {
   if (out_of_range) {
     size_t i = 0;
     while (rows.targets[i] >= -1 && rows.targets[i] < end) ++i;
-    return {Status::kTargetOutOfRange, i / rows.width, i % rows.width, static_cast<int64_t>(rows.targets[i])};
+    return {Status::kTargetOutOfRange, i / rows.width, i % rows.width};
   }
   if (nan_policy == NanPolicy::kError) {
     const size_t num_scores = rows.rows * rows.classes;
     for (size_t i = 0; i < num_scores; ++i) {
-      if (rows.scores[i] != rows.scores[i]) return {Status::kNanScore, i / rows.classes, i % rows.classes, 0};
+      if (rows.scores[i] != rows.scores[i]) return {Status::kNanScore, i / rows.classes, i % rows.classes};
     }
   }
   return {};
 }
 
-template <typename T, typename Target>
-bool Reserve(const Rows<T, Target>& rows, const Options& options, RowKernel kernel, Workspace& workspace) {
+template <typename T>
+bool Reserve(const Rows<T>& rows, const Options& options, RowKernel kernel, bool with_gradient, Workspace& workspace) {
   RowBuffers<T>& buffers = workspace.buffers().template Of<T>();
   // Targets padded to a great width may be few; CountShortRow fills up to four.
   size_t most = std::clamp<size_t>(rows.width, 4, 32);
@@ -345,44 +340,35 @@ bool Reserve(const Rows<T, Target>& rows, const Options& options, RowKernel kern
   return buffers.targets.Reserve(most) && buffers.scores.Reserve(most) && buffers.thresholds.Reserve(most) &&
          buffers.above.Reserve(most) && buffers.violators.Reserve(violators) &&
          buffers.violator_scores.Reserve(violators) && buffers.direct.Reserve(most) &&
+         (with_gradient || buffers.row.Reserve(rows.classes)) &&
          (!UsesBuckets(most, rows.classes, kernel) || buffers.bucketed.Reserve(most)) &&
          (options.target_order == TargetOrder::kIgnored ||
           (buffers.below.Reserve(most) && buffers.ranked.Reserve(most)));
 }
 
-template <typename T, typename Target>
-void Compute(const Rows<T, Target>& rows, const Options& options, RowKernel kernel, double* losses, T* grad,
+template <typename T>
+void Compute(const Rows<T>& rows, const Options& options, RowKernel kernel, double* losses, T* grad,
              Workspace& workspace) {
   RowBuffers<T>& buffers = workspace.buffers().template Of<T>();
   const double loss_scale = options.reduction == Reduction::kMean ? 1.0 / static_cast<double>(rows.batch_rows) : 1.0;
   RowComputation<T> computation(rows.classes, options, kernel, loss_scale, buffers);
   for (size_t i = 0; i < rows.rows; ++i) {
-    const Target* targets = rows.targets + i * rows.width;
+    const int32_t* targets = rows.targets + i * rows.width;
     const size_t num_targets = CountTargets(targets, rows.width);
-    for (size_t k = 0; k < num_targets; ++k) buffers.targets[k] = static_cast<int32_t>(targets[k]);
-    T* scores = rows.scores + i * rows.classes;
-    if (grad == nullptr) {
-      losses[i] = computation.template Compute<false>(scores, num_targets);
-      continue;
-    }
-    T* row = grad + i * rows.classes;
+    std::copy_n(targets, num_targets, buffers.targets.data());
+    const T* scores = rows.scores + i * rows.classes;
+    T* row = grad == nullptr ? buffers.row.data() : grad + i * rows.classes;
     if (row != scores) std::memcpy(row, scores, rows.classes * sizeof(T));
-    losses[i] = computation.template Compute<true>(row, num_targets);
+    losses[i] = computation.Compute(row, num_targets);
   }
 }
 
-// For every type of scores and targets.
-template Outcome Validate(const Rows<float, int32_t>&, NanPolicy);
-template Outcome Validate(const Rows<float, int64_t>&, NanPolicy);
-template Outcome Validate(const Rows<double, int32_t>&, NanPolicy);
-template Outcome Validate(const Rows<double, int64_t>&, NanPolicy);
-template bool Reserve(const Rows<float, int32_t>&, const Options&, RowKernel, Workspace&);
-template bool Reserve(const Rows<float, int64_t>&, const Options&, RowKernel, Workspace&);
-template bool Reserve(const Rows<double, int32_t>&, const Options&, RowKernel, Workspace&);
-template bool Reserve(const Rows<double, int64_t>&, const Options&, RowKernel, Workspace&);
-template void Compute(const Rows<float, int32_t>&, const Options&, RowKernel, double*, float*, Workspace&);
-template void Compute(const Rows<float, int64_t>&, const Options&, RowKernel, double*, float*, Workspace&);
-template void Compute(const Rows<double, int32_t>&, const Options&, RowKernel, double*, double*, Workspace&);
-template void Compute(const Rows<double, int64_t>&, const Options&, RowKernel, double*, double*, Workspace&);
+// For every type of scores.
+template Outcome Validate(const Rows<float>&, NanPolicy);
+template Outcome Validate(const Rows<double>&, NanPolicy);
+template bool Reserve(const Rows<float>&, const Options&, RowKernel, bool, Workspace&);
+template bool Reserve(const Rows<double>&, const Options&, RowKernel, bool, Workspace&);
+template void Compute(const Rows<float>&, const Options&, RowKernel, double*, float*, Workspace&);
+template void Compute(const Rows<double>&, const Options&, RowKernel, double*, double*, Workspace&);
 
 }  // namespace mlml

@@ -131,7 +131,7 @@ export class ThreadsBackend implements Backend, Disposable {
     const { scores, targets, rows } = batch;
     const shared: Places = {
       scores: this.#addressOf(scores),
-      targets: this.#addressOf(targets),
+      targets: targets.BYTES_PER_ELEMENT === 4 ? this.#addressOf(targets) : 0,
       losses: 0,
       grad: into === null ? 0 : this.#addressOf(into),
     };
@@ -198,19 +198,18 @@ export class ThreadsBackend implements Backend, Disposable {
     const end = Math.min(rows, begin + capacity);
     const scoresBefore = begin * classes * scores.BYTES_PER_ELEMENT;
     let { scores: scoresAt, targets: targetsAt } = staged;
-    const gradAt = grad === null ? 0 : shared.grad === 0 ? staged.scores : shared.grad + scoresBefore;
+    let gradAt = scoresAt;
     if (shared.scores !== 0) {
       scoresAt = shared.scores + scoresBefore;
+      if (grad === null) gradAt = 0;
     } else if (withScores) {
-      this.#memory
-        .like(scores)
-        .set(scores.subarray(begin * classes, end * classes), scoresAt / scores.BYTES_PER_ELEMENT);
+      this.#memory.copyScores(scores, begin * classes, end * classes, scoresAt);
     }
+    if (shared.grad !== 0) gradAt = shared.grad + scoresBefore;
     if (shared.targets !== 0) {
       targetsAt = shared.targets + begin * width * targets.BYTES_PER_ELEMENT;
     } else {
-      const source = targets.subarray(begin * width, end * width);
-      this.#memory.like(targets).set(source as never, targetsAt / targets.BYTES_PER_ELEMENT);
+      this.#memory.copyTargets(targets, begin * width, end * width, targetsAt);
     }
     const call = this.#calls[job] as Call;
     call.place(scoresAt, targetsAt, staged.losses, gradAt);
@@ -242,8 +241,9 @@ export class ThreadsBackend implements Backend, Disposable {
   }
 
   /** Arrays in two states of the memory have two buffers, in which the caller cannot see that they overlap. */
-  #checkOverlap({ scores, targets, grad }: Places, batch: Batch): void {
+  #checkOverlap({ scores, grad }: Places, batch: Batch): void {
     const { byteLength } = batch.scores;
+    const targets = this.#addressOf(batch.targets);
     const overlaps = (other: Address, length: number): boolean =>
       other !== 0 && other < grad + byteLength && grad < other + length;
     if (grad === 0) return;
@@ -256,10 +256,10 @@ export class ThreadsBackend implements Backend, Disposable {
    * Makes room for JOBS parts.
    * @returns how many rows are in a part: as many as fit, and one at least
    */
-  #stage({ scores, targets, rows, classes, width }: Batch, shared: Places, withGradient: boolean): number {
+  #stage({ scores, rows, classes, width }: Batch, shared: Places, withGradient: boolean): number {
     const stagesScores = shared.scores === 0 || (withGradient && shared.grad === 0);
     const scoresBytes = stagesScores ? classes * scores.BYTES_PER_ELEMENT : 0;
-    const targetsBytes = shared.targets === 0 ? width * targets.BYTES_PER_ELEMENT : 0;
+    const targetsBytes = shared.targets === 0 ? width * 4 : 0;
     const fitting = Math.floor(STAGED_BYTES / (8 + scoresBytes + targetsBytes));
     // Nothing is gained by parts if nothing is copied.
     const capacity = Math.max(1, scoresBytes + targetsBytes === 0 ? rows : Math.min(rows, fitting));

@@ -1,4 +1,4 @@
-import type { Backend, BackendResult, Batch, FloatArray, IndexArray, LossOptions } from '../backend.js';
+import type { Backend, BackendResult, Batch, FloatArray, LossOptions } from '../backend.js';
 import { LossError } from '../errors.js';
 import { allocate } from '../tensor.js';
 import { Call, outOfMemory } from './call.js';
@@ -47,7 +47,8 @@ class WasmBackend implements Backend {
     let grad = withGradient && !slices ? (into ?? allocate(dtype, scores.length)) : null;
 
     call.describe(batch, options);
-    call.place(staging.scores, staging.targets, staging.losses, withGradient ? staging.scores : 0);
+    // What is staged is a copy, in whose place the gradient is computed, wanted or not.
+    call.place(staging.scores, staging.targets, staging.losses, staging.scores);
     call.lossSum = 0;
     // A part is validated before it is computed. With several, all are before the first is. Either may make linear
     // memory grow.
@@ -76,19 +77,14 @@ class WasmBackend implements Backend {
 
   #copyIn(batch: Batch, staging: Staging, row: number, end: number, withScores: boolean): void {
     const { scores, targets, classes, width } = batch;
-    const copy = <A extends FloatArray | IndexArray>(source: A, columns: number, to: Address): void => {
-      const whole = row === 0 && end === batch.rows;
-      const part = whole ? source : source.subarray(row * columns, end * columns);
-      this.#memory.like(source).set(part as never, to / source.BYTES_PER_ELEMENT);
-    };
-    if (withScores) copy(scores, classes, staging.scores);
-    copy(targets, width, staging.targets);
+    if (withScores) this.#memory.copyScores(scores, row * classes, end * classes, staging.scores);
+    this.#memory.copyTargets(targets, row * width, end * width, staging.targets);
     this.#call.rows = end - row;
   }
 
-  #stage({ scores, targets, rows, classes, width }: Batch): Staging {
+  #stage({ scores, rows, classes, width }: Batch): Staging {
     const scoresBytes = classes * scores.BYTES_PER_ELEMENT;
-    const targetsBytes = width * targets.BYTES_PER_ELEMENT;
+    const targetsBytes = width * 4;
     const fitting = Math.floor(STAGED_BYTES / (8 + scoresBytes + targetsBytes));
     const capacity = Math.min(rows, Math.max(1, fitting));
     const scoresAt = align(capacity * 8);
