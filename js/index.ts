@@ -13,6 +13,7 @@ export {
   type ValueAndGradOptions,
 } from './loss.js';
 export * as nn from './nn.js';
+export { createWasmBackend } from './wasm/backend.js';
 export { fromMultiHot, type MultiHotMask, type Targets } from './targets.js';
 export {
   type DType,
