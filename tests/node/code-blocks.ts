@@ -1,0 +1,200 @@
+// The code of the documentation: blocks of its pages and examples of its docstrings. What is TypeScript is checked against
+// the declarations in dist/, and what a line says comes out, `expression; // => value`, is made a call that compares them.
+
+import { spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Application, Comment, type ProjectReflection, ReflectionKind, TSConfigReader, TypeDocReader } from 'typedoc';
+import ts from 'typescript';
+
+export const root = new URL('../../', import.meta.url);
+const checkValues = fileURLToPath(new URL('check-values.js', import.meta.url));
+
+export interface Block {
+  /** Page and line, or the name of what a docstring is of. */
+  name: string;
+  /** As the fence says. */
+  language: string;
+  /** The file that the fence names, of a project that the blocks of a section make up; null for a program of its own. */
+  file: string | null;
+  /** The page and its nearest heading. */
+  section: string;
+  code: string;
+  /** In the page, from 0. */
+  line: number;
+}
+
+/** The code blocks of a page, but those under `<!-- not run: reason -->`. A fence is ```` ```language file ````. */
+export function blocksOfPage(page: string, text: string): Block[] {
+  const blocks: Block[] = [];
+  const lines = text.split('\n');
+  let heading = '';
+  for (let i = 0; i < lines.length; i++) {
+    heading = lines[i]!.match(/^#+ (.*)/)?.[1] ?? heading;
+    const fence = lines[i]!.match(/^( *)```(\w*) *(\S*)/);
+    if (fence === null) continue;
+    const [, indent, language, file] = fence as unknown as [string, string, string, string];
+    const begin = i + 1;
+    do i++;
+    while (i < lines.length && lines[i]!.trim() !== '```');
+    const above = lines
+      .slice(0, begin - 1)
+      .filter((line) => line.trim() !== '')
+      .at(-1);
+    if (/^\s*<!-- not run: .+ -->$/.test(above ?? '')) continue;
+    const code = lines.slice(begin, i).map((line) => line.slice(indent.length));
+    blocks.push({
+      name: `${page}:${begin + 1}`,
+      language,
+      file: file === '' ? null : file,
+      section: `${page}, ${heading}`,
+      code: code.join('\n'),
+      line: begin,
+    });
+  }
+  return blocks;
+}
+
+/** Those of README.md, docs/ and the other pages beside README.md. */
+export function blocksOfPages(): Block[] {
+  const pagesIn = (folder: string): string[] =>
+    readdirSync(new URL(folder, root))
+      .filter((name) => name.endsWith('.md'))
+      .sort()
+      .map((name) => folder + name);
+  return [...pagesIn('./'), ...pagesIn('docs/')].flatMap((page) =>
+    blocksOfPage(page.replace('./', ''), readFileSync(new URL(page, root), 'utf8')),
+  );
+}
+
+/** What typedoc finds in the sources, and what it warns of. */
+export async function readReference(): Promise<{ project: ProjectReflection; warnings: string[] }> {
+  const application = await Application.bootstrap({ options: fileURLToPath(new URL('typedoc.json', root)) }, [
+    new TypeDocReader(),
+    new TSConfigReader(),
+  ]);
+  const warnings: string[] = [];
+  application.logger.warn = application.logger.error = (text: string) => warnings.push(text);
+  const project = await application.convert();
+  if (project === undefined) throw new Error(`typedoc did not convert the sources:\n${warnings.join('\n')}`);
+  application.validate(project);
+  return { project, warnings };
+}
+
+/** The examples of the docstrings of all that is public. */
+export function blocksOfReference(project: ProjectReflection): Block[] {
+  const blocks: Block[] = [];
+  for (const reflection of project.getReflectionsByKind(ReflectionKind.All)) {
+    const name = reflection.getFullName();
+    for (const tag of reflection.comment?.blockTags ?? []) {
+      if (tag.tag !== '@example') continue;
+      const code = Comment.combineDisplayParts(tag.content).replace(/^```\w*\n|\n```$/g, '');
+      blocks.push({ name: `docstring of ${name}`, language: 'ts', file: null, section: name, code, line: 0 });
+    }
+  }
+  return blocks;
+}
+
+/** The code, with the values that its comments say checked, on the lines where they were. */
+export function withChecks(code: string): string {
+  let count = 0;
+  const checked = code.replace(
+    /^( *)(?!\/\/)(\S.*?);? *\/\/ => (.*)$/gm,
+    (_line, indent: string, expression: string, value: string) =>
+      `${indent}__check(${count++}, (${expression}), (${value}), ${JSON.stringify(expression)});`,
+  );
+  return `${checked}\n__checks(${count});\n`;
+}
+
+export interface Run {
+  code: number | null;
+  output: string;
+}
+
+/** Runs programs, each in a process of its own, from a folder in the repository, so that the package is found by its name. */
+export class Programs {
+  // Where git does not look.
+  readonly #folder: URL;
+  readonly #errors = new Map<string, string>();
+
+  constructor(name: string) {
+    this.#folder = new URL(`build/${name}/`, root);
+    this.remove();
+    mkdirSync(this.#folder, { recursive: true });
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Writes the programs and compiles those in TypeScript, all at once: it takes seconds to read the declarations. */
+  write(blocks: readonly Block[]): void {
+    const options: ts.CompilerOptions = {
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noUncheckedIndexedAccess: true,
+      verbatimModuleSyntax: true,
+      skipLibCheck: true,
+      target: ts.ScriptTarget.ES2022,
+      lib: ['lib.es2022.d.ts', 'lib.dom.d.ts', 'lib.esnext.disposable.d.ts'],
+      module: ts.ModuleKind.ESNext,
+      moduleResolution: ts.ModuleResolutionKind.Bundler,
+      types: ['node'],
+    };
+    const globals = this.#path('globals.d.mts');
+    writeFileSync(
+      globals,
+      `export {};
+      declare global {
+        function __check(id: number, actual: unknown, expected: unknown, expression: string): void;
+        function __checks(count: number): void;
+      }`,
+    );
+    const typed: string[] = [globals];
+    for (const block of blocks) {
+      // Errors then say the line of the page.
+      const code = '\n'.repeat(block.line) + withChecks(block.code);
+      writeFileSync(this.#fileOf(block), code);
+      if (block.language === 'ts') typed.push(this.#fileOf(block));
+    }
+    const program = ts.createProgram(typed, options);
+    program.emit();
+    for (const diagnostic of ts.getPreEmitDiagnostics(program)) {
+      const file = diagnostic.file?.fileName ?? globals;
+      const line = diagnostic.file?.getLineAndCharacterOfPosition(diagnostic.start ?? 0).line ?? 0;
+      const message = `line ${line + 1}: ${ts.flattenDiagnosticMessageText(diagnostic.messageText, '\n')}\n`;
+      this.#errors.set(file, (this.#errors.get(file) ?? '') + message);
+    }
+  }
+
+  /** @returns the errors of types, if there are any, instead of running it */
+  async run(block: Block): Promise<Run> {
+    const errors = this.#errors.get(this.#fileOf(block)) ?? this.#errors.get(this.#path('globals.d.mts'));
+    if (errors !== undefined) return { code: null, output: errors };
+    const program = this.#fileOf(block).replace(/\.mts$/, '.mjs');
+    return runCommand(process.execPath, ['--import', checkValues, program]);
+  }
+
+  #path(name: string): string {
+    return fileURLToPath(new URL(name, this.#folder));
+  }
+
+  #fileOf({ name, language }: Block): string {
+    return this.#path(`${name.replace(/\W/g, '_')}.m${language}`);
+  }
+}
+
+export function runCommand(command: string, args: string[]): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    child.stdout.on('data', (data) => {
+      output += data;
+    });
+    child.stderr.on('data', (data) => {
+      output += data;
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, output }));
+  });
+}
