@@ -55,16 +55,20 @@ export function blocksOfPage(page: string, text: string): Block[] {
   return blocks;
 }
 
-/** Those of README.md, docs/ and the other pages beside README.md. */
+/** README.md, docs/ and the other pages beside README.md. */
+export const PAGES: readonly string[] = ['', 'docs/'].flatMap((folder) =>
+  readdirSync(new URL(`./${folder}`, root))
+    .filter((name) => name.endsWith('.md'))
+    .sort()
+    .map((name) => folder + name),
+);
+
+export function textOf(page: string): string {
+  return readFileSync(new URL(page, root), 'utf8');
+}
+
 export function blocksOfPages(): Block[] {
-  const pagesIn = (folder: string): string[] =>
-    readdirSync(new URL(folder, root))
-      .filter((name) => name.endsWith('.md'))
-      .sort()
-      .map((name) => folder + name);
-  return [...pagesIn('./'), ...pagesIn('docs/')].flatMap((page) =>
-    blocksOfPage(page.replace('./', ''), readFileSync(new URL(page, root), 'utf8')),
-  );
+  return PAGES.flatMap((page) => blocksOfPage(page, textOf(page)));
 }
 
 /** What typedoc finds in the sources, and what it warns of. */

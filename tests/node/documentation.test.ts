@@ -10,10 +10,12 @@ import {
   blocksOfPage,
   blocksOfPages,
   blocksOfReference,
+  PAGES,
   Programs,
   readReference,
   root,
   runCommand,
+  textOf,
 } from './code-blocks.js';
 
 const { project, warnings } = await readReference();
@@ -181,6 +183,30 @@ describe('docstrings', () => {
     expect(without.map(nameOf)).toEqual([]);
   });
 });
+
+test('links between the pages lead somewhere', () => {
+  const dead: string[] = [];
+  for (const page of PAGES) {
+    for (const [, link] of textOf(page).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
+      const [path, anchor] = link!.split('#') as [string, string?];
+      const target = path === '' ? new URL(page, root) : new URL(path, new URL(page, root));
+      const found =
+        existsSync(target) && (anchor === undefined || anchorsOf(readFileSync(target, 'utf8')).includes(anchor));
+      if (!found) dead.push(`${page}: ${link}`);
+    }
+  }
+  expect(dead).toEqual([]);
+});
+
+/** As GitHub makes them of headings. */
+function anchorsOf(text: string): string[] {
+  return Array.from(text.matchAll(/^#+ (.*)$/gm), ([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\- _]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
 
 describe('this test', () => {
   const page = [
