@@ -8,7 +8,7 @@ import { Application, Comment, type ProjectReflection, ReflectionKind, TSConfigR
 import ts from 'typescript';
 
 export const root = new URL('../../', import.meta.url);
-const checkValues = fileURLToPath(new URL('check-values.js', import.meta.url));
+export const checkValues = fileURLToPath(new URL('check-values.js', import.meta.url));
 
 export interface Block {
   /** Page and line, or the name of what a docstring is of. */
@@ -119,7 +119,7 @@ export interface Run {
 export class Programs {
   // Where git does not look.
   readonly #folder: URL;
-  readonly #errors = new Map<string, string>();
+  #errors: ReadonlyMap<string, string> = new Map();
 
   constructor(name: string) {
     this.#folder = new URL(`build/${name}/`, root);
@@ -133,64 +133,57 @@ export class Programs {
 
   /** Writes the programs and compiles those in TypeScript, all at once: it takes seconds to read the declarations. */
   write(blocks: readonly Block[]): void {
-    const options: ts.CompilerOptions = {
-      strict: true,
-      exactOptionalPropertyTypes: true,
-      noUncheckedIndexedAccess: true,
-      verbatimModuleSyntax: true,
-      skipLibCheck: true,
-      target: ts.ScriptTarget.ES2022,
-      lib: ['lib.es2022.d.ts', 'lib.dom.d.ts', 'lib.esnext.disposable.d.ts'],
-      module: ts.ModuleKind.ESNext,
-      moduleResolution: ts.ModuleResolutionKind.Bundler,
-      types: ['node'],
-    };
-    const globals = this.#path('globals.d.mts');
-    writeFileSync(
-      globals,
-      `export {};
-      declare global {
-        function __check(id: number, actual: unknown, expected: unknown, expression: string): void;
-        function __checks(count: number): void;
-      }`,
-    );
-    const typed: string[] = [globals];
-    for (const block of blocks) {
-      // Errors then say the line of the page.
-      const code = '\n'.repeat(block.line) + withChecks(block.code);
-      writeFileSync(this.#fileOf(block), code);
-      if (block.language === 'ts') typed.push(this.#fileOf(block));
-    }
-    const program = ts.createProgram(typed, options);
-    program.emit();
-    for (const diagnostic of ts.getPreEmitDiagnostics(program)) {
-      const file = diagnostic.file?.fileName ?? globals;
-      const line = diagnostic.file?.getLineAndCharacterOfPosition(diagnostic.start ?? 0).line ?? 0;
-      const message = `line ${line + 1}: ${ts.flattenDiagnosticMessageText(diagnostic.messageText, '\n')}\n`;
-      this.#errors.set(file, (this.#errors.get(file) ?? '') + message);
-    }
+    // With empty lines before, errors say the line of the page.
+    for (const block of blocks) writeFileSync(this.#fileOf(block), '\n'.repeat(block.line) + withChecks(block.code));
+    this.#errors = compile(blocks.filter(({ language }) => language === 'ts').map((block) => this.#fileOf(block)));
   }
 
   /** @returns the errors of types, if there are any, instead of running it */
   async run(block: Block): Promise<Run> {
-    const errors = this.#errors.get(this.#fileOf(block)) ?? this.#errors.get(this.#path('globals.d.mts'));
+    const errors = this.#errors.get(this.#fileOf(block));
     if (errors !== undefined) return { code: null, output: errors };
     const program = this.#fileOf(block).replace(/\.mts$/, '.mjs');
     return runCommand(process.execPath, ['--import', checkValues, program]);
   }
 
-  #path(name: string): string {
-    return fileURLToPath(new URL(name, this.#folder));
-  }
-
   #fileOf({ name, language }: Block): string {
-    return this.#path(`${name.replace(/\W/g, '_')}.m${language}`);
+    return fileURLToPath(new URL(`${name.replace(/\W/g, '_')}.m${language}`, this.#folder));
   }
 }
 
-export function runCommand(command: string, args: string[]): Promise<Run> {
+/**
+ * Writes the JavaScript of files of TypeScript beside them.
+ *
+ * @returns what is wrong with their types, by file
+ */
+export function compile(files: readonly string[]): Map<string, string> {
+  const program = ts.createProgram([...files, checkValues.replace('.js', '.d.ts')], {
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    verbatimModuleSyntax: true,
+    skipLibCheck: true,
+    target: ts.ScriptTarget.ES2022,
+    lib: ['lib.es2022.d.ts', 'lib.dom.d.ts', 'lib.esnext.disposable.d.ts'],
+    module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    types: ['node'],
+  });
+  program.emit();
+  const errors = new Map<string, string>();
+  for (const { file, start = 0, messageText } of ts.getPreEmitDiagnostics(program)) {
+    const line = file === undefined ? 0 : file.getLineAndCharacterOfPosition(start).line + 1;
+    const message = `line ${line}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}\n`;
+    for (const name of file === undefined ? files : [file.fileName]) {
+      errors.set(name, (errors.get(name) ?? '') + message);
+    }
+  }
+  return errors;
+}
+
+export function runCommand(command: string, args: string[], cwd: string | URL = root): Promise<Run> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     child.stdout.on('data', (data) => {
       output += data;
