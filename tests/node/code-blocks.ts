@@ -82,6 +82,10 @@ export async function readReference(): Promise<{ project: ProjectReflection; war
   const project = await application.convert();
   if (project === undefined) throw new Error(`typedoc did not convert the sources:\n${warnings.join('\n')}`);
   application.validate(project);
+  // What pages of docs/ are wrong in comes out only here.
+  const folder = new URL('build/documentation-reference/', root);
+  await application.generateDocs(project, fileURLToPath(folder));
+  rmSync(folder, { recursive: true });
   return { project, warnings };
 }
 

@@ -27,7 +27,7 @@ const programs = [...pages, ...examples].filter(
 );
 const runner = new Programs('documentation');
 
-beforeAll(() => runner.write(programs));
+beforeAll(() => runner.write(programs), 120_000);
 afterAll(() => runner.remove());
 
 test('there is code, and it says what comes out', () => {
