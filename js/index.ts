@@ -1,7 +1,14 @@
 /**
  * The multi-label margin loss and its gradient, computed in WebAssembly.
  *
- * @packageDocumentation
+ * @example
+ * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ *
+ * const { loss, grad } = new MultiLabelMarginLoss().valueAndGrad([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+ * loss.item(); // => 0.85
+ * grad.tolist(); // => [[-0.5, 0.5, 0.5, -0.5]]
+ *
+ * @module multilabel-margin-loss
  */
 export type { Backend, Reduction } from './backend.js';
 export { LossError, type LossErrorCode } from './errors.js';
@@ -16,6 +23,7 @@ export * as nn from './nn.js';
 export { createWasmBackend } from './wasm/backend.js';
 export { fromMultiHot, type MultiHotMask, type Targets } from './targets.js';
 export {
+  type ArrayTypes,
   type DType,
   type FloatDType,
   float32,
@@ -30,5 +38,6 @@ export {
   type TensorLike,
   type TensorOptions,
   tensor,
+  type TypedArray,
   zeros,
 } from './tensor.js';

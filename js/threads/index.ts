@@ -1,7 +1,16 @@
 /**
  * The loss on several threads.
  *
- * @packageDocumentation
+ * @example
+ * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+ *
+ * const backend = await createThreadsBackend();
+ * const lossFn = new MultiLabelMarginLoss({ backend });
+ * lossFn.forward([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]).item(); // => 0.85
+ * backend.dispose();
+ *
+ * @module multilabel-margin-loss/threads
  */
 import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../tensor.js';
@@ -14,6 +23,16 @@ export type { ThreadsBackend } from './backend.js';
 // Each takes a worker with a stack of its own; machines with more cores than this gain nothing from the rest.
 const MOST_THREADS = 64;
 
+/**
+ * Options of {@link createThreadsBackend}.
+ *
+ * @example
+ * import { createThreadsBackend, type ThreadsBackendOptions } from 'multilabel-margin-loss/threads';
+ *
+ * const options: ThreadsBackendOptions = { threads: 3 };
+ * using backend = await createThreadsBackend(options);
+ * backend.threads; // => 3
+ */
 export interface ThreadsBackendOptions {
   /**
    * How many threads compute, the caller's included: from 1 to 64.
@@ -26,12 +45,17 @@ export interface ThreadsBackendOptions {
  * Makes a backend of several threads, for the `backend` option of `MultiLabelMarginLoss`. It works in Node and its
  * worker threads, in pages that are cross-origin isolated, and in their workers.
  *
+ * @param options `threads`, from 1 to 64
  * @returns a backend, which says how many `threads` it has; its `dispose()` ends them
  * @throws (rejects with) LossError ERR_OPTION; ERR_BACKEND_UNAVAILABLE where there is no shared memory, saying which
  * headers make a page cross-origin isolated, or where workers cannot be started
  * @example
- * const backend = await createThreadsBackend();
+ * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+ *
+ * const backend = await createThreadsBackend({ threads: 2 });
  * const lossFn = new MultiLabelMarginLoss({ backend });
+ * lossFn.forward([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]).item(); // => 0.85
  */
 export async function createThreadsBackend(options: ThreadsBackendOptions = {}): Promise<ThreadsBackend> {
   const { threads = Math.min(await hardwareThreads(), MOST_THREADS) } = checkOptions(
