@@ -209,9 +209,10 @@ const PREAMBLE = `# Compatibility
 Written by \`npm test\`, which installs the packed package in a project of its own for each row (\`tests/package/\`).
 
 Each page is opened three times: under \`Content-Security-Policy: script-src 'self' 'wasm-unsafe-eval'\`, cross-origin
-isolated (Next.js needs \`'unsafe-inline'\` too, for its own scripts); with neither policy nor isolation, where all but the threads work, and those say which headers they miss; and
-under \`script-src 'self'\`, where the error says that \`'wasm-unsafe-eval'\` is missing. esbuild and Rollup leave the URL
-of the threads' script as it is: there, \`dist/threads/multilabel_margin_loss_threads.mjs\` is copied beside the bundle.
+isolated (Next.js needs \`'unsafe-inline'\` too, for its own scripts); with neither policy nor isolation, where all but the
+threads work, and those say which headers they miss; and under \`script-src 'self'\`, where the error says that
+\`'wasm-unsafe-eval'\` is missing. esbuild and Rollup leave the URL of the threads' script as it is: there,
+\`dist/threads/multilabel_margin_loss_threads.mjs\` is copied beside the bundle.
 
 | consumer | version | browser | what works |
 | --- | --- | --- | --- |

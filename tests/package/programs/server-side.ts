@@ -33,5 +33,5 @@ console.log('entries', ...entries);
 console.log('touched', ...touched);
 
 // That a look would be seen.
-await import('./control/multilabel-margin-loss/look.js');
+await import(`./control/multilabel-margin-loss/${'look.js' as string}`);
 console.log('control', ...touched);
