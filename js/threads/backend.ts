@@ -1,3 +1,5 @@
+// For users whose `lib` has no Disposable.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend, BackendResult, Batch, FloatArray, IndexArray, LossOptions } from '../backend.js';
 import { GRAD_OVERLAP } from '../backend.js';
 import { LossError } from '../errors.js';
@@ -160,7 +162,6 @@ export class ThreadsBackend implements Backend, Disposable {
     if (this.#unusable !== null) throw new LossError(this.#unusable.code, this.#unusable.message, this.#unusable);
   }
 
-  /** @internal */
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult {
     this.#checkUsable();
     const { scores, targets, rows } = batch;

@@ -16,6 +16,7 @@ import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../tensor.js';
 import { unavailable } from '../wasm/backend.js';
 import { ThreadsBackend, workerDied } from './backend.js';
+import type { NodeGlobal, NodeModules } from './node.js';
 import createModule, { type PoolWorker, type ThreadsModule } from './multilabel_margin_loss_threads.mjs';
 
 export type { ThreadsBackend } from './backend.js';
@@ -58,7 +59,7 @@ export interface ThreadsBackendOptions {
  * lossFn.forward([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]).item(); // => 0.85
  */
 export async function createThreadsBackend(options: ThreadsBackendOptions = {}): Promise<ThreadsBackend> {
-  const { threads = Math.min(await hardwareThreads(), MOST_THREADS) } = checkOptions(
+  const { threads = Math.min(hardwareThreads(), MOST_THREADS) } = checkOptions(
     options,
     ['threads'],
     'createThreadsBackend()',
@@ -81,7 +82,7 @@ export async function createThreadsBackend(options: ThreadsBackendOptions = {}):
   }
   let backend: ThreadsBackend | null = null;
   try {
-    const workers = await makeWorkers(threads - 1);
+    const workers = makeWorkers(threads - 1);
     module.PThread.unusedWorkers.push(...workers);
     await Promise.all(
       workers.map((worker) => loadWorker(module, worker, (how, cause) => backend?.end(workerDied(how, cause)))),
@@ -100,9 +101,8 @@ export async function createThreadsBackend(options: ThreadsBackendOptions = {}):
   return backend;
 }
 
-async function makeWorkers(count: number): Promise<PoolWorker[]> {
-  const make = isNode() ? await nodeWorkerMaker() : makeWebWorker;
-  return Array.from({ length: count }, make);
+function makeWorkers(count: number): PoolWorker[] {
+  return Array.from({ length: count }, isNode() ? makeNodeWorker : makeWebWorker);
 }
 
 /** In the one form that bundlers know. */
@@ -113,11 +113,14 @@ function makeWebWorker(): PoolWorker {
   });
 }
 
-async function nodeWorkerMaker(): Promise<() => PoolWorker> {
-  const { Worker } = await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:worker_threads');
+function makeNodeWorker(): PoolWorker {
+  // No bundler is to look for it: the literal form is that for browsers.
   const script = './multilabel_margin_loss_threads.mjs';
   // Without the flags of this process: --input-type and loaders are for its own script.
-  return () => new Worker(new URL(script, import.meta.url), { workerData: 'em-pthread', execArgv: [] });
+  return new (builtinModule('node:worker_threads').Worker)(
+    new URL(/* webpackIgnore: true */ /* @vite-ignore */ script, import.meta.url),
+    { workerData: 'em-pthread', execArgv: [] },
+  );
 }
 
 /** Resolves when the worker can run a thread; rejects if it ends before, and calls `onDeath` if it ends later. */
@@ -142,10 +145,13 @@ function loadWorker(
   });
 }
 
-async function hardwareThreads(): Promise<number> {
-  return isNode()
-    ? (await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:os')).availableParallelism()
-    : navigator.hardwareConcurrency;
+function hardwareThreads(): number {
+  return isNode() ? builtinModule('node:os').availableParallelism() : navigator.hardwareConcurrency;
+}
+
+/** Of Node. An import, even one that is never made, has bundlers for browsers look for the module. */
+function builtinModule<Name extends keyof NodeModules>(name: Name): NodeModules[Name] {
+  return (globalThis as unknown as NodeGlobal).process.getBuiltinModule(name);
 }
 
 /** As Emscripten's glue asks. */
