@@ -118,10 +118,18 @@ export function wasmBackend(): Backend {
  * in the workers of some content delivery networks. Others need none: it is what losses use by themselves.
  *
  * @param options `module`: that of `multilabel-margin-loss/multilabel_margin_loss.wasm`, of this version of the package
+ * @returns a backend for the `backend` option of `MultiLabelMarginLoss`
  * @throws LossError ERR_OPTION for anything but a module; ERR_BACKEND_UNAVAILABLE if it is another one, or has no SIMD
  * @example
- * import module from 'multilabel-margin-loss/multilabel_margin_loss.wasm';
+ * import { readFileSync } from 'node:fs';
+ * import { createWasmBackend, MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ *
+ * // There: import module from 'multilabel-margin-loss/multilabel_margin_loss.wasm'. In Node, for one:
+ * const file = new URL(import.meta.resolve('multilabel-margin-loss/multilabel_margin_loss.wasm'));
+ * const module = new WebAssembly.Module(readFileSync(file));
+ *
  * const lossFn = new MultiLabelMarginLoss({ backend: createWasmBackend({ module }) });
+ * lossFn.forward([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]).item(); // => 0.85
  */
 export function createWasmBackend(options: { module: WebAssembly.Module }): Backend {
   const { module } = checkOptions(options, ['module'], 'createWasmBackend()');

@@ -82,6 +82,18 @@ describe('Node', () => {
     expect(required).toContain('threads 2');
     expect(required).toContain(`file ${join(project, 'node_modules', entry, 'dist/index.js')}`);
 
+    const compiled = await node(
+      '--input-type=module',
+      '-e',
+      `import { readFileSync } from 'node:fs';
+      import { createWasmBackend, MultiLabelMarginLoss } from '${entry}';
+      const file = new URL(import.meta.resolve('${entry}/multilabel_margin_loss.wasm'));
+      const backend = createWasmBackend({ module: new WebAssembly.Module(readFileSync(file)) });
+      const scores = [[0.1, 2.5, -1.0, 1.2, 0.3], [-0.2, 1.0, 3.1, 0.5, 2.2]];
+      console.log('loss', new MultiLabelMarginLoss({ backend }).forward(scores, [[1, 3], [2, 4]]).item());`,
+    );
+    expectResult('loss', compiled);
+
     await mkdir(join(project, 'control/multilabel-margin-loss'), { recursive: true });
     await writeFile(join(project, 'control/multilabel-margin-loss/look.js'), 'typeof document;');
     const looked = await node('server-side.js');
