@@ -19,14 +19,13 @@ size_t written = 0;
 
 // Calls `function` with the rows in their types.
 template <typename Function>
-auto WithRows(int float64, void* scores, const int32_t* targets, size_t rows, size_t width, size_t batch_rows,
+auto WithRows(int float64, const void* scores, const int32_t* targets, size_t rows, size_t width, size_t batch_rows,
               Function function) {
   const size_t classes = metrics.classes();
   if (float64 != 0) {
-    return function(
-        mlml::Rows<double, int32_t>{static_cast<double*>(scores), targets, rows, classes, width, batch_rows});
+    return function(mlml::Rows<double>{static_cast<const double*>(scores), targets, rows, classes, width, batch_rows});
   }
-  return function(mlml::Rows<float, int32_t>{static_cast<float*>(scores), targets, rows, classes, width, batch_rows});
+  return function(mlml::Rows<float>{static_cast<const float*>(scores), targets, rows, classes, width, batch_rows});
 }
 
 }  // namespace
@@ -41,7 +40,7 @@ EMSCRIPTEN_KEEPALIVE int begin(size_t classes, const int32_t* ks, size_t num_ks)
 }
 
 // These return a MetricsStatus.
-EMSCRIPTEN_KEEPALIVE int prepare(int float64, void* scores, const int32_t* targets, size_t rows, size_t width,
+EMSCRIPTEN_KEEPALIVE int prepare(int float64, const void* scores, const int32_t* targets, size_t rows, size_t width,
                                  size_t batch_rows, int skip) {
   const auto policy = skip != 0 ? mlml::NonFinitePolicy::kSkip : mlml::NonFinitePolicy::kError;
   outcome = WithRows(float64, scores, targets, rows, width, batch_rows,
@@ -55,8 +54,8 @@ EMSCRIPTEN_KEEPALIVE int merge(const uint8_t* state, size_t size) {
 EMSCRIPTEN_KEEPALIVE size_t badRow() { return outcome.row; }
 EMSCRIPTEN_KEEPALIVE size_t badColumn() { return outcome.column; }
 
-EMSCRIPTEN_KEEPALIVE void add(int float64, void* scores, const int32_t* targets, const double* losses, size_t rows,
-                              size_t width) {
+EMSCRIPTEN_KEEPALIVE void add(int float64, const void* scores, const int32_t* targets, const double* losses,
+                              size_t rows, size_t width) {
   WithRows(float64, scores, targets, rows, width, rows, [&](const auto& typed) { metrics.Add(typed, losses); });
 }
 

@@ -88,7 +88,7 @@ bool RankingMetrics::Begin(size_t classes, const int32_t* ks, size_t num_ks) {
 }
 
 template <typename T>
-MetricsOutcome RankingMetrics::Prepare(const Rows<T, int32_t>& rows, NonFinitePolicy policy) {
+MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, NonFinitePolicy policy) {
   if (rows_ + rows_skipped_ + rows.batch_rows > kMostRows) return {MetricsStatus::kTooManyRows, 0, 0};
   const auto end = static_cast<int32_t>(classes_);
   for (size_t i = 0; i < rows.rows * rows.width; ++i) {
@@ -119,7 +119,7 @@ MetricsOutcome RankingMetrics::Prepare(const Rows<T, int32_t>& rows, NonFinitePo
 }
 
 template <typename T>
-void RankingMetrics::Add(const Rows<T, int32_t>& rows, const double* losses) {
+void RankingMetrics::Add(const Rows<T>& rows, const double* losses) {
   for (size_t row = 0; row < rows.rows; ++row) {
     const T* scores = rows.scores + row * classes_;
     if (FindNonFinite(scores, classes_) < classes_) {
@@ -322,9 +322,9 @@ bool RankingMetrics::Compute(Means* means, MeansAtK* at_k, OfLabel* of_labels) {
   return true;
 }
 
-template MetricsOutcome RankingMetrics::Prepare(const Rows<float, int32_t>&, NonFinitePolicy);
-template MetricsOutcome RankingMetrics::Prepare(const Rows<double, int32_t>&, NonFinitePolicy);
-template void RankingMetrics::Add(const Rows<float, int32_t>&, const double*);
-template void RankingMetrics::Add(const Rows<double, int32_t>&, const double*);
+template MetricsOutcome RankingMetrics::Prepare(const Rows<float>&, NonFinitePolicy);
+template MetricsOutcome RankingMetrics::Prepare(const Rows<double>&, NonFinitePolicy);
+template void RankingMetrics::Add(const Rows<float>&, const double*);
+template void RankingMetrics::Add(const Rows<double>&, const double*);
 
 }  // namespace mlml

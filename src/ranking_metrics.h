@@ -61,11 +61,11 @@ class RankingMetrics {
 
   // Checks rows and makes room for them: for all parts of a batch of `rows.batch_rows`, before Add is called for any.
   template <typename T>
-  MetricsOutcome Prepare(const Rows<T, int32_t>& rows, NonFinitePolicy policy);
+  MetricsOutcome Prepare(const Rows<T>& rows, NonFinitePolicy policy);
 
   // Adds rows that were prepared, with the loss of each. The scores are left as they were.
   template <typename T>
-  void Add(const Rows<T, int32_t>& rows, const double* losses);
+  void Add(const Rows<T>& rows, const double* losses);
 
   // Adds what Write wrote of the same number of classes and the same ks; or nothing, and says what is wrong.
   MetricsStatus Merge(const uint8_t* state, size_t size);

@@ -160,7 +160,7 @@ export class Evaluator {
     }
     const metrics = this.#metrics ?? new RankingMetrics(classes, this.#k);
     const width = indices.shape.at(-1) ?? 1;
-    const batch = { scores: plain.data, targets: toInt32(indices), losses, rows: losses.length, width };
+    const batch = { scores: plain.data, targets: indices.data, losses, rows: losses.length, width };
     metrics.update(batch, this.#nonFinite === 'skip');
     this.#metrics = metrics;
   }
@@ -317,12 +317,4 @@ function checkK(k: unknown): readonly number[] {
     }
   }
   return [...new Set(k as number[])].sort((a, b) => a - b);
-}
-
-/** Of targets that the loss has found to be in range. */
-function toInt32(targets: Tensor<'int32'> | Tensor<'int64'>): Int32Array {
-  if (targets.dtype === 'int32') return targets.data;
-  const indices = new Int32Array(targets.data.length);
-  for (let i = 0; i < indices.length; i++) indices[i] = Number(targets.data[i]);
-  return indices;
 }

@@ -1,4 +1,4 @@
-import type { FloatArray } from '../backend.js';
+import type { FloatArray, IndexArray } from '../backend.js';
 import { LossError } from '../errors.js';
 import { type Address, ALIGNMENT, align, LinearMemory } from '../wasm/linear-memory.js';
 import { unavailable } from '../wasm/backend.js';
@@ -9,7 +9,7 @@ export interface MetricsBatch {
   /** [rows, classes], row-major */
   scores: FloatArray;
   /** [rows, width], row-major; in [-1, classes) */
-  targets: Int32Array;
+  targets: IndexArray;
   /** [rows] */
   losses: FloatArray;
   rows: number;
@@ -59,10 +59,8 @@ export class RankingMetrics {
     const copyIn = (row: number, end: number): void => {
       // Room that was made may have made memory grow.
       this.#memory.renew();
-      this.#memory
-        .like(scores)
-        .set(scores.subarray(row * classes, end * classes), (at + scoresAt) / scores.BYTES_PER_ELEMENT);
-      this.#memory.i32.set(targets.subarray(row * width, end * width), (at + targetsAt) / 4);
+      this.#memory.copyScores(scores, row * classes, end * classes, at + scoresAt);
+      this.#memory.copyTargets(targets, row * width, end * width, at + targetsAt);
       this.#memory.f64.set(losses.subarray(row, end), at / 8);
     };
     const forEachPart = (callback: (row: number, end: number) => void): void => {

@@ -27,7 +27,7 @@ struct Batch {
   std::vector<double> losses;
 
   // The rows [begin, end).
-  Rows<T, int32_t> Part(size_t begin, size_t end) {
+  Rows<T> Part(size_t begin, size_t end) {
     return {scores.data() + begin * classes, targets.data() + begin * width, end - begin, classes, width, end - begin};
   }
   std::set<size_t> LabelsOf(size_t row) const {
@@ -185,7 +185,7 @@ Results Reference(const Batch<T>& batch, const std::vector<int32_t>& ks) {
 
 template <typename T>
 void Update(RankingMetrics& metrics, Batch<T>& batch, size_t begin, size_t end) {
-  const Rows<T, int32_t> rows = batch.Part(begin, end);
+  const Rows<T> rows = batch.Part(begin, end);
   ASSERT_EQ(metrics.Prepare(rows, NonFinitePolicy::kSkip).status, MetricsStatus::kOk);
   metrics.Add(rows, batch.losses.data() + begin);
 }
