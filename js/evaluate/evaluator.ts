@@ -36,6 +36,7 @@ export interface MetricsAtK {
 }
 
 export interface LabelResult {
+  /** The class, from 0. */
   label: number;
   /** Rows that have it. */
   support: number;
@@ -72,8 +73,9 @@ export interface EvaluationResult {
   oneError: number;
   /** 1 / rank of the first label of the row, behind others of the same score; 0 without labels. */
   meanReciprocalRank: number;
-  /** Mean over all C labels of their average precision, and that of all N * C scores together. */
+  /** Mean over all C labels of their average precision. */
   macroAveragePrecision: number;
+  /** Average precision of all N * C scores together. */
   microAveragePrecision: number;
   /**
    * 0 if the average precisions are exact, as they are for up to 2^20 scores. Beyond, memory is bounded by taking scores of
@@ -82,15 +84,21 @@ export interface EvaluationResult {
   averagePrecisionResolution: number;
   /** By k. */
   at: Record<number, MetricsAtK>;
+  /** [C] */
   perLabel: LabelResult[];
 }
 
 /** What {@link Evaluator.toJSON} returns. */
 export interface EvaluatorJSON {
+  /** Tells it from other JSON. */
   format: typeof FORMAT;
+  /** Of the format. */
   version: 1;
+  /** In ascending order. */
   k: number[];
+  /** The options of the loss but its backend. */
   loss: { margin: number; normalization: 'classes' | 'targets'; targetOrder: 'ignored' | 'ranked' };
+  /** As in the options. */
   nonFinite: 'error' | 'skip';
   /** 0 before the first row. */
   classes: number;
