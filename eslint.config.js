@@ -6,7 +6,7 @@ export default defineConfig(
   { ignores: ['.toolchain/', 'build/', 'dist/'] },
   eslint.configs.recommended,
   tseslint.configs.recommendedTypeChecked,
-  { languageOptions: { parserOptions: { project: ['tsconfig.json', 'tests/tsconfig.json'] } } },
+  { languageOptions: { parserOptions: { project: ['tsconfig.json', 'js/cli/tsconfig.json', 'tests/tsconfig.json'] } } },
   // Tests hand over what has no type that fits: it is what many of them are about.
   {
     files: ['tests/**'],

@@ -10,10 +10,11 @@ const one = {
   alias: [
     { find: /^multilabel-margin-loss$/, replacement: path('dist/index.js') },
     { find: /^multilabel-margin-loss\/threads$/, replacement: path('dist/threads/index.js') },
+    { find: /^multilabel-margin-loss\/evaluate$/, replacement: path('dist/evaluate/index.js') },
     { find: /^multilabel-margin-loss\/tfjs$/, replacement: path('dist/tfjs/index.js') },
   ],
 };
-const suites = ['tests/js/**/*.test.ts', 'tests/tfjs/**/*.test.ts'];
+const suites = ['tests/js/**/*.test.ts', 'tests/evaluate/**/*.test.ts', 'tests/tfjs/**/*.test.ts'];
 const threads = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('tests/threads/package.ts') }] };
 
 const node = {

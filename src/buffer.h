@@ -23,6 +23,12 @@ class Buffer {
   // Room for `size` elements; what was in it may be lost. False when there is no memory for it.
   [[nodiscard]] bool Reserve(size_t size) { return size <= capacity_ || Grow(size); }
 
+  void Free() {
+    std::free(data_);
+    data_ = nullptr;
+    capacity_ = 0;
+  }
+
   T* data() { return data_; }
   const T* data() const { return data_; }
   size_t capacity() const { return capacity_; }
