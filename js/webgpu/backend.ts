@@ -372,7 +372,8 @@ function scalesOf({ batch: { rows, classes, width }, options }: Work): Uint32Arr
   const doubles = new Float64Array(2 * (byTargets ? width + 1 : 1));
   const singles = new Float32Array(doubles.buffer);
   for (let i = 0; i < doubles.length / 2; i++) {
-    doubles[2 * i] = scale / (byTargets ? i : classes);
+    // No targets, no pairs: 0 times infinity would not be 0.
+    doubles[2 * i] = byTargets && i === 0 ? 0 : scale / (byTargets ? i : classes);
     singles[4 * i + 2] = doubles[2 * i] as number;
   }
   return new Uint32Array(doubles.buffer);
