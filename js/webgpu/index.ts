@@ -9,6 +9,7 @@ import { checkOptions, formatShape, isShape, type Shape, sizeOf } from '../tenso
 import { WebGPUBackend } from './backend.js';
 import { findDevice, USAGE } from './device.js';
 
+export { type AutoBackend, autoBackend, type AutoBackendOptions, type Measurement } from './auto.js';
 export type { WebGPUBackend } from './backend.js';
 
 /** A tensor in a GPU's memory: see {@link fromGPUBuffer}. */

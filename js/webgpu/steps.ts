@@ -81,7 +81,8 @@ function checkSteps(work: Work, part: Part): Step[] {
       add(kernels.REPORT, params, 1, (m) => [targets(m), { buffer: m.status }]);
     }
   }
-  if (options.nan !== 'ignore') {
+  // A row that is to be NaN is no error, and its scores may not be there while there is only to check.
+  if (options.nan === 'error' || (options.nan === 'propagate' && !work.onlyChecks)) {
     for (const slice of part.slices) {
       const { params: ofSlice, scores } = bound(work, part, params, slice);
       add(kernels.FIND_NAN, ofSlice, Math.ceil((part.rows * (slice[1] - slice[0])) / THREADS), (m) => [

@@ -115,7 +115,7 @@ function check(
 ): Promise<void> {
   return fc.assert(
     fc.asyncProperty(specs(kinds), options, (spec, o) => property(spec, o)),
-    { numRuns: numRuns * SHARE },
+    { numRuns: Math.ceil(numRuns * SHARE) },
   );
 }
 
@@ -286,7 +286,7 @@ describe('the gradient', () => {
         const bound = exact.gradientBounds[at]! + (2.1 * exact.lossBound) / (high - low);
         expectWithin([difference], [analytic], bound, `difference at ${at}`);
       }),
-      { numRuns: 200 * SHARE },
+      { numRuns: Math.ceil(200 * SHARE) },
     );
   });
 
@@ -460,7 +460,7 @@ describe('the same bits', () => {
           expectSameBits(floats(grad), floats(ragged.grad), 'gradient');
         }
       }),
-      { numRuns: 60 * SHARE },
+      { numRuns: Math.ceil(60 * SHARE) },
     );
   });
 
