@@ -30,6 +30,7 @@ const vulkan = ['/usr/lib/chromium/vk_swiftshader_icd.json'].find((file) => exis
 const node = {
   environment: 'node',
   execArgv: ['--expose-gc'],
+  env: vulkan === undefined ? {} : { VK_DRIVER_FILES: vulkan, NODEVICE_SELECT: '1' },
   testTimeout: 120_000,
 };
 
@@ -96,11 +97,12 @@ export default defineConfig({
           name: 'node-webgpu',
           include: webgpuSuites,
           ...node,
-          env: { ...fewer, ...(vulkan === undefined ? {} : { VK_DRIVER_FILES: vulkan, NODEVICE_SELECT: '1' }) },
+          env: { ...node.env, ...fewer },
         },
       },
       {
         resolve: webgpu,
+        optimizeDeps: { include: ['@tensorflow/tfjs', '@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-webgpu'] },
         test: {
           name: 'chromium-webgpu',
           include: webgpuSuites,
