@@ -290,7 +290,7 @@ function differentiable(
 ): Tensor<FloatDType> {
   if (isTensor(scores) && isTensor(grad)) {
     loss.requires_grad = true;
-    loss[gradFunction] = (gradOutput) => accumulate(scores, grad as Tensor<FloatDType>, gradOutput);
+    loss[gradFunction] = (gradOutput) => accumulate(scores, grad, gradOutput);
   }
   return loss;
 }
@@ -306,7 +306,9 @@ class LossCall {
   constructor(scoresGiven: unknown, targetsGiven: unknown, gradGiven: TensorLike | DeviceTensor | undefined) {
     const scores = toScores(scoresGiven);
     const targets =
-      targetsGiven instanceof DeviceTensor ? toDeviceTargets(targetsGiven) : toTargets(targetsGiven, scores.shape);
+      targetsGiven instanceof DeviceTensor
+        ? toDeviceTargets(targetsGiven as DeviceTensor)
+        : toTargets(targetsGiven, scores.shape);
     const grad = gradGiven === undefined ? null : toGrad(gradGiven, scores, targets);
     this.batch = toBatch(scores, targets);
     this.into = grad instanceof DeviceTensor ? grad : grad && grad.data;

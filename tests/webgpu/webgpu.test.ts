@@ -181,11 +181,11 @@ describe('buffers on the GPU', () => {
       for (const { loss } of [own, given, uploaded, downloaded])
         expectSameBits(floats(loss), floats(expected.loss), 'loss');
       for (const { buffer } of [own.grad, into]) {
-        expectSameBits(await download(buffer as GPUBuffer, 6 * 333), floats(expected.grad), 'gradient');
+        expectSameBits(await download(buffer, 6 * 333), floats(expected.grad), 'gradient');
       }
       expectSameBits(array.data, floats(expected.grad), 'gradient in an array');
       expectSameBits(floats(await lossFn.forwardAsync(onGPU, targetsOnGPU)), floats(expected.loss), 'loss alone');
-      (own.grad.buffer as GPUBuffer).destroy();
+      own.grad.buffer.destroy();
     },
   );
 
@@ -294,7 +294,7 @@ describe('what it cannot do', () => {
     ]);
   });
 
-  test('rows that exceed the device', async () => {
+  test('rows that exceed the device', () => {
     const { maxBufferSize } = device.limits;
     const limits = { maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27 };
     const sizes = { rows: 3, classes: 4, width: 1, targetBytes: 4 };
@@ -368,7 +368,7 @@ describe('parts', () => {
         expectSameBits(floats(grad), floats(expected.grad), 'gradient');
         expectWithin(floats(loss), floats(expected.loss), Array.from(floats(expected.loss), (one) => 2 ** -23 * one), 'loss'); // prettier-ignore
         const there = await lossFn.valueAndGradAsync(onGPU, targets);
-        const buffer = there.grad.buffer as GPUBuffer;
+        const buffer = there.grad.buffer;
         expectSameBits(await download(buffer, rows * classes), floats(expected.grad), 'gradient on the GPU');
         buffer.destroy();
       }
