@@ -143,6 +143,11 @@ export async function findDevice({ device, adapterOptions }: DeviceOptions): Pro
   }
 }
 
+/** What is used of the package that brings WebGPU to Node, an optional peer. */
+interface WebGPUPackage {
+  readonly create: (flags: string[]) => GPU;
+}
+
 async function findGPU(): Promise<GPU> {
   const { navigator, process } = globalThis as {
     navigator?: { gpu?: GPU };
@@ -155,7 +160,9 @@ async function findGPU(): Promise<GPU> {
     );
   }
   try {
-    const { create } = await import(/* webpackIgnore: true */ /* @vite-ignore */ 'webgpu');
+    // By a name that bundlers cannot see: they would want an optional package that is not for browsers.
+    const name: string = 'webgpu';
+    const { create } = (await import(/* webpackIgnore: true */ /* @vite-ignore */ name)) as WebGPUPackage;
     return create([]);
   } catch (cause) {
     throw unavailable('Node.js has it from the package webgpu, which did not load: npm install webgpu', cause);

@@ -9,6 +9,8 @@ test.runIf(typeof window !== 'undefined')('scores and gradient stay on the GPU',
   const tf = await import('@tensorflow/tfjs');
   await import('@tensorflow/tfjs-backend-webgpu');
   tf.env().set('PROD', true);
+  // Tensors as small as these it would compute on the CPU.
+  tf.env().set('WEBGPU_CPU_FORWARD', false);
   expect(await tf.setBackend('webgpu')).toBe(true);
   const { device } = tf.backend() as unknown as { device: GPUDevice };
   const backend = await createWebGPUBackend({ device });
