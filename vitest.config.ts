@@ -2,9 +2,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
-
-// Debian's Chromium where there is one, else the one that `npx playwright install chromium` leaves.
-const chromium = ['/usr/bin/chromium'].find((path) => existsSync(path));
+import { launchOptions } from './tests/chromium.js';
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
@@ -41,21 +39,7 @@ const browser = (...args: string[]) => ({
     enabled: true,
     headless: true,
     screenshotFailures: false,
-    provider: playwright({
-      launchOptions: {
-        ...(chromium === undefined ? {} : { executablePath: chromium }),
-        args: [
-          '--headless=new',
-          '--no-sandbox',
-          '--disable-quic',
-          '--no-first-run',
-          '--disable-background-networking',
-          '--disable-component-update',
-          '--disable-sync',
-          ...args,
-        ],
-      },
-    }),
+    provider: playwright({ launchOptions: { ...launchOptions, args: [...launchOptions.args, ...args] } }),
     instances: [{ browser: 'chromium' as const }],
   },
 });
@@ -108,6 +92,18 @@ export default defineConfig({
           include: webgpuSuites,
           env: fewer,
           ...browser('--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'),
+        },
+      },
+      {
+        test: {
+          name: 'package',
+          include: ['tests/package/*.test.ts'],
+          globalSetup: 'tests/package/workspace.ts',
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+          // After the other projects: it runs some of them again, on other versions of Node.
+          sequence: { groupOrder: 1 },
+          maxWorkers: 2,
         },
       },
     ],

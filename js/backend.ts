@@ -1,6 +1,15 @@
 import type { DeviceTensor } from './device-tensor.js';
 
-/** @default 'mean' */
+/**
+ * What becomes of the losses of the rows: they are averaged or added, or left as they are, [N].
+ *
+ * @default 'mean'
+ * @example
+ * import { nn, type Reduction } from 'multilabel-margin-loss';
+ *
+ * const reduction: Reduction = 'none';
+ * nn.functional.multilabel_margin_loss([[2, 0], [0, 0]], [[0], [0]], reduction).tolist(); // => [0, 0.5]
+ */
 export type Reduction = 'none' | 'mean' | 'sum';
 
 /** Everything about the loss but its inputs, with no default left open. */
@@ -33,8 +42,19 @@ export interface BackendResult {
   grad: FloatArray | null;
 }
 
-/** Where losses are computed: {@link MultiLabelMarginLossOptions.backend}. */
+/**
+ * Where losses are computed: {@link MultiLabelMarginLossOptions.backend}.
+ *
+ * @example
+ * import type { Backend } from 'multilabel-margin-loss';
+ * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+ *
+ * const backend: Backend = await createThreadsBackend({ threads: 2 });
+ * backend.name; // => 'threads'
+ * backend.threads; // => 2
+ */
 export interface Backend {
+  /** Which one it is, in one word. */
   readonly name: string;
   /** How many threads compute, the caller's included. */
   readonly threads: number;
@@ -45,6 +65,7 @@ export interface Backend {
    * the scores' memory or none of it.
    * @throws LossError ERR_TARGET_RANGE, ERR_NAN, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE, ERR_DISPOSED; nothing is
    * left half-written
+   * @internal
    */
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult;
 }

@@ -28,10 +28,32 @@ import {
 } from './tensor.js';
 import { wasmBackend } from './wasm/backend.js';
 
-/** Scores: a tensor of float32 or float64 of shape [N, C], [C] or [], or nested arrays of numbers (float32). */
+/**
+ * Scores: a tensor of float32 or float64 of shape [N, C], [C] or [], or nested arrays of numbers (float32).
+ *
+ * @example
+ * import { MultiLabelMarginLoss, type Scores, tensor } from 'multilabel-margin-loss';
+ *
+ * const forms: Scores[] = [
+ *   [[0.1, 0.2, 0.4, 0.8]],
+ *   tensor([[0.1, 0.2, 0.4, 0.8]], { dtype: 'float64' }),
+ *   { data: Float32Array.of(0.1, 0.2, 0.4, 0.8), shape: [1, 4] },
+ * ];
+ * const lossFn = new MultiLabelMarginLoss();
+ * forms.map((scores) => lossFn.forward(scores, [[3, 0]]).item()); // => [0.85, 0.85, 0.85]
+ */
 export type Scores = TensorLike | Float32Array | Float64Array | NestedArray;
 
-/** The dtype of a loss: that of its scores. */
+/**
+ * The dtype of a loss: that of its scores.
+ *
+ * @example
+ * import { type DTypeOf, MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ *
+ * const scores = Float64Array.of(0.1, 0.2, 0.4, 0.8);
+ * const dtype: DTypeOf<typeof scores> = new MultiLabelMarginLoss().forward(scores, [3, 0]).dtype;
+ * dtype; // => 'float64'
+ */
 export type DTypeOf<S extends Scores | DeviceTensor> =
   S extends Tensor<infer D>
     ? D & FloatDType
@@ -54,6 +76,15 @@ export type GradOf<S extends Scores | DeviceTensor, G> = G extends DeviceTensor
       ? S
       : Tensor<DTypeOf<S>>;
 
+/**
+ * Options of {@link MultiLabelMarginLoss}, all of them optional. Without any, the loss is PyTorch's.
+ *
+ * @example
+ * import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from 'multilabel-margin-loss';
+ *
+ * const options: MultiLabelMarginLossOptions = { reduction: 'sum', margin: 0.5, nan: 'error' };
+ * new MultiLabelMarginLoss(options).forward([[0.5, 0.25]], [[0]]).item(); // => 0.125
+ */
 export interface MultiLabelMarginLossOptions {
   /**
    * 'mean' averages the losses of the rows, 'sum' adds them, 'none' leaves them as they are.
@@ -89,6 +120,16 @@ export interface MultiLabelMarginLossOptions {
   backend?: Backend | AsyncBackend;
 }
 
+/**
+ * Options of {@link MultiLabelMarginLoss.valueAndGrad}.
+ *
+ * @example
+ * import { MultiLabelMarginLoss, type ValueAndGradOptions, zeros } from 'multilabel-margin-loss';
+ *
+ * const options: ValueAndGradOptions<'float32'> = { grad: zeros(1, 4) };
+ * const { grad } = new MultiLabelMarginLoss().valueAndGrad([[0.1, 0.2, 0.4, 0.8]], [[3, 0]], options);
+ * grad === options.grad; // => true
+ */
 export interface ValueAndGradOptions<D extends FloatDType = FloatDType> {
   /**
    * Where to write the gradient: a tensor of the shape and dtype of the scores, or anything with such `data` and `shape`.
@@ -121,19 +162,28 @@ export const LOSS_OPTIONS: readonly string[] = ['margin', ...Object.keys(CHOICES
  * K (PyTorch wants K = C). The loss has shape [] for 'mean' and 'sum' and for scores [C], and [N] for 'none'.
  *
  * @example
+ * import { MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
+ *
  * const lossFn = new MultiLabelMarginLoss();
  * const scores = tensor([[0.1, 0.2, 0.4, 0.8]], { requires_grad: true });
  * const loss = lossFn.forward(scores, [[3, 0, -1, 1]]);
- * loss.item(); // 0.85
+ * loss.item(); // => 0.85
  * loss.backward();
- * scores.grad?.tolist(); // [[-0.5, 0.5, 0.5, -0.5]]
+ * scores.grad?.tolist(); // => [[-0.5, 0.5, 0.5, -0.5]]
  */
 export class MultiLabelMarginLoss {
   /** The options given, with the defaults filled in. */
-  readonly options: Readonly<LossOptions>;
+  readonly options: Readonly<Required<Omit<MultiLabelMarginLossOptions, 'backend'>>>;
   readonly #backend: Backend | AsyncBackend | undefined;
 
-  /** @throws LossError ERR_OPTION for an unknown option or value */
+  /**
+   * @param options each has PyTorch's behaviour for its default
+   * @throws LossError ERR_OPTION for an unknown option or value
+   * @example
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   *
+   * new MultiLabelMarginLoss({ reduction: 'none' }).options.margin; // => 1
+   */
   constructor(options: MultiLabelMarginLossOptions = {}) {
     const {
       reduction = 'mean',
@@ -172,7 +222,13 @@ export class MultiLabelMarginLoss {
    * @param scores float32 or float64, [N, C], [C] or []
    * @param targets int32 or int64, [N, K], [K] or []; each in [-1, C), also after the first -1 of a row
    * @returns of the dtype of the scores; [N] for reduction 'none' of scores [N, C], else []
-   * @throws LossError ERR_SHAPE, ERR_DTYPE, ERR_TARGET_RANGE, ERR_NAN, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE
+   * @throws LossError ERR_SHAPE, ERR_DTYPE, ERR_TARGET_RANGE, ERR_NAN, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE;
+   * ERR_DISPOSED where the option `backend` was disposed
+   * @example
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   *
+   * const lossFn = new MultiLabelMarginLoss({ reduction: 'none' });
+   * lossFn.forward([[0.1, 0.2, 0.4, 0.8], [0.5, 0.1, 0.2, 0.3]], [[3, 0], [1]]).tolist(); // => [0.85, 0.925]
    */
   forward<S extends Scores>(scores: S, targets: Targets): Tensor<DTypeOf<S>> {
     const { loss, grad } = this.#compute(scores, targets, requiresGrad(scores), undefined, 'forwardAsync()');
@@ -183,9 +239,15 @@ export class MultiLabelMarginLoss {
    * As {@link forward}, in a promise: the form that every backend has. Scores and targets must be left as they are until
    * it is settled.
    *
-   * @param scores as for forward; or in a GPU's memory, where a WebGPU backend reads them
+   * @param scores as for {@link forward}; or in a GPU's memory, where a WebGPU backend reads them
    * @param targets as for forward; or in a GPU's memory
-   * @throws (rejects with) what forward throws
+   * @returns a promise of what forward returns
+   * @throws (rejects with) LossError as forward throws
+   * @example
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   *
+   * const loss = await new MultiLabelMarginLoss().forwardAsync([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+   * loss.item(); // => 0.85
    */
   async forwardAsync<S extends Scores | DeviceTensor>(
     scores: S,
@@ -201,8 +263,16 @@ export class MultiLabelMarginLoss {
    *
    * @param scores as for {@link forward}
    * @param targets as for {@link forward}
+   * @param options `grad`: where to write the gradient
    * @returns `loss` as of forward; `grad` of the shape and dtype of the scores: the tensor given as the option, if one was
    * @throws LossError as forward does; ERR_SHAPE or ERR_DTYPE for a `grad` that does not fit
+   * @example
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   *
+   * const scores = { data: Float32Array.of(0.1, 0.2, 0.4, 0.8), shape: [1, 4] };
+   * const { loss, grad } = new MultiLabelMarginLoss().valueAndGrad(scores, [[3, 0]]);
+   * loss.item(); // => 0.85
+   * grad.data; // => [-0.5, 0.5, 0.5, -0.5]
    */
   valueAndGrad<S extends Scores>(
     scores: S,

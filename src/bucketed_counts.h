@@ -149,7 +149,7 @@ class BucketedCounts {
     }
     if (fullest_ > kSearched) {
       std::copy_n(unsorted_.data(), num_sorted_, sorted_.data());
-      std::sort(sorted_.data(), sorted_.data() + num_sorted_, Below());
+      mlml::Sort(sorted_.data(), num_sorted_);
       return;
     }
     Entry* entries = tables_.data();

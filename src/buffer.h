@@ -21,8 +21,16 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
 
   // Room for `size` elements; what was in it may be lost. False when there is no memory for it.
-  [[nodiscard]] bool Reserve(size_t size) {
-    if (size <= capacity_) return true;
+  [[nodiscard]] bool Reserve(size_t size) { return size <= capacity_ || Grow(size); }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  size_t capacity() const { return capacity_; }
+  T& operator[](size_t i) { return data_[i]; }
+  const T& operator[](size_t i) const { return data_[i]; }
+
+ private:
+  [[gnu::noinline]] bool Grow(size_t size) {
     std::free(data_);
     capacity_ = 0;
     data_ = size > std::numeric_limits<size_t>::max() / sizeof(T) ? nullptr
@@ -32,13 +40,6 @@ class Buffer {
     return true;
   }
 
-  T* data() { return data_; }
-  const T* data() const { return data_; }
-  size_t capacity() const { return capacity_; }
-  T& operator[](size_t i) { return data_[i]; }
-  const T& operator[](size_t i) const { return data_[i]; }
-
- private:
   T* data_ = nullptr;
   size_t capacity_ = 0;
 };

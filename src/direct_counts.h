@@ -148,30 +148,52 @@ void CountShortRow(T* scores, size_t size, const int32_t* targets, const T* thre
   auto a2 = hn::Zero(di);
   auto a3 = hn::Zero(di);
   Finish local = finish;  // in registers
-  auto index = hn::Iota(di, 0);
-  const auto count = [&](T* at) {
+  const auto count = [&](auto x, auto index, auto use) {
     const auto is_target =
         hn::Or(hn::Or(hn::Eq(index, y0), hn::Eq(index, y1)), hn::Or(hn::Eq(index, y2), hn::Eq(index, y3)));
     // All bits set is a NaN, which is above nothing.
-    const auto x = hn::Or(hn::VecFromMask(d, hn::RebindMask(d, is_target)), hn::LoadU(d, at));
-    const auto m0 = hn::BitCast(di, hn::VecFromMask(d, hn::Gt(x, t0)));
-    const auto m1 = hn::BitCast(di, hn::VecFromMask(d, hn::Gt(x, t1)));
-    const auto m2 = hn::BitCast(di, hn::VecFromMask(d, hn::Gt(x, t2)));
-    const auto m3 = hn::BitCast(di, hn::VecFromMask(d, hn::Gt(x, t3)));
-    a0 = hn::Add(a0, m0);
-    a1 = hn::Add(a1, m1);
-    a2 = hn::Add(a2, m2);
-    a3 = hn::Add(a3, m3);
-    local(x, hn::Add(hn::Add(m0, m1), hn::Add(m2, m3)), at);
-    index = hn::Add(index, hn::Set(di, static_cast<CountOf<T>>(L)));
+    const auto others = hn::Or(x, hn::VecFromMask(d, hn::RebindMask(d, is_target)));
+    use(others, hn::BitCast(di, hn::VecFromMask(d, hn::Gt(others, t0))),
+        hn::BitCast(di, hn::VecFromMask(d, hn::Gt(others, t1))),
+        hn::BitCast(di, hn::VecFromMask(d, hn::Gt(others, t2))),
+        hn::BitCast(di, hn::VecFromMask(d, hn::Gt(others, t3))));
   };
-  size_t j = 0;
-  for (; j + L <= size; j += L) count(scores + j);
-  if (j < size) {
+  const auto count_whole = [&](T* at, auto index) {
+    count(hn::LoadU(d, at), index, [&](auto x, auto m0, auto m1, auto m2, auto m3) {
+      a0 = hn::Add(a0, m0);
+      a1 = hn::Add(a1, m1);
+      a2 = hn::Add(a2, m2);
+      a3 = hn::Add(a3, m3);
+      local(x, hn::Add(hn::Add(m0, m1), hn::Add(m2, m3)), at);
+    });
+  };
+  auto index = hn::Iota(di, 0);
+  if (size < L) {
     T rest[L];
-    for (size_t i = 0; i < L; ++i) rest[i] = j + i < size ? scores[j + i] : -kInfinity<T>;
-    count(rest);
-    for (size_t i = 0; j + i < size; ++i) scores[j + i] = rest[i];
+    for (size_t i = 0; i < L; ++i) rest[i] = i < size ? scores[i] : -kInfinity<T>;
+    count_whole(rest, index);
+    std::copy_n(rest, size, scores);
+  } else {
+    // The last vector overlaps with the one before, whose scores are yet to be overwritten.
+    const auto last = hn::LoadU(d, scores + size - L);
+    size_t j = 0;
+    for (; j + L <= size; j += L) {
+      count_whole(scores + j, index);
+      index = hn::Add(index, hn::Set(di, static_cast<CountOf<T>>(L)));
+    }
+    if (j < size) {
+      const auto last_index = hn::Add(hn::Iota(di, 0), hn::Set(di, static_cast<CountOf<T>>(size - L)));
+      const auto is_new = hn::VecFromMask(di, hn::Gt(last_index, hn::Set(di, static_cast<CountOf<T>>(j) - 1)));
+      count(last, last_index, [&](auto x, auto m0, auto m1, auto m2, auto m3) {
+        a0 = hn::Add(a0, hn::And(m0, is_new));
+        a1 = hn::Add(a1, hn::And(m1, is_new));
+        a2 = hn::Add(a2, hn::And(m2, is_new));
+        a3 = hn::Add(a3, hn::And(m3, is_new));
+        const auto counts = hn::Add(hn::Add(m0, m1), hn::Add(m2, m3));
+        local.Add(x, hn::And(counts, is_new));
+        local.StoreGradient(counts, scores + size - L);
+      });
+    }
   }
   above[0] = -hn::GetLane(hn::SumOfLanes(di, a0));
   above[1] = -hn::GetLane(hn::SumOfLanes(di, a1));

@@ -36,8 +36,15 @@ struct RowBuffers {
   RankedPairs<T> ranked;
 };
 
+// Scores of double are for checks of gradients more than for training: they do without the kernels for few targets,
+// which would be a sixth of the module.
+template <typename T>
+constexpr bool kHasDirect = sizeof(T) == sizeof(float);
+
 // Measured in WebAssembly on 64 rows of 64 to 20,000 classes: below, the direct kernel is the quicker one.
+template <typename T>
 bool UsesBuckets(size_t num_targets, size_t classes, RowKernel kernel) {
+  if (!kHasDirect<T>) return true;
   if (kernel != RowKernel::kMeasured) return kernel == RowKernel::kBucketed;
   return num_targets > 32 && classes > 256;
 }
@@ -60,9 +67,17 @@ class Finish {
       : reference_(hn::Set(D(), reference)), lowest_(hn::Set(D(), lowest)), scale_(hn::Set(D(), scale)) {}
 
   void operator()(hn::Vec<D> scores, hn::Vec<DI> minus_counts, T* gradient) {
-    const D d;
+    Add(scores, minus_counts);
+    StoreGradient(minus_counts, gradient);
+  }
+
+  void StoreGradient(hn::Vec<DI> minus_counts, T* gradient) const {
+    hn::StoreU(hn::Mul(ToFloat(minus_counts), scale_), D(), gradient);
+  }
+
+  void Add(hn::Vec<D> scores, hn::Vec<DI> minus_counts) {
     const DD dd;
-    const auto counts = hn::Abs(hn::ConvertTo(d, minus_counts));
+    const auto counts = ToFloat(minus_counts);
     // A score without a pair may be infinite or NaN, and times 0 that would be NaN. Max of NaN and a number is the
     // number, and is one instruction where a mask takes four.
     const auto x = hn::Max(scores, lowest_);
@@ -74,13 +89,14 @@ class Finish {
       sum0_ = hn::MulAdd(hn::PromoteTo(dd, hn::LowerHalf(dh, counts)), hn::PromoteTo(dd, hn::LowerHalf(dh, x)), sum0_);
       sum1_ = hn::MulAdd(hn::PromoteTo(dd, hn::UpperHalf(dh, counts)), hn::PromoteTo(dd, hn::UpperHalf(dh, x)), sum1_);
     }
-    hn::StoreU(hn::Mul(counts, scale_), d, gradient);
   }
 
   // Sum of count * (score - reference).
   double Sum() const { return hn::GetLane(hn::SumOfLanes(DD(), hn::Add(sum0_, sum1_))); }
 
  private:
+  static hn::Vec<D> ToFloat(hn::Vec<DI> minus_counts) { return hn::Abs(hn::ConvertTo(D(), minus_counts)); }
+
   hn::Vec<D> reference_;  // 0 for float
   hn::Vec<D> lowest_;
   hn::Vec<D> scale_;
@@ -121,9 +137,14 @@ class RowComputation {
     const auto divisor = static_cast<double>(by_classes ? classes_ : num_targets);
     const double scale = by_classes ? scale_of_classes_ : loss_scale_ / divisor;
     Finish<T> finish(reference_, std::max(lowest_, std::numeric_limits<T>::lowest()), static_cast<T>(scale));
-    if (classes_ <= kShort && num_targets <= kFew && kernel_ == RowKernel::kMeasured) {
-      CountShortRow(row, classes_, buffers_.targets.data(), buffers_.thresholds.data(), finish, buffers_.above.data());
-    } else {
+    const bool is_short = classes_ <= kShort && num_targets <= kFew && kernel_ == RowKernel::kMeasured;
+    if constexpr (kHasDirect<T>) {
+      if (is_short) {
+        CountShortRow(row, classes_, buffers_.targets.data(), buffers_.thresholds.data(), finish,
+                      buffers_.above.data());
+      }
+    }
+    if (!kHasDirect<T> || !is_short) {
       MaskTargets(row, num_targets);
       CountPairs(row, num_targets, finish);
     }
@@ -133,25 +154,17 @@ class RowComputation {
                             buffers_.below.data());
     }
 
-    // The targets' part of the loss, and their gradient.
-    const auto reference = static_cast<double>(reference_);
-    const int32_t* targets = buffers_.targets.data();
-    const T* scores = buffers_.scores.data();
     const int64_t* aboves = buffers_.above.data();
-    const int64_t* belows = buffers_.below.data();
-    double sum = finish.Sum();
+    const int64_t* belows = ranked ? buffers_.below.data() : nullptr;
     for (size_t k = 0; k < num_targets; ++k) {
-      const int64_t above = aboves[k];
-      const int64_t below = ranked ? belows[k] : 0;
-      const T score = scores[k];
-      // A score without a pair may be infinite or NaN. The threshold in double: that of a float was rounded for the
-      // comparisons, by as much as a small loss.
-      if (above > 0)
-        sum -= static_cast<double>(above) * (static_cast<double>(score) - static_cast<double>(margin_) - reference);
-      if (below > 0) sum += static_cast<double>(below) * (static_cast<double>(score) - reference);
-      row[targets[k]] += static_cast<T>(static_cast<double>(below - above) * scale);
+      const int64_t count = (ranked ? belows[k] : 0) - aboves[k];
+      row[buffers_.targets[k]] += static_cast<T>(static_cast<double>(count) * scale);
     }
-    // A sum of positive terms: NaN is what is left of one that exceeds the largest number, and a negative one of 0.
+    double sum = SumOfTargets<false>(finish.Sum(), num_targets, belows);
+    // NaN is what is left of a score without a pair that is infinite or NaN, times 0; with these left out, of a sum
+    // that exceeds the largest number.
+    if (std::isnan(sum)) sum = SumOfTargets<true>(finish.Sum(), num_targets, belows);
+    // A sum of positive terms: a negative one is what is left of 0.
     return std::isnan(sum) ? std::numeric_limits<double>::infinity() : std::max(sum, 0.0) / divisor;
   }
 
@@ -160,6 +173,22 @@ class RowComputation {
   // Measured in WebAssembly: of up to so many scores and targets, CountShortRow is the quickest.
   static constexpr size_t kShort = 64;
   static constexpr size_t kFew = 4;
+
+  // Adds the targets' part of the loss to the others'. Without kCareful, without branches that nothing could predict.
+  template <bool kCareful>
+  double SumOfTargets(double sum, size_t num_targets, const int64_t* belows) const {
+    const auto reference = static_cast<double>(reference_);
+    for (size_t k = 0; k < num_targets; ++k) {
+      const int64_t above = buffers_.above[k];
+      const auto score = static_cast<double>(buffers_.scores[k]);
+      // The threshold in double: that of a float was rounded for the comparisons, by as much as a small loss.
+      if (!kCareful || above > 0)
+        sum -= static_cast<double>(above) * (score - static_cast<double>(margin_) - reference);
+      if (belows == nullptr) continue;
+      if (!kCareful || belows[k] > 0) sum += static_cast<double>(belows[k]) * (score - reference);
+    }
+    return sum;
+  }
 
   bool HasNan(const T* row) const {
     bool found = false;
@@ -171,25 +200,29 @@ class RowComputation {
     const int32_t* targets = buffers_.targets.data();
     T* scores = buffers_.scores.data();
     T* thresholds = buffers_.thresholds.data();
-    T lowest = kInfinity<T>;
+    const hn::CappedTag<T, 1> d;
+    // Without branches, which nothing could predict. Min of NaN and a number is the number.
+    auto lowest = hn::Set(d, kInfinity<T>);
     T lowest_finite = kInfinity<T>;
     for (size_t k = 0; k < num_targets; ++k) {
       const T score = row[targets[k]];
       const T threshold = score - margin_;  // = -(margin - x[k]), to the bit
       scores[k] = score;
       thresholds[k] = threshold;
-      if (threshold < lowest) lowest = threshold;
-      if (threshold < lowest_finite && threshold > -kInfinity<T>) lowest_finite = threshold;
+      lowest = hn::Min(hn::Set(d, threshold), lowest);
+      if (sizeof(T) == sizeof(double) && threshold < lowest_finite && threshold > -kInfinity<T>) {
+        lowest_finite = threshold;
+      }
     }
     for (size_t k = num_targets; k < kFew; ++k) {
       buffers_.targets[k] = -1;
       thresholds[k] = kInfinity<T>;
     }
-    lowest_ = lowest;
+    lowest_ = hn::GetLane(lowest);
     // Both sums of the loss may be taken over differences from any number, since there are as many pairs in one as in
     // the other. Doubles lose digits by cancellation where the scores are far from 0, unless that number is near them.
     // Floats have 29 digits to spare in the double they are summed in.
-    reference_ = sizeof(T) == sizeof(double) && lowest_finite < kInfinity<T> ? lowest_finite : T{0};
+    reference_ = lowest_finite < kInfinity<T> ? lowest_finite : T{0};
   }
 
   // Puts -Inf in the targets' places: no such score is above a threshold, so the kernels need not tell them from
@@ -244,11 +277,13 @@ class RowComputation {
   }
 
   void Count(T* scores, size_t size, size_t num_targets, Finish<T>& finish) {
-    if (UsesBuckets(num_targets, size, kernel_)) {
-      Count(scores, size, num_targets, finish, buffers_.bucketed);
-    } else {
-      Count(scores, size, num_targets, finish, buffers_.direct);
+    if constexpr (kHasDirect<T>) {
+      if (!UsesBuckets<T>(num_targets, size, kernel_)) {
+        Count(scores, size, num_targets, finish, buffers_.direct);
+        return;
+      }
     }
+    Count(scores, size, num_targets, finish, buffers_.bucketed);
   }
 
   // Whole vectors in place; the rest, and a short row at once, in a copy that is filled up.
@@ -339,9 +374,9 @@ bool Reserve(const Rows<T>& rows, const Options& options, RowKernel kernel, bool
   const size_t violators = MostViolators(rows.classes) + 4 * kLanes<T>;
   return buffers.targets.Reserve(most) && buffers.scores.Reserve(most) && buffers.thresholds.Reserve(most) &&
          buffers.above.Reserve(most) && buffers.violators.Reserve(violators) &&
-         buffers.violator_scores.Reserve(violators) && buffers.direct.Reserve(most) &&
+         buffers.violator_scores.Reserve(violators) && (!kHasDirect<T> || buffers.direct.Reserve(most)) &&
          (with_gradient || buffers.row.Reserve(rows.classes)) &&
-         (!UsesBuckets(most, rows.classes, kernel) || buffers.bucketed.Reserve(most)) &&
+         (!UsesBuckets<T>(most, rows.classes, kernel) || buffers.bucketed.Reserve(most)) &&
          (options.target_order == TargetOrder::kIgnored ||
           (buffers.below.Reserve(most) && buffers.ranked.Reserve(most)));
 }

@@ -74,7 +74,8 @@ template <typename Score>
 Outcome Validate(const Rows<Score>& rows, NanPolicy nan_policy);
 
 // The row kernels, which agree to the bit in their gradients: kDirect compares every score with every threshold,
-// kBucketed looks its rank up. kMeasured takes the faster one for K targets among C classes.
+// kBucketed looks its rank up. kMeasured takes the faster one for K targets among C classes. For double there is
+// kBucketed alone.
 enum class RowKernel : int32_t { kMeasured, kDirect, kBucketed };
 
 // Makes room for the computation of any of the rows, with a gradient or without. False when there is no memory for it.

@@ -1,3 +1,5 @@
+// For users whose `lib` has no Disposable.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend, BackendResult, Batch, FloatArray, IndexArray, LossOptions } from '../backend.js';
 import { GRAD_OVERLAP } from '../backend.js';
 import { LossError } from '../errors.js';
@@ -42,9 +44,18 @@ interface Run {
 /**
  * A backend of several threads over shared memory; {@link createThreadsBackend} makes it. Results have the same bits for
  * any number of threads, and as those of the backend of one.
+ *
+ * @example
+ * import { createThreadsBackend, type ThreadsBackend } from 'multilabel-margin-loss/threads';
+ *
+ * const backend: ThreadsBackend = await createThreadsBackend({ threads: 2 });
+ * backend.zeros(2, 3).data.buffer instanceof SharedArrayBuffer; // => true
+ * backend.dispose();
  */
 export class ThreadsBackend implements Backend, Disposable {
+  /** Always this. */
   readonly name = 'threads';
+  /** How many threads compute, the caller's included. */
   readonly threads: number;
   readonly #module: ThreadsModule;
   readonly #memory: LinearMemory;
@@ -76,12 +87,19 @@ export class ThreadsBackend implements Backend, Disposable {
    * again.
    *
    * @param args as of `zeros()` of the package: a shape, and `{ dtype, requires_grad }`
-   * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_OUT_OF_MEMORY, ERR_DISPOSED, ERR_BACKEND_UNAVAILABLE
+   * @returns float32, if no other dtype is asked for
+   * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_DTYPE, ERR_OUT_OF_MEMORY, ERR_DISPOSED, ERR_BACKEND_UNAVAILABLE
    * @example
-   * const scores = backend.zeros([1024, 1000]);
-   * const grad = backend.zeros([1024, 1000]);
-   * scores.data.set(logits);
-   * lossFn.valueAndGrad(scores, targets, { grad });
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+   *
+   * const backend = await createThreadsBackend({ threads: 2 });
+   * const lossFn = new MultiLabelMarginLoss({ backend });
+   * const scores = backend.zeros(1, 4);
+   * const grad = backend.zeros(1, 4);
+   * scores.data.set([0.1, 0.2, 0.4, 0.8]);
+   * lossFn.valueAndGrad(scores, [[3, 0]], { grad }).loss.item(); // => 0.85
+   * grad.tolist(); // => [[-0.5, 0.5, 0.5, -0.5]]
    */
   zeros<D extends DType = 'float32'>(...args: ShapeArguments<D>): Tensor<D> {
     this.#checkUsable();
@@ -103,12 +121,31 @@ export class ThreadsBackend implements Backend, Disposable {
   /**
    * Ends the threads. Tensors stay readable; losses with this backend throw ERR_DISPOSED from now on. Calling it again
    * does nothing. A Node process need not call it to be able to exit.
+   *
+   * @example
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+   *
+   * const backend = await createThreadsBackend({ threads: 2 });
+   * const lossFn = new MultiLabelMarginLoss({ backend });
+   * backend.dispose();
+   * await lossFn.forwardAsync([[1, 2]], [[0]]).catch(({ code }) => code); // => 'ERR_DISPOSED'
    */
   dispose(): void {
     this.end(new LossError('ERR_DISPOSED', 'this threads backend was disposed: make a new one'));
   }
 
-  /** {@link dispose}, for `using`. */
+  /**
+   * {@link dispose}, for `using`.
+   *
+   * @example
+   * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+   *
+   * {
+   *   using backend = await createThreadsBackend({ threads: 2 });
+   *   backend.threads; // => 2
+   * }
+   */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -125,7 +162,6 @@ export class ThreadsBackend implements Backend, Disposable {
     if (this.#unusable !== null) throw new LossError(this.#unusable.code, this.#unusable.message, this.#unusable);
   }
 
-  /** @internal */
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult {
     this.#checkUsable();
     const { scores, targets, rows } = batch;

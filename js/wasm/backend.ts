@@ -1,9 +1,11 @@
 import type { Backend, BackendResult, Batch, FloatArray, LossOptions } from '../backend.js';
-import { LossError } from '../errors.js';
-import { allocate } from '../tensor.js';
+import { describe, LossError } from '../errors.js';
+import { allocate, checkOptions } from '../tensor.js';
+import binary from './binary.mjs';
 import { Call, outOfMemory } from './call.js';
 import { type Address, ALIGNMENT, align, LinearMemory } from './linear-memory.js';
-import createModule, { type LossModule } from './multilabel_margin_loss.mjs';
+import createModule, { type InstantiateWasm, type LossModule } from './multilabel_margin_loss.mjs';
+import { decode } from './printable.js';
 
 // As many rows are staged at a time as fit in half of a common second-level cache, and one at least: the kernels then
 // read from the cache what was just copied.
@@ -107,11 +109,55 @@ let shared: WasmBackend | undefined;
 
 /** One thread, SIMD128. Made on first use and shared by all losses of this thread. */
 export function wasmBackend(): Backend {
+  shared ??= instantiate(compile);
+  return shared;
+}
+
+/**
+ * A backend of one thread on a module that was compiled before: for where WebAssembly may not be compiled from bytes, as
+ * in the workers of some content delivery networks. Others need none: it is what losses use by themselves.
+ *
+ * @param options `module`: that of `multilabel-margin-loss/multilabel_margin_loss.wasm`, of this version of the package
+ * @returns a backend for the `backend` option of `MultiLabelMarginLoss`
+ * @throws LossError ERR_OPTION for anything but a module; ERR_BACKEND_UNAVAILABLE if it is another one, or has no SIMD
+ * @example
+ * import { readFileSync } from 'node:fs';
+ * import { createWasmBackend, MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ *
+ * // There: import module from 'multilabel-margin-loss/multilabel_margin_loss.wasm'. In Node, for one:
+ * const file = new URL(import.meta.resolve('multilabel-margin-loss/multilabel_margin_loss.wasm'));
+ * const module = new WebAssembly.Module(readFileSync(file));
+ *
+ * const lossFn = new MultiLabelMarginLoss({ backend: createWasmBackend({ module }) });
+ * lossFn.forward([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]).item(); // => 0.85
+ */
+export function createWasmBackend(options: { module: WebAssembly.Module }): Backend {
+  const { module } = checkOptions(options, ['module'], 'createWasmBackend()');
+  if (Object.prototype.toString.call(module) !== '[object WebAssembly.Module]') {
+    throw new LossError('ERR_OPTION', `module must be a WebAssembly.Module, got ${describe(module)}`);
+  }
+  return instantiate(() => module);
+}
+
+function compile(): WebAssembly.Module {
+  return new WebAssembly.Module(decode(binary));
+}
+
+function instantiate(moduleOf: () => WebAssembly.Module): WasmBackend {
+  // Not thrown where Emscripten's glue calls it, which would make an unhandled rejection of it.
+  let failure: unknown;
+  const instantiateWasm: InstantiateWasm = (imports, receive) => {
+    try {
+      return receive(new WebAssembly.Instance(moduleOf(), imports));
+    } catch (cause) {
+      failure = cause;
+      return {};
+    }
+  };
   try {
-    shared ??= new WasmBackend(createModule());
-    return shared;
+    return new WasmBackend(createModule({ instantiateWasm }));
   } catch (cause) {
-    throw unavailable(cause);
+    throw unavailable(failure ?? cause);
   }
 }
 
