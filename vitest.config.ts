@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
@@ -11,26 +12,35 @@ const one = {
     { find: /^multilabel-margin-loss$/, replacement: path('dist/index.js') },
     { find: /^multilabel-margin-loss\/threads$/, replacement: path('dist/threads/index.js') },
     { find: /^multilabel-margin-loss\/evaluate$/, replacement: path('dist/evaluate/index.js') },
+    { find: /^multilabel-margin-loss\/webgpu$/, replacement: path('dist/webgpu/index.js') },
     { find: /^multilabel-margin-loss\/tfjs$/, replacement: path('dist/tfjs/index.js') },
   ],
 };
 const suites = ['tests/js/**/*.test.ts', 'tests/evaluate/**/*.test.ts', 'tests/tfjs/**/*.test.ts'];
 const threads = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('tests/threads/package.ts') }] };
+const webgpu = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('tests/webgpu/package.ts') }] };
+const webgpuSuites = ['tests/js/golden.test.ts', 'tests/js/properties.test.ts', 'tests/webgpu/**/*.test.ts'];
+
+// A GPU in software takes milliseconds for the smallest batch: a fourth of the cases.
+const fewer = { SUITE_SHARE: '0.25' };
+// Chromium's, for Node too where it is there: the tests do not depend on the machine's own.
+const vulkan = ['/usr/lib/chromium/vk_swiftshader_icd.json'].find((file) => existsSync(file));
 
 const node = {
   environment: 'node',
   execArgv: ['--expose-gc'],
+  env: vulkan === undefined ? {} : { VK_DRIVER_FILES: vulkan, NODEVICE_SELECT: '1' },
   testTimeout: 120_000,
 };
 
 // Anew for each project: Vitest writes into it.
-const browser = () => ({
+const browser = (...args: string[]) => ({
   testTimeout: 120_000,
   browser: {
     enabled: true,
     headless: true,
     screenshotFailures: false,
-    provider: playwright({ launchOptions }),
+    provider: playwright({ launchOptions: { ...launchOptions, args: [...launchOptions.args, ...args] } }),
     instances: [{ browser: 'chromium' as const }],
   },
 });
@@ -64,6 +74,25 @@ export default defineConfig({
           name: 'chromium-threads',
           include: ['tests/js/**/*.test.ts', 'tests/threads/**/*.test.ts'],
           ...browser(),
+        },
+      },
+      {
+        resolve: webgpu,
+        test: {
+          name: 'node-webgpu',
+          include: webgpuSuites,
+          ...node,
+          env: { ...node.env, ...fewer },
+        },
+      },
+      {
+        resolve: webgpu,
+        optimizeDeps: { include: ['@tensorflow/tfjs', '@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-webgpu'] },
+        test: {
+          name: 'chromium-webgpu',
+          include: webgpuSuites,
+          env: fewer,
+          ...browser('--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'),
         },
       },
       {

@@ -1,3 +1,5 @@
+import type { DeviceTensor } from './device-tensor.js';
+
 /**
  * What becomes of the losses of the rows: they are averaged or added, or left as they are, [N].
  *
@@ -66,6 +68,34 @@ export interface Backend {
    * @internal
    */
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult;
+}
+
+/** A batch of which some may be in the memory of a device. */
+export interface DeviceBatch extends Omit<Batch, 'scores' | 'targets'> {
+  scores: FloatArray | DeviceTensor;
+  targets: IndexArray | DeviceTensor;
+}
+
+export interface DeviceResult extends Omit<BackendResult, 'grad'> {
+  /** As of {@link BackendResult}; where the scores are in a device's memory and nowhere to write it was given, there too. */
+  grad: FloatArray | DeviceTensor | null;
+}
+
+/** A backend whose results cannot be waited for: `forward()` and `valueAndGrad()` do not work with it. */
+export interface AsyncBackend {
+  readonly name: string;
+  /**
+   * For the losses of this package: as {@link Backend.compute}, in a promise.
+   *
+   * @param into of the shape of the scores: where to write the gradient; null for a new array or buffer. It shares no
+   * memory with the targets, nor with the scores but where both are the same array.
+   */
+  computeAsync(
+    batch: DeviceBatch,
+    options: LossOptions,
+    withGradient: boolean,
+    into: FloatArray | DeviceTensor | null,
+  ): Promise<DeviceResult>;
 }
 
 /** The message for a gradient that is to be written where something is yet to be read. */

@@ -10,10 +10,12 @@
  *
  * @module multilabel-margin-loss
  */
-export type { Backend, Reduction } from './backend.js';
+export type { AsyncBackend, Backend, Reduction } from './backend.js';
+export type { DeviceTensor } from './device-tensor.js';
 export { LossError, type LossErrorCode } from './errors.js';
 export {
   type DTypeOf,
+  type GradOf,
   MultiLabelMarginLoss,
   type MultiLabelMarginLossOptions,
   type Scores,
