@@ -318,8 +318,16 @@ export class MultiLabelMarginLoss {
   async valueAndGradAsync<S extends Scores | DeviceTensor, G extends TensorLike | DeviceTensor | undefined = undefined>(
     scores: S,
     targets: Targets | DeviceTensor,
-    options: { grad?: G } = {},
-  ): Promise<{ loss: Tensor<DTypeOf<S>>; grad: GradOf<S, G> }> {
+    options: {
+      /** Where to write the gradient: of the shape and dtype of the scores. */
+      grad?: G;
+    } = {},
+  ): Promise<{
+    /** As of {@link forward}. */
+    loss: Tensor<DTypeOf<S>>;
+    /** Of the shape and dtype of the scores. */
+    grad: GradOf<S, G>;
+  }> {
     const { grad } = checkOptions(options, ['grad'], 'valueAndGradAsync()');
     return (await this.#computeAsync(scores, targets, true, grad)) as {
       loss: Tensor<DTypeOf<S>>;

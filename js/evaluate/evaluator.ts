@@ -158,7 +158,14 @@ export interface EvaluatorJSON {
   /** The option `k`, in ascending order. */
   k: number[];
   /** The options of the loss but its backend. */
-  loss: { margin: number; normalization: 'classes' | 'targets'; targetOrder: 'ignored' | 'ranked' };
+  loss: {
+    /** The option `margin`. */
+    margin: number;
+    /** The option `normalization`. */
+    normalization: 'classes' | 'targets';
+    /** The option `targetOrder`. */
+    targetOrder: 'ignored' | 'ranked';
+  };
   /** The option `nonFinite`. */
   nonFinite: 'error' | 'skip';
   /** Number of labels C; 0 before the first row. */

@@ -105,7 +105,12 @@ export class AutoBackend implements AsyncBackend {
    * chosen.name; // => 'wasm'
    * reason.startsWith('12800 scores are fewer than '); // => true
    */
-  choose(scores: number): { backend: WebGPUBackend | Backend; reason: string } {
+  choose(scores: number): {
+    /** The one of the two that computes it. */
+    backend: WebGPUBackend | Backend;
+    /** In words, with what was measured. */
+    reason: string;
+  } {
     if (typeof scores !== 'number' || !(scores >= 0)) {
       throw new LossError('ERR_OPTION', `choose() needs a number of scores, from 0, got ${describe(scores)}`);
     }

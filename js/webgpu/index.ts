@@ -124,7 +124,15 @@ export async function createWebGPUBackend(options: WebGPUBackendOptions = {}): P
  */
 export function fromGPUBuffer<D extends GPUDType = 'float32'>(
   buffer: GPUBuffer,
-  options: { shape: Shape; dtype?: D },
+  options: {
+    /** [N, C] or [C] for scores and gradients, [N, K] or [K] for targets. */
+    shape: Shape;
+    /**
+     * Of the elements: float32 for scores and gradients, int32 or int64 for targets.
+     * @default 'float32'
+     */
+    dtype?: D;
+  },
 ): GPUTensor<D> {
   const { shape, dtype = 'float32' } = checkOptions(options, ['shape', 'dtype'], 'fromGPUBuffer()');
   if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'int64') {
