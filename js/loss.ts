@@ -323,7 +323,7 @@ export class MultiLabelMarginLoss {
       grad?: G;
     } = {},
   ): Promise<{
-    /** As of {@link forward}. */
+    /** In memory, of the shape that forward gives. */
     loss: Tensor<DTypeOf<S>>;
     /** Of the shape and dtype of the scores. */
     grad: GradOf<S, G>;
