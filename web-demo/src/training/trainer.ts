@@ -1,0 +1,119 @@
+/** Trains the head on the gallery, step by step. */
+import type { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+import { LinearHead } from './head.js';
+import { rankingMetrics, type RankingMetrics } from './metrics.js';
+
+export const EPOCHS = 40;
+
+// How strongly weights shrink (decoupled, as in AdamW): 1528 images say little about 198,000 weights.
+const WEIGHT_DECAY = 0.1;
+
+export interface Dataset {
+  /** Features of an image. */
+  features: number;
+  /** Tags there are. */
+  classes: number;
+  /** True tags of each image. */
+  targets: readonly (readonly number[])[];
+  train: readonly number[];
+  heldOut: readonly number[];
+  /** Features of these images: [images, features]. */
+  rows(images: readonly number[]): Float32Array;
+}
+
+export interface StepSettings {
+  lossFn: MultiLabelMarginLoss;
+  batchSize: number;
+  learningRate: number;
+}
+
+export interface StepResult {
+  /** Of the batch; the mean of its rows under reduction 'none'. */
+  loss: number;
+  /** Milliseconds that loss and gradient took. */
+  lossMs: number;
+  endsEpoch: boolean;
+}
+
+export class Trainer {
+  readonly head: LinearHead;
+  readonly #order: number[];
+  readonly #random: () => number;
+  #next = 0;
+  /** Epochs done. */
+  epoch = 0;
+
+  constructor(
+    readonly dataset: Dataset,
+    seed = 1,
+  ) {
+    this.head = new LinearHead(dataset.features, dataset.classes);
+    this.#order = [...dataset.train];
+    this.#random = randomNumbers(seed);
+  }
+
+  /** Of the epoch that is under way, from 0 to 1. */
+  get epochProgress(): number {
+    return this.#next / this.#order.length;
+  }
+
+  step({ lossFn, batchSize, learningRate }: StepSettings): StepResult {
+    if (this.#next === 0) shuffle(this.#order, this.#random);
+    const images = this.#order.slice(this.#next, this.#next + batchSize);
+    const input = this.dataset.rows(images);
+    const scores = { data: this.head.scores(input), shape: [images.length, this.dataset.classes] };
+    const targets = images.map((image) => [...this.dataset.targets[image]!]);
+    const start = performance.now();
+    const { loss, grad } = lossFn.valueAndGrad(scores, targets);
+    const lossMs = performance.now() - start;
+    this.head.step(input, grad.data, learningRate, WEIGHT_DECAY);
+
+    this.#next += images.length;
+    const endsEpoch = this.#next >= this.#order.length;
+    if (endsEpoch) {
+      this.#next = 0;
+      this.epoch++;
+    }
+    const losses = loss.data;
+    return { loss: losses.reduce((sum, one) => sum + one, 0) / losses.length, lossMs, endsEpoch };
+  }
+
+  /** Of the held-out images. */
+  evaluate(): RankingMetrics {
+    const { heldOut, targets } = this.dataset;
+    return rankingMetrics(
+      this.head.scores(this.dataset.rows(heldOut)),
+      heldOut.map((image) => targets[image]!),
+    );
+  }
+}
+
+/** What scoring every image by how frequent each tag is among the training images achieves. */
+export function priorMetrics({ classes, targets, train, heldOut }: Dataset): RankingMetrics {
+  const counts = new Float32Array(classes);
+  for (const image of train) for (const tag of targets[image]!) counts[tag]!++;
+  const scores = new Float32Array(heldOut.length * classes);
+  heldOut.forEach((_, row) => scores.set(counts, row * classes));
+  return rankingMetrics(
+    scores,
+    heldOut.map((image) => targets[image]!),
+  );
+}
+
+function shuffle(list: number[], random: () => number): void {
+  for (let i = list.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [list[i], list[j]] = [list[j]!, list[i]!];
+  }
+}
+
+/** Numbers in [0, 1), the same for the same seed (mulberry32). */
+export function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
