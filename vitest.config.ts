@@ -81,6 +81,14 @@ export default defineConfig({
           ...browser(),
         },
       },
+      {
+        test: {
+          name: 'demo',
+          include: ['tests/demo/**/*.test.ts'],
+          globalSetup: 'tests/demo/setup.ts',
+          ...node,
+        },
+      },
     ],
   },
 });

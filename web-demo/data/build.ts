@@ -21,12 +21,17 @@ import { computeFeatures } from './features.js';
 import { COLUMNS, makeSprite, pixelFeatures, TILE } from './sprite.js';
 
 const demo = fileURLToPath(new URL('..', import.meta.url));
+const FEATURE_SOURCES = ['backbone', 'features', 'features-process', 'tensorflow'].map((name) => `data/${name}.ts`);
 const out = path.join(demo, 'build/data');
-const stamp = path.join(out, 'stamp.txt');
+mkdirSync(out, { recursive: true });
+await unlessDone('data', ['data', 'src/vision', 'src/training', 'package.json', 'src/gallery.ts'], build);
 
-const fingerprint = hashOfSources(['data', 'src/vision', 'src/training', 'package.json', 'src/gallery.ts']);
-if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== fingerprint) {
-  await build();
+/** Does something once, and again when one of the sources has changed. */
+async function unlessDone(name: string, sources: string[], make: () => Promise<void>): Promise<void> {
+  const stamp = path.join(demo, `build/${name}.stamp`);
+  const fingerprint = hashOfSources(sources);
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint) return;
+  await make();
   writeFileSync(stamp, fingerprint);
 }
 
@@ -50,7 +55,13 @@ async function build(): Promise<void> {
     heldOut: emoji.flatMap(({ heldOut }, image) => (heldOut ? [image] : [])),
   };
 
-  const features = await withProgress('Features', files.length, (onProgress) => computeFeatures(files, onProgress));
+  // They take most of the time, and depend on the least.
+  const featuresFile = path.join(demo, 'build/features.bin');
+  await unlessDone('features', [...FEATURE_SOURCES, 'src/vision', 'package.json'], async () => {
+    const computed = await withProgress('Features', files.length, (onProgress) => computeFeatures(files, onProgress));
+    writeFileSync(featuresFile, new Uint8Array(computed.buffer));
+  });
+  const features = new Float32Array(new Uint8Array(readFileSync(featuresFile)).buffer);
   const embeddings = embed(features, FEATURES, labels);
   const pixels = await pixelFeatures(files);
   const pixelDataset = toDataset(
@@ -69,7 +80,6 @@ async function build(): Promise<void> {
   };
   const { topology, weights } = readBackbone();
 
-  mkdirSync(out, { recursive: true });
   const write = (name: string, data: string | Uint8Array): void => writeFileSync(path.join(out, name), data);
   write('gallery.json', JSON.stringify(gallery));
   write('sprite.webp', await makeSprite(files));

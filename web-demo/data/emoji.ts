@@ -8,8 +8,8 @@ const require = createRequire(import.meta.url);
 // A rarer tag has too few images to learn from and to be measured on.
 const LEAST_IMAGES = 20;
 
-/** Of each ten concepts, so many are held out. */
-const HELD_OUT_TENTHS = 2;
+// The share of the images that are held out.
+const HELD_OUT = 0.15;
 
 export interface Emoji {
   /** The CLDR name, in English. */
@@ -18,6 +18,8 @@ export interface Emoji {
   file: string;
   /** Of `vocabulary`, without duplicates; none for five swatches of skin tones. */
   tags: string[];
+  /** What it shows: all images of a concept are held out, or none. */
+  concept: string;
   heldOut: boolean;
 }
 
@@ -69,19 +71,18 @@ export function readEmoji(): EmojiSet {
       .filter((tag) => tag !== undefined)
       .map((tag) => tag.toLowerCase().replace(/[_-]+/g, ' '))
       .filter((tag) => tag !== label);
-    const concept = conceptOf(label, groups[group] as string, subgroups[subgroup] as string);
     emoji.push({
       name: label,
       file: path.join(folder, image.image),
       tags: [...new Set(all)],
-      heldOut: isHeldOut(concept),
+      concept: conceptOf(label, groups[group] as string, subgroups[subgroup] as string),
+      heldOut: false,
     });
   }
   const vocabulary = frequentTags(emoji);
   const known = new Set(vocabulary);
   for (const one of emoji) one.tags = one.tags.filter((tag) => known.has(tag));
-  // An image without tags cannot be measured on.
-  for (const one of emoji) one.heldOut &&= one.tags.length > 0;
+  holdOut(emoji);
   return { emoji, vocabulary };
 }
 
@@ -118,12 +119,24 @@ export function conceptOf(label: string, group: string, subgroup: string): strin
 }
 
 /**
- * By a hash of the concept (FNV-1a), so that a concept stays where it is whatever is added. Flags are for training: they
- * are a seventh of the images, and as a test would measure little else.
+ * Holds out whole concepts, in the order of a hash of their names, until there are enough images. Flags are for training:
+ * they are a seventh of the images, and as a test would measure little else. Images without tags cannot be measured on.
  */
-function isHeldOut(concept: string): boolean {
-  if (concept === FLAGS) return false;
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(concept)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return hash % 10 < HELD_OUT_TENTHS;
+function holdOut(emoji: Emoji[]): void {
+  const concepts = new Map<string, Emoji[]>();
+  for (const one of emoji) concepts.set(one.concept, [...(concepts.get(one.concept) ?? []), one]);
+  let count = 0;
+  for (const [concept, members] of [...concepts].sort(([a], [b]) => hash(a) - hash(b))) {
+    if (count >= HELD_OUT * emoji.length) return;
+    if (concept === FLAGS || members.some(({ tags }) => tags.length === 0)) continue;
+    for (const one of members) one.heldOut = true;
+    count += members.length;
+  }
+}
+
+/** FNV-1a. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) value = Math.imul(value ^ byte, 0x01000193) >>> 0;
+  return value;
 }

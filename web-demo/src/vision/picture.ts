@@ -18,6 +18,9 @@ export async function readPicture(file: Blob): Promise<ImageBitmap | HTMLImageEl
   if (file.type !== '' && !file.type.startsWith('image/')) {
     throw new PictureError(`This is not a picture, but a file of type ${file.type}.`);
   }
+  if (file.type === 'image/svg+xml' && hasScript(await file.text())) {
+    throw new PictureError('This SVG holds a script. Save the picture as a PNG, and choose that.');
+  }
   // In an image element, no script of an SVG runs and nothing that it names is loaded.
   const url = URL.createObjectURL(file);
   const image = new Image();
@@ -41,6 +44,13 @@ export async function readPicture(file: Blob): Promise<ImageBitmap | HTMLImageEl
     resizeHeight: Math.max(1, Math.round(height * scale)),
     resizeQuality: 'high',
   });
+}
+
+function hasScript(svg: string): boolean {
+  const parsed = new DOMParser().parseFromString(svg, 'image/svg+xml');
+  return [...parsed.querySelectorAll('*')].some(
+    (element) => element.localName === 'script' || element.getAttributeNames().some((name) => name.startsWith('on')),
+  );
 }
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;

@@ -153,8 +153,7 @@ export class Tagger {
     const { epochs, parameters } = decodeHead(bytes, gallery.vocabulary, before.head.parameters.length);
     this.reset();
     const { trainer } = this.#loaded();
-    trainer.head.parameters.set(parameters);
-    trainer.epoch = epochs;
+    trainer.resume(parameters, epochs);
     return { epochs, metrics: trainer.evaluate() };
   }
 
