@@ -124,7 +124,7 @@ async function start(): Promise<void> {
   // Training
   let running = false;
   let epochs = 0;
-  async function train(): Promise<void> {
+  async function trainOnce(): Promise<void> {
     const settings = readSettings(settingsForm);
     if (settings === null) {
       byId<HTMLDetailsElement>('settings').open = true;
@@ -169,11 +169,17 @@ async function start(): Promise<void> {
     buttons.open.disabled = running;
   }
   const tell = (text: string): void => void (byId('training-status').textContent = text);
-  buttons.start.addEventListener('click', () => void (running ? tagger.pause() : train()));
+  let training = Promise.resolve();
+  const train = (): void => void (training = trainOnce());
+  /** Resolves when no step is under way any more. */
+  const stop = async (): Promise<void> => {
+    await tagger.pause();
+    await training;
+  };
+  buttons.start.addEventListener('click', () => void (running ? stop() : train()));
   buttons.reset.addEventListener('click', () => {
     void (async () => {
-      await tagger.pause();
-      running = false;
+      await stop();
       await tagger.reset();
       epochs = 0;
       charts.clear();
@@ -189,7 +195,7 @@ async function start(): Promise<void> {
     const settings = readSettings(settingsForm);
     if (settings === null) return;
     marginView.settings = settings;
-    if (running) void tagger.pause().then(() => setTimeout(() => void train(), 50));
+    if (running) void stop().then(train);
   });
   settingsForm.addEventListener('submit', (event) => event.preventDefault());
 

@@ -12,7 +12,12 @@ import { IMAGE_SIZE } from './layers.js';
 export async function useWasm(): Promise<void> {
   // One image at a time gains little from threads, whose script the library makes from a blob.
   env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
-  setWasmPaths({ 'tfjs-backend-wasm-simd.wasm': wasmUrl });
+  // The library wants to know all three, and takes the one for SIMD wherever this page runs.
+  setWasmPaths({
+    'tfjs-backend-wasm.wasm': wasmUrl,
+    'tfjs-backend-wasm-simd.wasm': wasmUrl,
+    'tfjs-backend-wasm-threaded-simd.wasm': wasmUrl,
+  });
   if (!(await setBackend('wasm'))) throw new Error('the WebAssembly backend of TensorFlow.js did not start');
 }
 
