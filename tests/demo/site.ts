@@ -92,7 +92,8 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
     if (['error', 'warning'].includes(message.type())) found.push(message.text());
   });
   page.on('pageerror', (error) => found.push(String(error)));
-  page.on('requestfailed', (request) => found.push(`${request.url()}: ${request.failure()?.errorText}`));
+  // What is no picture fails to load from the blob that it was dropped as.
+  page.on('requestfailed', (request) => !request.url().startsWith('blob:') && found.push(`${request.url()}: ${request.failure()?.errorText}`));
   page.on('response', (response) => {
     if (response.status() >= 400) found.push(`${response.url()}: ${response.status()}`);
   });

@@ -64,7 +64,8 @@ async function start(): Promise<void> {
   byId<HTMLInputElement>('search').disabled = false;
 
   const loaded = tagger.load(gallery, proxy(progress.add));
-  await Promise.all([loaded, showBackends(byId('backends'))]);
+  void loaded.then(() => showBackends(byId('backends')));
+  await loaded;
   progress.done();
 
   // One picture
@@ -273,6 +274,8 @@ function loadingProgress() {
   let bytes = 0;
   return {
     add: (more: number): void => {
+      // The last pieces are told on another channel than that all is loaded, and may come after.
+      if (bar.hidden) return;
       bytes += more;
       bar.value = Math.min(0.99, bytes / __DATA_BYTES__);
       text.textContent = `Loading pictures and their features: ${(bytes / 1e6).toFixed(1)} of ${(__DATA_BYTES__ / 1e6).toFixed(1)} MB`;
