@@ -93,7 +93,10 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
   });
   page.on('pageerror', (error) => found.push(String(error)));
   // What is no picture fails to load from the blob that it was dropped as.
-  page.on('requestfailed', (request) => !request.url().startsWith('blob:') && found.push(`${request.url()}: ${request.failure()?.errorText}`));
+  page.on(
+    'requestfailed',
+    (request) => !request.url().startsWith('blob:') && found.push(`${request.url()}: ${request.failure()?.errorText}`),
+  );
   page.on('response', (response) => {
     if (response.status() >= 400) found.push(`${response.url()}: ${response.status()}`);
   });

@@ -75,7 +75,10 @@ export class Trainer {
     const start = performance.now();
     const { loss, grad } = lossFn.valueAndGrad(scores, targets);
     const lossMs = performance.now() - start;
-    this.head.step(input, grad.data, learningRate, WEIGHT_DECAY);
+    this.#stepped.step(input, grad.data, learningRate, WEIGHT_DECAY);
+    const mean = this.head.parameters;
+    const now = this.#stepped.parameters;
+    for (let i = 0; i < mean.length; i++) mean[i] = mean[i]! + (1 - AVERAGING) * (now[i]! - mean[i]!);
 
     this.#next += images.length;
     const endsEpoch = this.#next >= this.#order.length;
