@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 
 export default function setup(): void {
-  if (process.env.DEMO_BUILT) return;
   execFileSync('npm', ['run', '--silent', '--workspace', 'web-demo', 'build', '--', '--logLevel', 'warn'], {
     stdio: 'inherit',
   });
