@@ -2,9 +2,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
-
-// Debian's Chromium where there is one, else the one that `npx playwright install chromium` leaves.
-const chromium = ['/usr/bin/chromium'].find((path) => existsSync(path));
+import { launchOptions } from './tests/chromium.js';
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
@@ -13,39 +11,36 @@ const one = {
   alias: [
     { find: /^multilabel-margin-loss$/, replacement: path('dist/index.js') },
     { find: /^multilabel-margin-loss\/threads$/, replacement: path('dist/threads/index.js') },
+    { find: /^multilabel-margin-loss\/evaluate$/, replacement: path('dist/evaluate/index.js') },
+    { find: /^multilabel-margin-loss\/webgpu$/, replacement: path('dist/webgpu/index.js') },
     { find: /^multilabel-margin-loss\/tfjs$/, replacement: path('dist/tfjs/index.js') },
   ],
 };
-const suites = ['tests/js/**/*.test.ts', 'tests/tfjs/**/*.test.ts'];
+const suites = ['tests/js/**/*.test.ts', 'tests/evaluate/**/*.test.ts', 'tests/tfjs/**/*.test.ts'];
 const threads = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('tests/threads/package.ts') }] };
+const webgpu = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('tests/webgpu/package.ts') }] };
+const webgpuSuites = ['tests/js/golden.test.ts', 'tests/js/properties.test.ts', 'tests/webgpu/**/*.test.ts'];
+
+// A GPU in software takes milliseconds for the smallest batch: a fourth of the cases.
+const fewer = { SUITE_SHARE: '0.25' };
+// Chromium's, for Node too where it is there: the tests do not depend on the machine's own.
+const vulkan = ['/usr/lib/chromium/vk_swiftshader_icd.json'].find((file) => existsSync(file));
 
 const node = {
   environment: 'node',
   execArgv: ['--expose-gc'],
+  env: vulkan === undefined ? {} : { VK_DRIVER_FILES: vulkan, NODEVICE_SELECT: '1' },
   testTimeout: 120_000,
 };
 
 // Anew for each project: Vitest writes into it.
-const browser = () => ({
+const browser = (...args: string[]) => ({
   testTimeout: 120_000,
   browser: {
     enabled: true,
     headless: true,
     screenshotFailures: false,
-    provider: playwright({
-      launchOptions: {
-        ...(chromium === undefined ? {} : { executablePath: chromium }),
-        args: [
-          '--headless=new',
-          '--no-sandbox',
-          '--disable-quic',
-          '--no-first-run',
-          '--disable-background-networking',
-          '--disable-component-update',
-          '--disable-sync',
-        ],
-      },
-    }),
+    provider: playwright({ launchOptions: { ...launchOptions, args: [...launchOptions.args, ...args] } }),
     instances: [{ browser: 'chromium' as const }],
   },
 });
@@ -87,6 +82,37 @@ export default defineConfig({
           include: ['tests/demo/**/*.test.ts'],
           globalSetup: 'tests/demo/setup.ts',
           ...node,
+        },
+      },
+      {
+        resolve: webgpu,
+        test: {
+          name: 'node-webgpu',
+          include: webgpuSuites,
+          ...node,
+          env: { ...node.env, ...fewer },
+        },
+      },
+      {
+        resolve: webgpu,
+        optimizeDeps: { include: ['@tensorflow/tfjs', '@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-webgpu'] },
+        test: {
+          name: 'chromium-webgpu',
+          include: webgpuSuites,
+          env: fewer,
+          ...browser('--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'),
+        },
+      },
+      {
+        test: {
+          name: 'package',
+          include: ['tests/package/*.test.ts'],
+          globalSetup: 'tests/package/workspace.ts',
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+          // After the other projects: it runs some of them again, on other versions of Node.
+          sequence: { groupOrder: 1 },
+          maxWorkers: 2,
         },
       },
     ],

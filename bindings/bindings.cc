@@ -24,11 +24,10 @@ using mlml::Status;
 // Embind 0.3 microseconds a call, ten fields of the second 2.
 struct Call {
   uint32_t float64;  // 0 or 1: the scores' type
-  uint32_t int64;    // 0 or 1: the targets'
   uintptr_t scores;
-  uintptr_t targets;
-  uintptr_t losses;  // double[rows]
-  uintptr_t grad;    // or 0
+  uintptr_t targets;  // int32_t[rows, width]
+  uintptr_t losses;   // double[rows]
+  uintptr_t grad;     // or 0
   uint32_t rows;
   uint32_t classes;
   uint32_t width;
@@ -37,6 +36,7 @@ struct Call {
   int32_t normalization;
   int32_t target_order;
   int32_t nan_policy;
+  uint32_t padding;
   double margin;
   double loss_sum;   // the losses are added to it, in row order
   uint32_t bad_row;  // where a status says that something is wrong: the first of them
@@ -47,17 +47,15 @@ struct Call {
             static_cast<mlml::TargetOrder>(target_order), static_cast<mlml::NanPolicy>(nan_policy)};
   }
 
-  // Calls `function` with the rows in their types, and the gradient.
+  // Calls `function` with the rows in their type, and the gradient.
   template <typename Function>
   auto Dispatch(Function function) const {
-    const auto typed = [&]<typename T, typename Target>(T, Target) {
-      return function(mlml::Rows<T, Target>{reinterpret_cast<T*>(scores), reinterpret_cast<const Target*>(targets),
-                                            rows, classes, width, batch_rows},
+    const auto typed = [&]<typename T>(T) {
+      return function(mlml::Rows<T>{reinterpret_cast<const T*>(scores), reinterpret_cast<const int32_t*>(targets), rows,
+                                    classes, width, batch_rows},
                       reinterpret_cast<T*>(grad));
     };
-    return float64 ? int64 ? typed(double{}, int64_t{}) : typed(double{}, int32_t{})
-           : int64 ? typed(float{}, int64_t{})
-                   : typed(float{}, int32_t{});
+    return float64 ? typed(double{}) : typed(float{});
   }
 
   int32_t Report(const Outcome& outcome) {
@@ -96,10 +94,11 @@ uintptr_t AllocateZeros(size_t bytes) { return reinterpret_cast<uintptr_t>(std::
 
 int32_t Validate(uint32_t job) {
   Call& call = calls[job];
-  return call.Report(call.Dispatch([&](const auto& rows, auto*) -> Outcome {
+  return call.Report(call.Dispatch([&](const auto& rows, auto* grad) -> Outcome {
     const Outcome outcome = mlml::Validate(rows, static_cast<mlml::NanPolicy>(call.nan_policy));
     if (outcome.status != Status::kOk) return outcome;
-    return {parallel_loss->Reserve(rows, call.Options()) ? Status::kOk : Status::kOutOfMemory, 0, 0, 0};
+    const bool reserved = parallel_loss->Reserve(rows, call.Options(), grad != nullptr);
+    return {reserved ? Status::kOk : Status::kOutOfMemory, 0, 0};
   }));
 }
 
@@ -141,11 +140,11 @@ mlml::Workspace& TheWorkspace() {
 
 // Of a part of a batch: what can go wrong in it goes wrong here.
 int32_t Validate() {
-  return call.Report(call.Dispatch([](const auto& rows, auto*) -> Outcome {
+  return call.Report(call.Dispatch([](const auto& rows, auto* grad) -> Outcome {
     const Outcome outcome = mlml::Validate(rows, static_cast<mlml::NanPolicy>(call.nan_policy));
     if (outcome.status != Status::kOk) return outcome;
-    const bool reserved = Reserve(rows, call.Options(), mlml::RowKernel::kMeasured, TheWorkspace());
-    return {reserved ? Status::kOk : Status::kOutOfMemory, 0, 0, 0};
+    const bool reserved = Reserve(rows, call.Options(), mlml::RowKernel::kMeasured, grad != nullptr, TheWorkspace());
+    return {reserved ? Status::kOk : Status::kOutOfMemory, 0, 0};
   }));
 }
 

@@ -13,8 +13,9 @@ import { dirname } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { fromMultiHot } from 'multilabel-margin-loss';
+import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { multiLabelMarginLoss } from 'multilabel-margin-loss/tfjs';
-import { labelRankingAveragePrecision, mulberry32, Progress } from './training.js';
+import { mulberry32, Progress } from './training.js';
 
 const GENRES = ['blues', 'classical', 'disco', 'electronic', 'folk', 'hip-hop', 'jazz', 'metal', 'reggae', 'rock'];
 const MOST_GENRES = 3;
@@ -112,21 +113,14 @@ async function train(model: tf.Sequential, { features, mask }: Tracks): Promise<
   }
 }
 
-/** Mean label ranking average precision. */
+/** Label ranking average precision, the mean over the tracks. */
 function lrap(scores: tf.Tensor2D, { mask }: Tracks): number {
-  const genres = genresOf(mask);
-  const values = scores.dataSync<'float32'>();
-  let sum = 0;
-  genres.forEach((labels, track) => {
-    sum += labelRankingAveragePrecision(values.subarray(track * GENRES.length, (track + 1) * GENRES.length), labels);
-  });
-  return sum / genres.length;
-}
-
-/** The genres of each track, as a list. */
-function genresOf(mask: tf.Tensor2D): number[][] {
-  const lists = fromMultiHot({ data: mask.dataSync(), shape: mask.shape }).tolist() as number[][];
-  return lists.map((list) => list.filter((genre) => genre >= 0));
+  const evaluator = new Evaluator();
+  evaluator.update(
+    { data: scores.dataSync<'float32'>(), shape: scores.shape },
+    fromMultiHot({ data: mask.dataSync(), shape: mask.shape }),
+  );
+  return evaluator.result().labelRankingAveragePrecision;
 }
 
 function metric(value: number): string {

@@ -1,4 +1,4 @@
-/** What training needs that is particular to no task: a progress bar, chance with a seed, and metrics. */
+/** What training needs that is particular to no task: a progress bar, and chance with a seed. */
 import { Presets, SingleBar } from 'cli-progress';
 
 /** A bar on stderr while something runs, if stderr is a terminal. */
@@ -38,29 +38,4 @@ export function mulberry32(seed: number): () => number {
     bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
     return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
   };
-}
-
-/**
- * Label ranking average precision of one document: of the labels ranked no lower than a true label, the share that is
- * true; the mean of that over the true labels. Ties count against, as in scikit-learn: the rank of a label is the number
- * of scores no lower than its own.
- */
-export function labelRankingAveragePrecision(scores: Float32Array, labels: readonly number[]): number {
-  if (labels.length === 0) return 1;
-  let sum = 0;
-  for (const label of labels) {
-    const score = scores[label]!;
-    let rank = 0;
-    for (let i = 0; i < scores.length; i++) if (scores[i]! >= score) rank++;
-    const hits = labels.filter((other) => scores[other]! >= score).length;
-    sum += hits / rank;
-  }
-  return sum / labels.length;
-}
-
-/** The label with the highest score, the first one of several. */
-export function argmax(scores: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < scores.length; i++) if (scores[i]! > scores[best]!) best = i;
-  return best;
 }

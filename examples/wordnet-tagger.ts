@@ -14,7 +14,8 @@ import { accessSync, closeSync, constants, openSync, statSync, writeFileSync } f
 import { dirname } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
-import { argmax, labelRankingAveragePrecision, mulberry32, Progress } from './training.js';
+import { Evaluator } from 'multilabel-margin-loss/evaluate';
+import { mulberry32, Progress } from './training.js';
 import {
   buildCorpus,
   type Document,
@@ -181,21 +182,17 @@ function rowOf(matrix: Float32Array, row: number, columns: number): Float32Array
 
 function evaluate(examples: readonly Example[], labels: number, scorer: Scorer, task: string): Metrics {
   const progress = new Progress(task, examples.length);
-  const sums: Metrics = { lrap: 0, precisionAt1: 0, loss: 0 };
+  const evaluator = new Evaluator({ k: [1] });
   let rows = 0;
   forEachBatch(examples, EVALUATION_BATCH_SIZE, labels, scorer, (batch, scores) => {
     const targets = batch.map(({ document }) => document.labels);
-    sums.loss += Number(lossFn.forward(tensor(scores, { shape: [batch.length, labels] }), targets).item());
-    targets.forEach((target, row) => {
-      const rowScores = rowOf(scores, row, labels);
-      sums.lrap += labelRankingAveragePrecision(rowScores, target);
-      sums.precisionAt1 += target.includes(argmax(rowScores)) ? 1 : 0;
-    });
+    evaluator.update(tensor(scores, { shape: [batch.length, labels] }), targets);
     rows += batch.length;
     progress.update(rows, '');
   });
   progress.stop();
-  return { lrap: sums.lrap / rows, precisionAt1: sums.precisionAt1 / rows, loss: sums.loss / rows };
+  const { labelRankingAveragePrecision, at, loss } = evaluator.result();
+  return { lrap: labelRankingAveragePrecision, precisionAt1: at[1]!.precision, loss };
 }
 
 /** Trains, printing the held-out metrics after each epoch; returns the last ones, and where the time went. */

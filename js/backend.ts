@@ -1,4 +1,15 @@
-/** @default 'mean' */
+import type { DeviceTensor } from './device-tensor.js';
+
+/**
+ * What becomes of the losses of the rows: they are averaged or added, or left as they are, [N].
+ *
+ * @default 'mean'
+ * @example
+ * import { nn, type Reduction } from 'multilabel-margin-loss';
+ *
+ * const reduction: Reduction = 'none';
+ * nn.functional.multilabel_margin_loss([[2, 0], [0, 0]], [[0], [0]], reduction).tolist(); // => [0, 0.5]
+ */
 export type Reduction = 'none' | 'mean' | 'sum';
 
 /** Everything about the loss but its inputs, with no default left open. */
@@ -31,8 +42,19 @@ export interface BackendResult {
   grad: FloatArray | null;
 }
 
-/** Where losses are computed: {@link MultiLabelMarginLossOptions.backend}. */
+/**
+ * Where losses are computed: {@link MultiLabelMarginLossOptions.backend}.
+ *
+ * @example
+ * import type { Backend } from 'multilabel-margin-loss';
+ * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+ *
+ * const backend: Backend = await createThreadsBackend({ threads: 2 });
+ * backend.name; // => 'threads'
+ * backend.threads; // => 2
+ */
 export interface Backend {
+  /** Which one it is, in one word. */
   readonly name: string;
   /** How many threads compute, the caller's included. */
   readonly threads: number;
@@ -43,8 +65,37 @@ export interface Backend {
    * the scores' memory or none of it.
    * @throws LossError ERR_TARGET_RANGE, ERR_NAN, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE, ERR_DISPOSED; nothing is
    * left half-written
+   * @internal
    */
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult;
+}
+
+/** A batch of which some may be in the memory of a device. */
+export interface DeviceBatch extends Omit<Batch, 'scores' | 'targets'> {
+  scores: FloatArray | DeviceTensor;
+  targets: IndexArray | DeviceTensor;
+}
+
+export interface DeviceResult extends Omit<BackendResult, 'grad'> {
+  /** As of {@link BackendResult}; where the scores are in a device's memory and nowhere to write it was given, there too. */
+  grad: FloatArray | DeviceTensor | null;
+}
+
+/** A backend whose results cannot be waited for: `forward()` and `valueAndGrad()` do not work with it. */
+export interface AsyncBackend {
+  readonly name: string;
+  /**
+   * For the losses of this package: as {@link Backend.compute}, in a promise.
+   *
+   * @param into of the shape of the scores: where to write the gradient; null for a new array or buffer. It shares no
+   * memory with the targets, nor with the scores but where both are the same array.
+   */
+  computeAsync(
+    batch: DeviceBatch,
+    options: LossOptions,
+    withGradient: boolean,
+    into: FloatArray | DeviceTensor | null,
+  ): Promise<DeviceResult>;
 }
 
 /** The message for a gradient that is to be written where something is yet to be read. */

@@ -6,10 +6,23 @@
  * - `ERR_TARGET_RANGE`: a target outside [-1, C)
  * - `ERR_OPTION`: an unknown option or option value
  * - `ERR_NAN`: a NaN score, under `nan: 'error'`
+ * - `ERR_NON_FINITE`: a NaN or infinite score, under `nonFinite: 'error'` of an evaluator
+ * - `ERR_STATE`: evaluators that cannot be merged, or JSON that is not an evaluator's
  * - `ERR_BACKWARD`: `backward()` on a tensor that has no gradient to propagate
  * - `ERR_OUT_OF_MEMORY`: a result or a row of scores that does not fit in memory
  * - `ERR_BACKEND_UNAVAILABLE`: this environment cannot run the backend, or not any more; the message and `cause` say why
  * - `ERR_DISPOSED`: a backend used after its `dispose()`
+ *
+ * @example
+ * import { LossError, type LossErrorCode, tensor } from 'multilabel-margin-loss';
+ *
+ * let code: LossErrorCode | null = null;
+ * try {
+ *   tensor([[1, 2], [3]]);
+ * } catch (error) {
+ *   if (error instanceof LossError) code = error.code;
+ * }
+ * code; // => 'ERR_SHAPE'
  */
 export type LossErrorCode =
   | 'ERR_SHAPE'
@@ -17,15 +30,34 @@ export type LossErrorCode =
   | 'ERR_TARGET_RANGE'
   | 'ERR_OPTION'
   | 'ERR_NAN'
+  | 'ERR_NON_FINITE'
+  | 'ERR_STATE'
   | 'ERR_BACKWARD'
   | 'ERR_OUT_OF_MEMORY'
   | 'ERR_BACKEND_UNAVAILABLE'
   | 'ERR_DISPOSED';
 
-/** The one error this package throws. The message says what was given, what was wanted, and where. */
+/**
+ * The one error this package throws, before anything is computed. The message says what was given, what was wanted, and
+ * where.
+ *
+ * @example
+ * import { LossError, MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ *
+ * try {
+ *   new MultiLabelMarginLoss().forward([[0.5, 0.1]], [[2]]);
+ * } catch (error) {
+ *   if (!(error instanceof LossError)) throw error;
+ *   error.code; // => 'ERR_TARGET_RANGE'
+ * }
+ */
 export class LossError extends Error {
+  /** What went wrong, for programs: messages may change. */
   readonly code: LossErrorCode;
 
+  /**
+   * @internal
+   */
   constructor(code: LossErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.name = 'LossError';

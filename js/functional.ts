@@ -1,3 +1,12 @@
+/**
+ * The names of PyTorch's `torch.nn.functional`.
+ *
+ * @module
+ * @example
+ * import { nn } from 'multilabel-margin-loss';
+ *
+ * nn.functional.multilabel_margin_loss([0.1, 0.2, 0.4, 0.8], [3, 0]).item(); // => 0.85
+ */
 import type { Reduction } from './backend.js';
 import { type DTypeOf, MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type Scores } from './loss.js';
 import type { Targets } from './targets.js';
@@ -6,9 +15,16 @@ import type { Tensor } from './tensor.js';
 /**
  * {@link MultiLabelMarginLoss} as a function.
  *
+ * @param scores float32 or float64, [N, C], [C] or []
+ * @param targets int32 or int64, [N, K], [K] or []; each in [-1, C), also after the first -1 of a row
  * @param reductionOrOptions a reduction, or options of the class
- * @returns and throws what {@link MultiLabelMarginLoss.forward} does
- * @example multilabel_margin_loss([[0.1, 0.2, 0.4, 0.8]], [[3, 0, -1, 1]], 'sum').item() // 0.85
+ * @returns what {@link MultiLabelMarginLoss.forward} does: of the dtype of the scores; [N] for reduction 'none' of scores
+ * [N, C], else []
+ * @throws LossError as the class and its `forward` do
+ * @example
+ * import { nn } from 'multilabel-margin-loss';
+ *
+ * nn.functional.multilabel_margin_loss([[0.1, 0.2, 0.4, 0.8]], [[3, 0, -1, 1]], 'sum').item(); // => 0.85
  */
 export function multilabel_margin_loss<S extends Scores>(
   scores: S,

@@ -1,5 +1,15 @@
 import { GRAD_OVERLAP } from './backend.js';
-import type { Backend, Batch, FloatArray, IndexArray, LossOptions, Reduction } from './backend.js';
+import type {
+  AsyncBackend,
+  Backend,
+  Batch,
+  DeviceBatch,
+  DeviceResult,
+  FloatArray,
+  LossOptions,
+  Reduction,
+} from './backend.js';
+import { DeviceTensor } from './device-tensor.js';
 import { describe, LossError } from './errors.js';
 import { type Targets, toTargets, warnOfMultiHot } from './targets.js';
 import {
@@ -14,24 +24,67 @@ import {
   Tensor,
   type TensorLike,
   toTensor,
+  type TypedArray,
 } from './tensor.js';
 import { wasmBackend } from './wasm/backend.js';
 
-/** Scores: a tensor of float32 or float64 of shape [N, C], [C] or [], or nested arrays of numbers (float32). */
+/**
+ * Scores: a tensor of float32 or float64 of shape [N, C], [C] or [], or nested arrays of numbers (float32).
+ *
+ * @example
+ * import { MultiLabelMarginLoss, type Scores, tensor } from 'multilabel-margin-loss';
+ *
+ * const forms: Scores[] = [
+ *   [[0.1, 0.2, 0.4, 0.8]],
+ *   tensor([[0.1, 0.2, 0.4, 0.8]], { dtype: 'float64' }),
+ *   { data: Float32Array.of(0.1, 0.2, 0.4, 0.8), shape: [1, 4] },
+ * ];
+ * const lossFn = new MultiLabelMarginLoss();
+ * forms.map((scores) => lossFn.forward(scores, [[3, 0]]).item()); // => [0.85, 0.85, 0.85]
+ */
 export type Scores = TensorLike | Float32Array | Float64Array | NestedArray;
 
-/** The dtype of a loss: that of its scores. */
-export type DTypeOf<S extends Scores> =
+/**
+ * The dtype of a loss: that of its scores.
+ *
+ * @example
+ * import { type DTypeOf, MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ *
+ * const scores = Float64Array.of(0.1, 0.2, 0.4, 0.8);
+ * const dtype: DTypeOf<typeof scores> = new MultiLabelMarginLoss().forward(scores, [3, 0]).dtype;
+ * dtype; // => 'float64'
+ */
+export type DTypeOf<S extends Scores | DeviceTensor> =
   S extends Tensor<infer D>
     ? D & FloatDType
-    : S extends Float64Array | { readonly data: Float64Array }
-      ? 'float64'
-      : S extends TensorLike
-        ? S['data'] extends Float32Array
-          ? 'float32'
-          : FloatDType
-        : 'float32';
+    : S extends DeviceTensor
+      ? 'float32'
+      : S extends Float64Array | { readonly data: Float64Array }
+        ? 'float64'
+        : S extends TensorLike
+          ? S['data'] extends Float32Array
+            ? 'float32'
+            : FloatDType
+          : 'float32';
 
+/** What {@link MultiLabelMarginLoss.valueAndGradAsync} gives for a gradient, of scores S and an option `grad` of type G. */
+export type GradOf<S extends Scores | DeviceTensor, G> = G extends DeviceTensor
+  ? G
+  : G extends TensorLike
+    ? Tensor<DTypeOf<S>>
+    : S extends DeviceTensor
+      ? S
+      : Tensor<DTypeOf<S>>;
+
+/**
+ * Options of {@link MultiLabelMarginLoss}, all of them optional. Without any, the loss is PyTorch's.
+ *
+ * @example
+ * import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from 'multilabel-margin-loss';
+ *
+ * const options: MultiLabelMarginLossOptions = { reduction: 'sum', margin: 0.5, nan: 'error' };
+ * new MultiLabelMarginLoss(options).forward([[0.5, 0.25]], [[0]]).item(); // => 0.125
+ */
 export interface MultiLabelMarginLossOptions {
   /**
    * 'mean' averages the losses of the rows, 'sum' adds them, 'none' leaves them as they are.
@@ -60,12 +113,23 @@ export interface MultiLabelMarginLossOptions {
    */
   nan?: 'ignore' | 'propagate' | 'error';
   /**
-   * Where the loss is computed: what `createThreadsBackend()` of `multilabel-margin-loss/threads` resolves to.
+   * Where the loss is computed: what `createThreadsBackend()` of `multilabel-margin-loss/threads` resolves to, or
+   * `createWebGPUBackend()` of `multilabel-margin-loss/webgpu`.
    * @default one thread
    */
-  backend?: Backend;
+  backend?: Backend | AsyncBackend;
 }
 
+/**
+ * Options of {@link MultiLabelMarginLoss.valueAndGrad}.
+ *
+ * @example
+ * import { MultiLabelMarginLoss, type ValueAndGradOptions, zeros } from 'multilabel-margin-loss';
+ *
+ * const options: ValueAndGradOptions<'float32'> = { grad: zeros(1, 4) };
+ * const { grad } = new MultiLabelMarginLoss().valueAndGrad([[0.1, 0.2, 0.4, 0.8]], [[3, 0]], options);
+ * grad === options.grad; // => true
+ */
 export interface ValueAndGradOptions<D extends FloatDType = FloatDType> {
   /**
    * Where to write the gradient: a tensor of the shape and dtype of the scores, or anything with such `data` and `shape`.
@@ -98,19 +162,28 @@ export const LOSS_OPTIONS: readonly string[] = ['margin', ...Object.keys(CHOICES
  * K (PyTorch wants K = C). The loss has shape [] for 'mean' and 'sum' and for scores [C], and [N] for 'none'.
  *
  * @example
+ * import { MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
+ *
  * const lossFn = new MultiLabelMarginLoss();
  * const scores = tensor([[0.1, 0.2, 0.4, 0.8]], { requires_grad: true });
  * const loss = lossFn.forward(scores, [[3, 0, -1, 1]]);
- * loss.item(); // 0.85
+ * loss.item(); // => 0.85
  * loss.backward();
- * scores.grad?.tolist(); // [[-0.5, 0.5, 0.5, -0.5]]
+ * scores.grad?.tolist(); // => [[-0.5, 0.5, 0.5, -0.5]]
  */
 export class MultiLabelMarginLoss {
   /** The options given, with the defaults filled in. */
-  readonly options: Readonly<LossOptions>;
-  readonly #backend: Backend | undefined;
+  readonly options: Readonly<Required<Omit<MultiLabelMarginLossOptions, 'backend'>>>;
+  readonly #backend: Backend | AsyncBackend | undefined;
 
-  /** @throws LossError ERR_OPTION for an unknown option or value */
+  /**
+   * @param options each has PyTorch's behaviour for its default
+   * @throws LossError ERR_OPTION for an unknown option or value
+   * @example
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   *
+   * new MultiLabelMarginLoss({ reduction: 'none' }).options.margin; // => 1
+   */
   constructor(options: MultiLabelMarginLossOptions = {}) {
     const {
       reduction = 'mean',
@@ -131,10 +204,11 @@ export class MultiLabelMarginLoss {
         throw new LossError('ERR_OPTION', `${key} must be one of ${wanted}, got ${describe(value)}`);
       }
     }
-    if (backend !== undefined && typeof (backend as Partial<Backend> | null)?.compute !== 'function') {
+    const { compute, computeAsync } = (backend ?? {}) as Partial<Backend & AsyncBackend>;
+    if (backend !== undefined && typeof compute !== 'function' && typeof computeAsync !== 'function') {
       throw new LossError(
         'ERR_OPTION',
-        `backend must be what createThreadsBackend() resolves to, got ${describe(backend)}`,
+        `backend must be what createThreadsBackend() or createWebGPUBackend() resolves to, got ${describe(backend)}`,
       );
     }
     this.options = Object.freeze({ ...chosen, margin });
@@ -148,25 +222,39 @@ export class MultiLabelMarginLoss {
    * @param scores float32 or float64, [N, C], [C] or []
    * @param targets int32 or int64, [N, K], [K] or []; each in [-1, C), also after the first -1 of a row
    * @returns of the dtype of the scores; [N] for reduction 'none' of scores [N, C], else []
-   * @throws LossError ERR_SHAPE, ERR_DTYPE, ERR_TARGET_RANGE, ERR_NAN, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE
+   * @throws LossError ERR_SHAPE, ERR_DTYPE, ERR_TARGET_RANGE, ERR_NAN, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE;
+   * ERR_DISPOSED where the option `backend` was disposed
+   * @example
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   *
+   * const lossFn = new MultiLabelMarginLoss({ reduction: 'none' });
+   * lossFn.forward([[0.1, 0.2, 0.4, 0.8], [0.5, 0.1, 0.2, 0.3]], [[3, 0], [1]]).tolist(); // => [0.85, 0.925]
    */
   forward<S extends Scores>(scores: S, targets: Targets): Tensor<DTypeOf<S>> {
-    const requiresGrad = isTensor(scores) && scores.requires_grad;
-    const { loss, grad } = this.#compute(scores, targets, requiresGrad, undefined);
-    if (requiresGrad && grad !== null) {
-      loss.requires_grad = true;
-      loss[gradFunction] = (gradOutput) => accumulate(scores, grad, gradOutput);
-    }
-    return loss as Tensor<DTypeOf<S>>;
+    const { loss, grad } = this.#compute(scores, targets, requiresGrad(scores), undefined, 'forwardAsync()');
+    return differentiable(loss, scores, grad) as Tensor<DTypeOf<S>>;
   }
 
   /**
-   * As {@link forward}, in a promise: the form that every backend has.
-   * @throws (rejects with) what forward throws
+   * As {@link forward}, in a promise: the form that every backend has. Scores and targets must be left as they are until
+   * it is settled.
+   *
+   * @param scores as for {@link forward}; or in a GPU's memory, where a WebGPU backend reads them
+   * @param targets as for forward; or in a GPU's memory
+   * @returns a promise of what forward returns
+   * @throws (rejects with) LossError as forward throws
+   * @example
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   *
+   * const loss = await new MultiLabelMarginLoss().forwardAsync([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+   * loss.item(); // => 0.85
    */
-  // eslint-disable-next-line @typescript-eslint/require-await -- what forward throws is to reject the promise
-  async forwardAsync<S extends Scores>(scores: S, targets: Targets): Promise<Tensor<DTypeOf<S>>> {
-    return this.forward(scores, targets);
+  async forwardAsync<S extends Scores | DeviceTensor>(
+    scores: S,
+    targets: Targets | DeviceTensor,
+  ): Promise<Tensor<DTypeOf<S>>> {
+    const { loss, grad } = await this.#computeAsync(scores, targets, requiresGrad(scores), undefined);
+    return differentiable(loss, scores, grad) as Tensor<DTypeOf<S>>;
   }
 
   /**
@@ -175,8 +263,16 @@ export class MultiLabelMarginLoss {
    *
    * @param scores as for {@link forward}
    * @param targets as for {@link forward}
+   * @param options `grad`: where to write the gradient
    * @returns `loss` as of forward; `grad` of the shape and dtype of the scores: the tensor given as the option, if one was
    * @throws LossError as forward does; ERR_SHAPE or ERR_DTYPE for a `grad` that does not fit
+   * @example
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   *
+   * const scores = { data: Float32Array.of(0.1, 0.2, 0.4, 0.8), shape: [1, 4] };
+   * const { loss, grad } = new MultiLabelMarginLoss().valueAndGrad(scores, [[3, 0]]);
+   * loss.item(); // => 0.85
+   * grad.data; // => [-0.5, 0.5, 0.5, -0.5]
    */
   valueAndGrad<S extends Scores>(
     scores: S,
@@ -184,29 +280,147 @@ export class MultiLabelMarginLoss {
     options: ValueAndGradOptions<DTypeOf<S>> = {},
   ): { loss: Tensor<DTypeOf<S>>; grad: Tensor<DTypeOf<S>> } {
     const { grad } = checkOptions(options, ['grad'], 'valueAndGrad()');
-    return this.#compute(scores, targets, true, grad) as { loss: Tensor<DTypeOf<S>>; grad: Tensor<DTypeOf<S>> };
+    return this.#compute(scores, targets, true, grad, 'valueAndGradAsync()') as {
+      loss: Tensor<DTypeOf<S>>;
+      grad: Tensor<DTypeOf<S>>;
+    };
+  }
+
+  /**
+   * As {@link valueAndGrad}, in a promise: the form that every backend has. Scores, targets and `grad` must be left as
+   * they are until it is settled.
+   *
+   * @param scores as for {@link forwardAsync}
+   * @param targets as for forwardAsync
+   * @returns the loss in an array; the gradient in the tensor given as the option, else where the scores are: in a new
+   * array, or in a new GPUBuffer, which is the caller's to destroy
+   * @throws (rejects with) what valueAndGrad throws
+   */
+  async valueAndGradAsync<S extends Scores | DeviceTensor, G extends TensorLike | DeviceTensor | undefined = undefined>(
+    scores: S,
+    targets: Targets | DeviceTensor,
+    options: { grad?: G } = {},
+  ): Promise<{ loss: Tensor<DTypeOf<S>>; grad: GradOf<S, G> }> {
+    const { grad } = checkOptions(options, ['grad'], 'valueAndGradAsync()');
+    return (await this.#computeAsync(scores, targets, true, grad)) as {
+      loss: Tensor<DTypeOf<S>>;
+      grad: GradOf<S, G>;
+    };
   }
 
   #compute(
-    scoresGiven: Scores,
-    targetsGiven: Targets,
+    scores: Scores,
+    targets: Targets,
     withGradient: boolean,
-    gradGiven: TensorLike | undefined,
+    grad: TensorLike | undefined,
+    asyncForm: string,
   ): { loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | null } {
     const backend = this.#backend ?? wasmBackend();
-    const scores = toScores(scoresGiven);
-    const targets = toTargets(targetsGiven, scores.shape);
-    const batch = toBatch(scores, targets);
-    const into = gradGiven === undefined ? null : toGrad(gradGiven, scores, batch.targets);
-    warnOfMultiHot(targets, batch.classes);
-    const { loss, grad } = backend.compute(batch, this.options, withGradient, into && into.data);
-    const shape: Shape = this.options.reduction === 'none' && scores.shape.length === 2 ? [batch.rows] : [];
-    return { loss: new Tensor(loss, shape), grad: into ?? (grad && new Tensor(grad, scores.shape)) };
+    if (!('compute' in backend)) {
+      throw new LossError(
+        'ERR_BACKEND_UNAVAILABLE',
+        `the ${backend.name} backend cannot give a result at once: use ${asyncForm}, and await it`,
+      );
+    }
+    const call = new LossCall(scores, targets, grad);
+    return call.result(
+      this.options,
+      backend.compute(call.inMemory(), this.options, withGradient, call.intoMemory()),
+    ) as {
+      loss: Tensor<FloatDType>;
+      grad: Tensor<FloatDType> | null;
+    };
+  }
+
+  async #computeAsync(
+    scores: Scores | DeviceTensor,
+    targets: Targets | DeviceTensor,
+    withGradient: boolean,
+    grad: TensorLike | DeviceTensor | undefined,
+  ): Promise<{ loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | DeviceTensor | null }> {
+    const backend = this.#backend ?? wasmBackend();
+    const call = new LossCall(scores, targets, grad);
+    const { options } = this;
+    return call.result(
+      options,
+      'computeAsync' in backend
+        ? await backend.computeAsync(call.batch, options, withGradient, call.into)
+        : backend.compute(call.inMemory(), options, withGradient, call.intoMemory()),
+    );
   }
 }
 
-function toScores(given: Scores): Tensor<FloatDType> {
-  const scores = toTensor(given, 'float32', 'scores');
+const requiresGrad = (scores: unknown): boolean => isTensor(scores) && scores.requires_grad;
+
+/** The loss, which `backward()` of can propagate the gradient to its scores, if they require it. */
+function differentiable(
+  loss: Tensor<FloatDType>,
+  scores: unknown,
+  grad: Tensor<FloatDType> | DeviceTensor | null,
+): Tensor<FloatDType> {
+  if (isTensor(scores) && isTensor(grad)) {
+    loss.requires_grad = true;
+    loss[gradFunction] = (gradOutput) => accumulate(scores, grad, gradOutput);
+  }
+  return loss;
+}
+
+/** The arguments of a call, once their types and shapes are known to be right. */
+class LossCall {
+  readonly batch: DeviceBatch;
+  /** Where to write the gradient; null if that was not said. */
+  readonly into: FloatArray | DeviceTensor | null;
+  readonly #scoresShape: Shape;
+  readonly #grad: Tensor<FloatDType> | DeviceTensor | null;
+
+  constructor(scoresGiven: unknown, targetsGiven: unknown, gradGiven: TensorLike | DeviceTensor | undefined) {
+    const scores = toScores(scoresGiven);
+    const targets =
+      targetsGiven instanceof DeviceTensor
+        ? toDeviceTargets(targetsGiven as DeviceTensor)
+        : toTargets(targetsGiven, scores.shape);
+    const grad = gradGiven === undefined ? null : toGrad(gradGiven, scores, targets);
+    this.batch = toBatch(scores, targets);
+    this.into = grad instanceof DeviceTensor ? grad : grad && grad.data;
+    this.#scoresShape = scores.shape;
+    this.#grad = grad;
+    if (isTensor(targets)) warnOfMultiHot(targets, this.batch.classes);
+  }
+
+  /** The batch, for a backend that can read nothing but arrays. */
+  inMemory(): Batch {
+    const { scores, targets } = this.batch;
+    if (scores instanceof DeviceTensor || targets instanceof DeviceTensor)
+      throw onDevice(scores instanceof DeviceTensor ? 'scores' : 'targets');
+    return this.batch as Batch;
+  }
+
+  intoMemory(): FloatArray | null {
+    if (this.into instanceof DeviceTensor) throw onDevice('grad');
+    return this.into;
+  }
+
+  result(
+    { reduction }: LossOptions,
+    { loss, grad }: DeviceResult,
+  ): { loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | DeviceTensor | null } {
+    const shape: Shape = reduction === 'none' && this.#scoresShape.length === 2 ? [this.batch.rows] : [];
+    return {
+      loss: new Tensor(loss, shape),
+      grad: this.#grad ?? (grad === null || grad instanceof DeviceTensor ? grad : new Tensor(grad, this.#scoresShape)),
+    };
+  }
+}
+
+function onDevice(what: string): LossError {
+  return new LossError(
+    'ERR_DTYPE',
+    `${what} in a GPU's memory are for the asynchronous methods of a loss with a WebGPU backend`,
+  );
+}
+
+function toScores(given: unknown): Tensor<FloatDType> | DeviceTensor<FloatDType> {
+  const scores = given instanceof DeviceTensor ? given : toTensor(given, 'float32', 'scores');
   if (scores.dtype !== 'float32' && scores.dtype !== 'float64') {
     throw new LossError('ERR_DTYPE', `scores must be float32 or float64, got ${scores.dtype}`);
   }
@@ -223,10 +437,20 @@ function toScores(given: Scores): Tensor<FloatDType> {
       `scores must have fewer than 2^31 classes, got shape ${formatShape(scores.shape)}`,
     );
   }
-  return scores as Tensor<FloatDType>;
+  return scores as Tensor<FloatDType> | DeviceTensor<FloatDType>;
 }
 
-function toBatch(scores: Tensor<FloatDType>, targets: Tensor<'int32'> | Tensor<'int64'>): Batch {
+function toDeviceTargets(targets: DeviceTensor): DeviceTensor<'int32' | 'int64'> {
+  if (targets.dtype !== 'int32' && targets.dtype !== 'int64') {
+    throw new LossError('ERR_DTYPE', `targets must be int32 or int64, got ${targets.dtype}`);
+  }
+  return targets as DeviceTensor<'int32' | 'int64'>;
+}
+
+function toBatch(
+  scores: Tensor<FloatDType> | DeviceTensor,
+  targets: Tensor<'int32'> | Tensor<'int64'> | DeviceTensor,
+): DeviceBatch {
   const dimensions = scores.shape.length;
   const rows = dimensions === 2 ? (scores.shape[0] as number) : 1;
   const targetsFit =
@@ -242,8 +466,8 @@ function toBatch(scores: Tensor<FloatDType>, targets: Tensor<'int32'> | Tensor<'
     );
   }
   return {
-    scores: scores.data,
-    targets: targets.data,
+    scores: scores instanceof DeviceTensor ? scores : scores.data,
+    targets: targets instanceof DeviceTensor ? targets : targets.data,
     rows,
     classes: scores.shape.at(-1) ?? 1,
     width: targets.shape.at(-1) ?? 1,
@@ -251,8 +475,12 @@ function toBatch(scores: Tensor<FloatDType>, targets: Tensor<'int32'> | Tensor<'
 }
 
 /** What is to be written, and must not be written over anything that is yet to be read. */
-function toGrad(given: TensorLike, scores: Tensor<FloatDType>, targets: IndexArray): Tensor<FloatDType> {
-  const grad = toTensor(given, scores.dtype, 'grad');
+function toGrad(
+  given: TensorLike | DeviceTensor,
+  scores: Tensor<FloatDType> | DeviceTensor<FloatDType>,
+  targets: Tensor | DeviceTensor,
+): Tensor<FloatDType> | DeviceTensor {
+  const grad = given instanceof DeviceTensor ? given : toTensor(given, scores.dtype, 'grad');
   if (grad.dtype !== scores.dtype) {
     throw new LossError('ERR_DTYPE', `grad must have the dtype of the scores, ${scores.dtype}, got ${grad.dtype}`);
   }
@@ -262,15 +490,23 @@ function toGrad(given: TensorLike, scores: Tensor<FloatDType>, targets: IndexArr
       `grad must have the shape of the scores, ${formatShape(scores.shape)}, got ${formatShape(grad.shape)}`,
     );
   }
-  const data = grad.data as FloatArray;
-  const isScores = data.buffer === scores.data.buffer && data.byteOffset === scores.data.byteOffset;
-  if ((!isScores && overlap(data, scores.data)) || overlap(data, targets)) {
-    throw new LossError('ERR_SHAPE', GRAD_OVERLAP);
-  }
-  return grad as Tensor<FloatDType>;
+  for (const other of [scores, targets]) if (sharesMemory(grad, other)) throw new LossError('ERR_SHAPE', GRAD_OVERLAP);
+  return grad as Tensor<FloatDType> | DeviceTensor;
 }
 
-function overlap(a: FloatArray, b: FloatArray | IndexArray): boolean {
+/** Whether what is written to the gradient would be read as the other, but for an array that is both. */
+function sharesMemory(grad: Tensor | DeviceTensor, other: Tensor | DeviceTensor): boolean {
+  if (grad instanceof DeviceTensor || other instanceof DeviceTensor) {
+    return grad instanceof DeviceTensor && other instanceof DeviceTensor && grad.buffer === other.buffer;
+  }
+  const isScores =
+    grad.dtype === other.dtype &&
+    grad.data.buffer === other.data.buffer &&
+    grad.data.byteOffset === other.data.byteOffset;
+  return !isScores && overlap(grad.data, other.data);
+}
+
+function overlap(a: TypedArray, b: TypedArray): boolean {
   return (
     a.buffer === b.buffer && a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength
   );

@@ -14,10 +14,31 @@ import {
 /**
  * Targets in any of the forms that the loss takes: a tensor of int32 or int64, padded at the end of each row with -1 to
  * any width, nested arrays of such rows, or lists of different lengths without padding.
+ *
+ * @example
+ * import { int64, MultiLabelMarginLoss, type Targets, tensor } from 'multilabel-margin-loss';
+ *
+ * const forms: Targets[] = [
+ *   [[3, 0], [1]],
+ *   [[3, 0, -1, -1], [1, -1, -1, -1]],
+ *   tensor([[3, 0], [1, -1]], { dtype: int64 }),
+ *   { data: Int32Array.of(3, 0, 1, -1), shape: [2, 2] },
+ * ];
+ * const scores = [[0.1, 0.2, 0.4, 0.8], [0.5, 0.1, 0.2, 0.3]];
+ * const lossFn = new MultiLabelMarginLoss({ reduction: 'sum' });
+ * forms.map((targets) => lossFn.forward(scores, targets).item()); // => [1.775, 1.775, 1.775, 1.775]
  */
 export type Targets = TensorLike | Int32Array | BigInt64Array | NestedArray;
 
-/** A mask of 0 and 1, or false and true: of shape [C] or [N, C]. */
+/**
+ * A mask of 0 and 1, or false and true: of shape [C] or [N, C], of any dtype.
+ *
+ * @example
+ * import { fromMultiHot, type MultiHotMask } from 'multilabel-margin-loss';
+ *
+ * const mask: MultiHotMask = { data: Uint8Array.of(0, 1, 0, 1), shape: [1, 4] };
+ * fromMultiHot(mask).tolist(); // => [[1, 3]]
+ */
 export type MultiHotMask =
   | { readonly data: ArrayLike<number | bigint | boolean>; readonly shape: readonly number[] }
   | readonly (number | boolean)[]
@@ -30,7 +51,10 @@ export type MultiHotMask =
  * @returns int32, [K] or [N, K], K being the largest number of targets in a row: the classes in ascending order, padded
  * with -1
  * @throws LossError ERR_SHAPE for other shapes; ERR_DTYPE for values other than 0 and 1, naming row, column and value
- * @example fromMultiHot([[0, 1, 0, 1], [1, 0, 0, 0]]).tolist() // [[1, 3], [0, -1]]
+ * @example
+ * import { fromMultiHot } from 'multilabel-margin-loss';
+ *
+ * fromMultiHot([[0, 1, 0, 1], [1, 0, 0, 0]]).tolist(); // => [[1, 3], [0, -1]]
  */
 export function fromMultiHot(mask: MultiHotMask): Tensor<'int32'> {
   const { data, shape } = Array.isArray(mask) ? flattenMask(mask) : readMask(mask);

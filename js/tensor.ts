@@ -1,29 +1,110 @@
 import { describe, LossError } from './errors.js';
 
-interface ArrayTypes {
+/**
+ * The typed array of each dtype.
+ *
+ * @example
+ * import type { ArrayTypes } from 'multilabel-margin-loss';
+ *
+ * const labels: ArrayTypes['int64'] = BigInt64Array.of(1n, 3n, -1n);
+ * labels.length; // => 3
+ */
+export interface ArrayTypes {
+  /** Scores, losses and gradients; the default. */
   float32: Float32Array;
+  /** Scores, losses and gradients. */
   float64: Float64Array;
+  /** Targets. */
   int32: Int32Array;
+  /** Targets, as PyTorch has them. */
   int64: BigInt64Array;
 }
 
-export type DType = keyof ArrayTypes;
+/**
+ * The type of the elements of a tensor.
+ *
+ * @example
+ * import { type DType, zeros } from 'multilabel-margin-loss';
+ *
+ * const dtypes: DType[] = ['float32', 'float64', 'int32', 'int64'];
+ * dtypes.map((dtype) => zeros([2], { dtype }).data.BYTES_PER_ELEMENT); // => [4, 8, 4, 8]
+ */
+export type DType = 'float32' | 'float64' | 'int32' | 'int64';
+
+/**
+ * The array of a tensor of any dtype.
+ *
+ * @example
+ * import { tensor, type TypedArray } from 'multilabel-margin-loss';
+ *
+ * const data: TypedArray = new Float32Array(6);
+ * tensor(data).data === data; // => true
+ */
 export type TypedArray = ArrayTypes[DType];
+
+/**
+ * The lengths of the dimensions, the outermost first: [N, C] for N rows of C; [] for a scalar.
+ *
+ * @example
+ * import { type Shape, zeros } from 'multilabel-margin-loss';
+ *
+ * const shape: Shape = zeros(2, 3).shape;
+ * shape; // => [2, 3]
+ */
 export type Shape = readonly number[];
-/** The dtypes that have a gradient. */
+
+/**
+ * The dtypes that scores can have, and that have a gradient.
+ *
+ * @example
+ * import { type FloatDType, randn } from 'multilabel-margin-loss';
+ *
+ * const dtype: FloatDType = 'float64';
+ * randn([2, 3], { dtype }).data instanceof Float64Array; // => true
+ */
 export type FloatDType = 'float32' | 'float64';
 
-/** Numbers, nested as deep as the shape is long; every list at one depth has the same length. */
+/**
+ * Numbers, nested as deep as the shape is long; every list at one depth has the same length.
+ *
+ * @example
+ * import { type NestedArray, tensor } from 'multilabel-margin-loss';
+ *
+ * const rows: NestedArray = [[0.5, 1, 2], [3, 4, 5]];
+ * tensor(rows).shape; // => [2, 3]
+ */
 export type NestedArray = number | bigint | readonly NestedArray[];
 
-/** What every function of this package takes for a tensor besides its own: ONNX Runtime's and other libraries' fit. */
+/**
+ * What every function of this package takes for a tensor besides its own: tensors of other libraries fit.
+ *
+ * @example
+ * import { MultiLabelMarginLoss, type TensorLike } from 'multilabel-margin-loss';
+ *
+ * const scores: TensorLike = { data: Float32Array.of(0.1, 0.2, 0.4, 0.8), shape: [1, 4] };
+ * new MultiLabelMarginLoss().forward(scores, [[3, 0]]).item(); // => 0.85
+ */
 export interface TensorLike {
+  /** The elements, row-major. */
   readonly data: TypedArray;
+  /** The product of its lengths is the length of `data`. */
   readonly shape: Shape;
 }
 
+/**
+ * Options of {@link tensor}, {@link zeros} and {@link randn}.
+ *
+ * @example
+ * import { type TensorOptions, zeros } from 'multilabel-margin-loss';
+ *
+ * const options: TensorOptions<'float64'> = { dtype: 'float64', requires_grad: true };
+ * zeros([2, 3], options).dtype; // => 'float64'
+ */
 export interface TensorOptions<D extends DType = DType> {
-  /** @default the type of the typed array given, else 'float32' */
+  /**
+   * The type of the elements.
+   * @default the type of the typed array given, else 'float32'
+   */
   dtype?: D;
   /**
    * Whether losses of this tensor compute the gradient with respect to it; float32 and float64 only.
@@ -32,9 +113,44 @@ export interface TensorOptions<D extends DType = DType> {
   requires_grad?: boolean;
 }
 
+/**
+ * A dtype: a `Float32Array`.
+ *
+ * @example
+ * import { float32, zeros } from 'multilabel-margin-loss';
+ *
+ * zeros([2], { dtype: float32 }).data instanceof Float32Array; // => true
+ */
 export const float32 = 'float32';
+
+/**
+ * A dtype: a `Float64Array`.
+ *
+ * @example
+ * import { float64, tensor } from 'multilabel-margin-loss';
+ *
+ * tensor([0.1], { dtype: float64 }).item() === 0.1; // => true
+ */
 export const float64 = 'float64';
+
+/**
+ * A dtype, for targets: an `Int32Array`.
+ *
+ * @example
+ * import { int32, tensor } from 'multilabel-margin-loss';
+ *
+ * tensor([[1, 3, -1]], { dtype: int32 }).data instanceof Int32Array; // => true
+ */
 export const int32 = 'int32';
+
+/**
+ * A dtype, for targets: a `BigInt64Array`.
+ *
+ * @example
+ * import { int64, tensor } from 'multilabel-margin-loss';
+ *
+ * tensor([1, 3, -1], { dtype: int64 }).tolist(); // => [1n, 3n, -1n]
+ */
 export const int64 = 'int64';
 
 const ARRAY_OF = { float32: Float32Array, float64: Float64Array, int32: Int32Array, int64: BigInt64Array };
@@ -49,18 +165,33 @@ export const gradFunction = Symbol('gradFunction');
  * A typed array with a shape. Its elements are `data`, row-major; nothing is copied when one is made from a typed array.
  *
  * It is no framework's tensor: it has no arithmetic, and autograd ends at the loss of this package.
+ *
+ * @example
+ * import { tensor, Tensor } from 'multilabel-margin-loss';
+ *
+ * const scores: Tensor<'float32'> = tensor([[1, 2, 3], [4, 5, 6]]);
+ * scores instanceof Tensor; // => true
+ * scores.shape; // => [2, 3]
+ * scores.data; // => [1, 2, 3, 4, 5, 6]
  */
 export class Tensor<D extends DType = DType> implements TensorLike {
+  /** The elements, row-major. */
   readonly data: ArrayTypes[D];
   /** Empty for a scalar. */
   readonly shape: Shape;
+  /** The type of the elements. */
   readonly dtype: D;
+  /** Whether losses of this tensor compute the gradient with respect to it. */
   requires_grad: boolean;
   /** What `backward()` accumulated, of the same shape and dtype; null before. Set it to null to start anew. */
   grad: Tensor<D> | null = null;
+  /** @internal */
   [gradFunction]: GradFunction | null = null;
 
-  /** Use {@link tensor}, {@link zeros} or {@link randn}. */
+  /**
+   * Use {@link tensor}, {@link zeros} or {@link randn}.
+   * @internal
+   */
   constructor(data: ArrayTypes[D], shape: Shape, requires_grad = false) {
     const dtype = dtypeOf(data);
     if (dtype === null) {
@@ -81,7 +212,13 @@ export class Tensor<D extends DType = DType> implements TensorLike {
 
   /**
    * The value of a tensor of one element.
+   *
+   * @returns a number; a bigint for int64
    * @throws LossError ERR_SHAPE if it has more or fewer
+   * @example
+   * import { tensor } from 'multilabel-margin-loss';
+   *
+   * tensor([0.5]).item(); // => 0.5
    */
   item(): D extends 'int64' ? bigint : number {
     if (this.data.length !== 1) {
@@ -93,7 +230,15 @@ export class Tensor<D extends DType = DType> implements TensorLike {
     return this.data[0] as D extends 'int64' ? bigint : number;
   }
 
-  /** The elements as nested arrays; a number (int64: bigint) for a scalar. */
+  /**
+   * The elements as nested arrays.
+   *
+   * @returns lists as deep as the shape is long; a number (int64: bigint) for a scalar
+   * @example
+   * import { tensor } from 'multilabel-margin-loss';
+   *
+   * tensor(Float32Array.of(1, 2, 3, 4), { shape: [2, 2] }).tolist(); // => [[1, 2], [3, 4]]
+   */
   tolist(): NestedArray {
     let at = 0;
     const nest = (depth: number): NestedArray =>
@@ -110,6 +255,13 @@ export class Tensor<D extends DType = DType> implements TensorLike {
    * @param gradOutput the shape of this tensor; may be left out for a single element, and is 1 then
    * @throws LossError ERR_BACKWARD if this is not the loss of scores that require a gradient, if it was called before,
    * or if gradOutput is missing; ERR_SHAPE or ERR_DTYPE if gradOutput does not fit
+   * @example
+   * import { MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
+   *
+   * const scores = tensor([[0.1, 0.2, 0.4, 0.8], [0.5, 0.1, 0.2, 0.3]], { requires_grad: true });
+   * const losses = new MultiLabelMarginLoss({ reduction: 'none' }).forward(scores, [[3, 0], [1]]);
+   * losses.backward([1, 0]);
+   * scores.grad?.tolist(); // => [[-0.5, 0.5, 0.5, -0.5], [0, 0, 0, 0]]
    */
   backward(gradOutput?: TensorLike | NestedArray): void {
     const propagate = this[gradFunction];
@@ -154,14 +306,18 @@ export class Tensor<D extends DType = DType> implements TensorLike {
  *
  * @param data nested arrays, a number, or a typed array
  * @param options `shape` gives a typed array its shape (default: its length)
+ * @returns a tensor of the shape and dtype asked for; else of those of `data`, and float32 for nested arrays
  * @throws LossError ERR_SHAPE for ragged arrays or a length that does not fit the shape; ERR_DTYPE for elements that are
- * no numbers, or that an integer dtype cannot hold
+ * no numbers, or that an integer dtype cannot hold; ERR_OPTION; ERR_OUT_OF_MEMORY
  * @example
- * tensor([[0.1, 0.2], [0.4, 0.8]], { requires_grad: true });
- * tensor([[1, -1]], { dtype: int64 });
- * tensor(new Float32Array(6), { shape: [2, 3] });
+ * import { float64, int64, tensor } from 'multilabel-margin-loss';
+ *
+ * tensor(new Float32Array(6), { shape: [2, 3] }).shape; // => [2, 3]
+ * tensor([[0.25, 0.5], [1, 2]], { dtype: float64, requires_grad: true }).shape; // => [2, 2]
+ * tensor([[1, -1]], { dtype: int64 }).tolist(); // => [[1n, -1n]]
  */
 export function tensor<D extends DType>(data: ArrayTypes[D], options?: TensorOptions<D> & { shape?: Shape }): Tensor<D>;
+/** Of nested arrays, or of a typed array of another dtype; the rest is as above. */
 export function tensor<D extends DType = 'float32'>(
   data: NestedArray | TypedArray,
   options?: TensorOptions<D> & { shape?: Shape },
@@ -185,8 +341,15 @@ export function tensor(data: NestedArray | TypedArray, options: TensorOptions & 
 
 /**
  * Zeros of a shape, given as one list or as several arguments.
- * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_OUT_OF_MEMORY
- * @example zeros(2, 3); zeros([2, 3], { dtype: float64 });
+ *
+ * @param args the shape, and {@link TensorOptions}
+ * @returns float32, if no other dtype is asked for
+ * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_DTYPE, ERR_OUT_OF_MEMORY
+ * @example
+ * import { int64, zeros } from 'multilabel-margin-loss';
+ *
+ * zeros(2, 3).tolist(); // => [[0, 0, 0], [0, 0, 0]]
+ * zeros([2], { dtype: int64 }).tolist(); // => [0n, 0n]
  */
 export function zeros<D extends DType = 'float32'>(...args: ShapeArguments<D>): Tensor<D> {
   const [shape, dtype, requires_grad] = shapeArguments<D>(args, 'zeros()');
@@ -194,9 +357,16 @@ export function zeros<D extends DType = 'float32'>(...args: ShapeArguments<D>): 
 }
 
 /**
- * Samples of the standard normal distribution; float32 or float64. Not seeded.
+ * Samples of the standard normal distribution. Not seeded.
+ *
+ * @param args the shape, and {@link TensorOptions}
+ * @returns float32, or float64 if that is asked for
  * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_DTYPE, ERR_OUT_OF_MEMORY
- * @example randn(2, 3); randn([2, 3], { requires_grad: true });
+ * @example
+ * import { randn } from 'multilabel-margin-loss';
+ *
+ * const scores = randn([2, 3], { requires_grad: true });
+ * scores.shape; // => [2, 3]
  */
 export function randn<D extends FloatDType = 'float32'>(...args: ShapeArguments<D>): Tensor<D> {
   const [shape, dtype, requires_grad] = shapeArguments<D>(args, 'randn()');
@@ -211,7 +381,15 @@ export function randn<D extends FloatDType = 'float32'>(...args: ShapeArguments<
   return new Tensor(data, shape, requires_grad);
 }
 
-/** The lengths of a shape, as one list or one by one, and then options. */
+/**
+ * The lengths of a shape, as one list or one by one, and then options.
+ *
+ * @example
+ * import { type ShapeArguments, zeros } from 'multilabel-margin-loss';
+ *
+ * const args: ShapeArguments<'float32'> = [[2, 3], { requires_grad: true }];
+ * zeros(...args).shape; // => [2, 3]
+ */
 export type ShapeArguments<D extends DType> =
   [...number[]] | [...number[], TensorOptions<D>] | [Shape] | [Shape, TensorOptions<D>];
 

@@ -21,15 +21,12 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
 
   // Room for `size` elements; what was in it may be lost. False when there is no memory for it.
-  [[nodiscard]] bool Reserve(size_t size) {
-    if (size <= capacity_) return true;
+  [[nodiscard]] bool Reserve(size_t size) { return size <= capacity_ || Grow(size); }
+
+  void Free() {
     std::free(data_);
+    data_ = nullptr;
     capacity_ = 0;
-    data_ = size > std::numeric_limits<size_t>::max() / sizeof(T) ? nullptr
-                                                                  : static_cast<T*>(std::malloc(size * sizeof(T)));
-    if (data_ == nullptr) return false;
-    capacity_ = size;
-    return true;
   }
 
   T* data() { return data_; }
@@ -39,6 +36,16 @@ class Buffer {
   const T& operator[](size_t i) const { return data_[i]; }
 
  private:
+  [[gnu::noinline]] bool Grow(size_t size) {
+    std::free(data_);
+    capacity_ = 0;
+    data_ = size > std::numeric_limits<size_t>::max() / sizeof(T) ? nullptr
+                                                                  : static_cast<T*>(std::malloc(size * sizeof(T)));
+    if (data_ == nullptr) return false;
+    capacity_ = size;
+    return true;
+  }
+
   T* data_ = nullptr;
   size_t capacity_ = 0;
 };

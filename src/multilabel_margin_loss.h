@@ -35,10 +35,10 @@ struct Options {
 };
 
 // `rows` consecutive rows of a batch of `batch_rows`; all pointers are to row-major arrays.
-template <typename Score, typename Target>  // float or double; int32_t or int64_t
+template <typename Score>  // float or double
 struct Rows {
-  Score* scores = nullptr;          // [rows, classes]; see MultilabelMarginLoss for what becomes of them
-  const Target* targets = nullptr;  // [rows, width]; each entry in [-1, classes)
+  const Score* scores = nullptr;     // [rows, classes]
+  const int32_t* targets = nullptr;  // [rows, width]; each entry in [-1, classes)
   size_t rows = 0;
   size_t classes = 0;  // 1 <= classes < 2^31
   size_t width = 0;
@@ -52,7 +52,6 @@ struct Outcome {
   Status status = Status::kOk;
   size_t row = 0;
   size_t column = 0;
-  int64_t value = 0;  // the target that is out of range
 };
 
 // Scratch memory for one row. Kept between calls, so that a steady stream of them allocates nothing.
@@ -71,16 +70,17 @@ class Workspace {
 };
 
 // Checks every target, also those after a row's first -1, and under NanPolicy::kError every score.
-template <typename Score, typename Target>
-Outcome Validate(const Rows<Score, Target>& rows, NanPolicy nan_policy);
+template <typename Score>
+Outcome Validate(const Rows<Score>& rows, NanPolicy nan_policy);
 
 // The row kernels, which agree to the bit in their gradients: kDirect compares every score with every threshold,
-// kBucketed looks its rank up. kMeasured takes the faster one for K targets among C classes.
+// kBucketed looks its rank up. kMeasured takes the faster one for K targets among C classes. For double there is
+// kBucketed alone.
 enum class RowKernel : int32_t { kMeasured, kDirect, kBucketed };
 
-// Makes room for the computation of any of the rows. False when there is no memory for it.
-template <typename Score, typename Target>
-[[nodiscard]] bool Reserve(const Rows<Score, Target>& rows, const Options& options, RowKernel kernel,
+// Makes room for the computation of any of the rows, with a gradient or without. False when there is no memory for it.
+template <typename Score>
+[[nodiscard]] bool Reserve(const Rows<Score>& rows, const Options& options, RowKernel kernel, bool with_gradient,
                            Workspace& workspace);
 
 // Computes rows that are valid and that there is room for.
@@ -89,19 +89,19 @@ template <typename Score, typename Target>
 // Reduction::kMean, has the same bits however a batch was divided.
 //
 // With `grad` not null, writes the gradient of the reduced loss with respect to the scores: [rows, classes]. It may be
-// the same memory as `rows.scores`, which is the quicker way where the scores are a copy anyway. Else the scores are
-// left as they were, but without a gradient those of the targets are overwritten meanwhile.
-template <typename Score, typename Target>
-void Compute(const Rows<Score, Target>& rows, const Options& options, RowKernel kernel, double* losses, Score* grad,
+// the same memory as `rows.scores`, which is the quicker way where the scores are a copy anyway, also where only the
+// losses are wanted.
+template <typename Score>
+void Compute(const Rows<Score>& rows, const Options& options, RowKernel kernel, double* losses, Score* grad,
              Workspace& workspace);
 
 // The three in turn; writes nothing unless the rows are valid.
-template <typename Score, typename Target>
-Outcome MultilabelMarginLoss(const Rows<Score, Target>& rows, const Options& options, double* losses, Score* grad,
+template <typename Score>
+Outcome MultilabelMarginLoss(const Rows<Score>& rows, const Options& options, double* losses, Score* grad,
                              Workspace& workspace, RowKernel kernel = RowKernel::kMeasured) {
   const Outcome outcome = Validate(rows, options.nan_policy);
   if (outcome.status != Status::kOk) return outcome;
-  if (!Reserve(rows, options, kernel, workspace)) return {Status::kOutOfMemory, 0, 0, 0};
+  if (!Reserve(rows, options, kernel, grad != nullptr, workspace)) return {Status::kOutOfMemory, 0, 0};
   Compute(rows, options, kernel, losses, grad, workspace);
   return outcome;
 }

@@ -22,13 +22,13 @@ class ParallelLoss {
   size_t threads() const { return pool_.threads(); }
 
   // Makes room on every thread, as Reserve in multilabel_margin_loss.h. No job may be under way.
-  template <typename Score, typename Target>
-  [[nodiscard]] bool Reserve(const Rows<Score, Target>& rows, const Options& options);
+  template <typename Score>
+  [[nodiscard]] bool Reserve(const Rows<Score>& rows, const Options& options, bool with_gradient);
 
   // Starts to compute rows that are valid and that there is room for; see Compute in multilabel_margin_loss.h. `number`
   // is that of a job, below ThreadPool::kJobs, that is not under way.
-  template <typename Score, typename Target>
-  void Start(size_t number, const Rows<Score, Target>& rows, const Options& options, double* losses, Score* grad);
+  template <typename Score>
+  void Start(size_t number, const Rows<Score>& rows, const Options& options, double* losses, Score* grad);
 
   // Takes its share of job `number` and waits for the rest. False if a thread is dead: see ThreadPool::Finish.
   [[nodiscard]] bool Finish(size_t number) { return pool_.Finish(number); }
@@ -36,8 +36,8 @@ class ParallelLoss {
  private:
   // Rows of any types, so that a job takes no memory of its own.
   struct Job {
-    void* scores;
-    const void* targets;
+    const void* scores;
+    const int32_t* targets;
     size_t rows;
     size_t classes;
     size_t width;
@@ -49,7 +49,7 @@ class ParallelLoss {
     Workspace* workspaces;
   };
 
-  template <typename Score, typename Target>
+  template <typename Score>
   static void RunTask(const void* job, size_t task, size_t thread);
 
   ThreadPool pool_;

@@ -23,6 +23,13 @@ struct Below {
   }
 };
 
+// A heap sort, for it is a tenth of the code of std::sort, which would be a sixth of the module.
+template <typename T>
+void Sort(Threshold<T>* thresholds, size_t size) {
+  std::make_heap(thresholds, thresholds + size, Below());
+  std::sort_heap(thresholds, thresholds + size, Below());
+}
+
 // Writes the thresholds that a score can be above, in ascending order, and returns their number: nothing is above +Inf
 // or NaN.
 template <typename T>
@@ -31,7 +38,7 @@ size_t SortThresholds(const T* thresholds, size_t size, Threshold<T>* sorted) {
   for (size_t k = 0; k < size; ++k) {
     if (thresholds[k] < kInfinity<T>) sorted[end++] = {thresholds[k], static_cast<int32_t>(k)};
   }
-  std::sort(sorted, sorted + end, Below());
+  Sort(sorted, end);
   return end;
 }
 

@@ -66,7 +66,7 @@ void Run(benchmark::State& state, const Point& point, mlml::RowKernel kernel, bo
   for ([[maybe_unused]] auto _ : state) {
     const Input& input = inputs[next++ % count];
     for (size_t row = 0; row < point.rows; row += part_rows) {
-      mlml::Rows<float, int32_t> rows;
+      mlml::Rows<float> rows;
       rows.rows = std::min(part_rows, point.rows - row);
       rows.classes = point.classes;
       rows.width = point.width;

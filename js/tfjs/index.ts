@@ -1,7 +1,15 @@
 /**
  * The loss for models and optimizers of TensorFlow.js.
  *
- * @packageDocumentation
+ * @example
+ * import * as tf from '@tensorflow/tfjs';
+ * import { multiLabelMarginLoss } from 'multilabel-margin-loss/tfjs';
+ *
+ * const mask = tf.tensor2d([[1, 0, 0, 1]]);
+ * const scores = tf.tensor2d([[0.1, 0.2, 0.4, 0.8]]);
+ * multiLabelMarginLoss()(mask, scores).dataSync(); // => [0.85]
+ *
+ * @module multilabel-margin-loss/tfjs
  */
 import { customGrad, mul, type Scalar, scalar, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { describe, LossError } from '../errors.js';
@@ -9,6 +17,17 @@ import { LOSS_OPTIONS, MultiLabelMarginLoss, type MultiLabelMarginLossOptions } 
 import { fromMultiHot, type Targets } from '../targets.js';
 import { checkOptions, formatShape, sameShape, type TensorLike } from '../tensor.js';
 
+/**
+ * Options of {@link multiLabelMarginLoss}: those of the class, and how targets are written.
+ *
+ * @example
+ * import * as tf from '@tensorflow/tfjs';
+ * import { multiLabelMarginLoss, type TfjsLossOptions } from 'multilabel-margin-loss/tfjs';
+ *
+ * const options: TfjsLossOptions = { targets: 'indices', reduction: 'sum' };
+ * const indices = tf.tensor2d([[3, 0, -1]], [1, 3], 'int32');
+ * multiLabelMarginLoss(options)(indices, tf.tensor2d([[0.1, 0.2, 0.4, 0.8]])).dataSync(); // => [0.85]
+ */
 export interface TfjsLossOptions extends MultiLabelMarginLossOptions {
   /**
    * As for the class, without 'none': TensorFlow.js trains on a scalar.
@@ -24,7 +43,18 @@ export interface TfjsLossOptions extends MultiLabelMarginLossOptions {
   targets?: 'mask' | 'indices';
 }
 
-/** What `model.compile({ loss })` takes, and what is called with tensors elsewhere. */
+/**
+ * What `model.compile({ loss })` takes, and what is called with tensors elsewhere: the loss, [], of targets and scores.
+ *
+ * @example
+ * import * as tf from '@tensorflow/tfjs';
+ * import { multiLabelMarginLoss, type TfjsLoss } from 'multilabel-margin-loss/tfjs';
+ *
+ * const lossFn: TfjsLoss = multiLabelMarginLoss();
+ * const mask = tf.tensor2d([[1, 0, 0, 1]]);
+ * const grad = tf.grad((scores: tf.Tensor) => lossFn(mask, scores))(tf.tensor2d([[0.1, 0.2, 0.4, 0.8]]));
+ * grad.arraySync(); // => [[-0.5, 0.5, 0.5, -0.5]]
+ */
 export type TfjsLoss = (yTrue: Tensor, yPred: Tensor) => Scalar;
 
 /**
@@ -41,8 +71,15 @@ export type TfjsLoss = (yTrue: Tensor, yPred: Tensor) => Scalar;
  * @returns the loss, which throws LossError as {@link MultiLabelMarginLoss.forward} does
  * @throws LossError ERR_OPTION for an unknown option or value
  * @example
- * model.compile({ optimizer: 'adam', loss: multiLabelMarginLoss() });
- * await model.fit(features, mask);
+ * import * as tf from '@tensorflow/tfjs';
+ * import { multiLabelMarginLoss } from 'multilabel-margin-loss/tfjs';
+ *
+ * const features = tf.tensor2d([[1, 0, 0], [0, 1, 0]]);
+ * const mask = tf.tensor2d([[1, 0, 0, 1], [0, 1, 0, 0]]);
+ * const model = tf.sequential({ layers: [tf.layers.dense({ units: 4, inputShape: [3] })] });
+ * model.compile({ optimizer: tf.train.adam(0.1), loss: multiLabelMarginLoss() });
+ * const { epoch } = await model.fit(features, mask, { epochs: 2, verbose: 0 });
+ * epoch; // => [0, 1]
  */
 export function multiLabelMarginLoss(options: TfjsLossOptions = {}): TfjsLoss {
   const { targets = 'mask', ...others } = checkOptions(options, [...LOSS_OPTIONS, 'targets'], 'multiLabelMarginLoss()');

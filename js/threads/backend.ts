@@ -1,3 +1,5 @@
+// For users whose `lib` has no Disposable.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend, BackendResult, Batch, FloatArray, IndexArray, LossOptions } from '../backend.js';
 import { GRAD_OVERLAP } from '../backend.js';
 import { LossError } from '../errors.js';
@@ -14,8 +16,9 @@ const JOBS = 2;
 // Of a part: many tasks, and of two parts still in a common last-level cache.
 const STAGED_BYTES = 512 * 1024;
 
-// Smaller batches of scores that are to be copied are left to the backend of one thread.
-const FEWEST_SCORES = 96 * 1024;
+// Smaller batches of scores that are to be copied are left to the backend of one thread. Of random scores, threads gain
+// from a third as many on; but those of a trained model are mostly copying, and lost up to 14 % there.
+const FEWEST_SCORES = 256 * 1024;
 
 // The status of bindings/bindings.cc that only this backend has.
 const WORKER_DIED = 4;
@@ -42,9 +45,18 @@ interface Run {
 /**
  * A backend of several threads over shared memory; {@link createThreadsBackend} makes it. Results have the same bits for
  * any number of threads, and as those of the backend of one.
+ *
+ * @example
+ * import { createThreadsBackend, type ThreadsBackend } from 'multilabel-margin-loss/threads';
+ *
+ * const backend: ThreadsBackend = await createThreadsBackend({ threads: 2 });
+ * backend.zeros(2, 3).data.buffer instanceof SharedArrayBuffer; // => true
+ * backend.dispose();
  */
 export class ThreadsBackend implements Backend, Disposable {
+  /** Always this. */
   readonly name = 'threads';
+  /** How many threads compute, the caller's included. */
   readonly threads: number;
   readonly #module: ThreadsModule;
   readonly #memory: LinearMemory;
@@ -76,12 +88,19 @@ export class ThreadsBackend implements Backend, Disposable {
    * again.
    *
    * @param args as of `zeros()` of the package: a shape, and `{ dtype, requires_grad }`
-   * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_OUT_OF_MEMORY, ERR_DISPOSED, ERR_BACKEND_UNAVAILABLE
+   * @returns float32, if no other dtype is asked for
+   * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_DTYPE, ERR_OUT_OF_MEMORY, ERR_DISPOSED, ERR_BACKEND_UNAVAILABLE
    * @example
-   * const scores = backend.zeros([1024, 1000]);
-   * const grad = backend.zeros([1024, 1000]);
-   * scores.data.set(logits);
-   * lossFn.valueAndGrad(scores, targets, { grad });
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+   *
+   * const backend = await createThreadsBackend({ threads: 2 });
+   * const lossFn = new MultiLabelMarginLoss({ backend });
+   * const scores = backend.zeros(1, 4);
+   * const grad = backend.zeros(1, 4);
+   * scores.data.set([0.1, 0.2, 0.4, 0.8]);
+   * lossFn.valueAndGrad(scores, [[3, 0]], { grad }).loss.item(); // => 0.85
+   * grad.tolist(); // => [[-0.5, 0.5, 0.5, -0.5]]
    */
   zeros<D extends DType = 'float32'>(...args: ShapeArguments<D>): Tensor<D> {
     this.#checkUsable();
@@ -103,12 +122,31 @@ export class ThreadsBackend implements Backend, Disposable {
   /**
    * Ends the threads. Tensors stay readable; losses with this backend throw ERR_DISPOSED from now on. Calling it again
    * does nothing. A Node process need not call it to be able to exit.
+   *
+   * @example
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+   *
+   * const backend = await createThreadsBackend({ threads: 2 });
+   * const lossFn = new MultiLabelMarginLoss({ backend });
+   * backend.dispose();
+   * await lossFn.forwardAsync([[1, 2]], [[0]]).catch(({ code }) => code); // => 'ERR_DISPOSED'
    */
   dispose(): void {
     this.end(new LossError('ERR_DISPOSED', 'this threads backend was disposed: make a new one'));
   }
 
-  /** {@link dispose}, for `using`. */
+  /**
+   * {@link dispose}, for `using`.
+   *
+   * @example
+   * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+   *
+   * {
+   *   using backend = await createThreadsBackend({ threads: 2 });
+   *   backend.threads; // => 2
+   * }
+   */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -125,13 +163,12 @@ export class ThreadsBackend implements Backend, Disposable {
     if (this.#unusable !== null) throw new LossError(this.#unusable.code, this.#unusable.message, this.#unusable);
   }
 
-  /** @internal */
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult {
     this.#checkUsable();
     const { scores, targets, rows } = batch;
     const shared: Places = {
       scores: this.#addressOf(scores),
-      targets: this.#addressOf(targets),
+      targets: targets.BYTES_PER_ELEMENT === 4 ? this.#addressOf(targets) : 0,
       losses: 0,
       grad: into === null ? 0 : this.#addressOf(into),
     };
@@ -198,19 +235,18 @@ export class ThreadsBackend implements Backend, Disposable {
     const end = Math.min(rows, begin + capacity);
     const scoresBefore = begin * classes * scores.BYTES_PER_ELEMENT;
     let { scores: scoresAt, targets: targetsAt } = staged;
-    const gradAt = grad === null ? 0 : shared.grad === 0 ? staged.scores : shared.grad + scoresBefore;
+    let gradAt = scoresAt;
     if (shared.scores !== 0) {
       scoresAt = shared.scores + scoresBefore;
+      if (grad === null) gradAt = 0;
     } else if (withScores) {
-      this.#memory
-        .like(scores)
-        .set(scores.subarray(begin * classes, end * classes), scoresAt / scores.BYTES_PER_ELEMENT);
+      this.#memory.copyScores(scores, begin * classes, end * classes, scoresAt);
     }
+    if (shared.grad !== 0) gradAt = shared.grad + scoresBefore;
     if (shared.targets !== 0) {
       targetsAt = shared.targets + begin * width * targets.BYTES_PER_ELEMENT;
     } else {
-      const source = targets.subarray(begin * width, end * width);
-      this.#memory.like(targets).set(source as never, targetsAt / targets.BYTES_PER_ELEMENT);
+      this.#memory.copyTargets(targets, begin * width, end * width, targetsAt);
     }
     const call = this.#calls[job] as Call;
     call.place(scoresAt, targetsAt, staged.losses, gradAt);
@@ -242,8 +278,9 @@ export class ThreadsBackend implements Backend, Disposable {
   }
 
   /** Arrays in two states of the memory have two buffers, in which the caller cannot see that they overlap. */
-  #checkOverlap({ scores, targets, grad }: Places, batch: Batch): void {
+  #checkOverlap({ scores, grad }: Places, batch: Batch): void {
     const { byteLength } = batch.scores;
+    const targets = this.#addressOf(batch.targets);
     const overlaps = (other: Address, length: number): boolean =>
       other !== 0 && other < grad + byteLength && grad < other + length;
     if (grad === 0) return;
@@ -256,10 +293,10 @@ export class ThreadsBackend implements Backend, Disposable {
    * Makes room for JOBS parts.
    * @returns how many rows are in a part: as many as fit, and one at least
    */
-  #stage({ scores, targets, rows, classes, width }: Batch, shared: Places, withGradient: boolean): number {
+  #stage({ scores, rows, classes, width }: Batch, shared: Places, withGradient: boolean): number {
     const stagesScores = shared.scores === 0 || (withGradient && shared.grad === 0);
     const scoresBytes = stagesScores ? classes * scores.BYTES_PER_ELEMENT : 0;
-    const targetsBytes = shared.targets === 0 ? width * targets.BYTES_PER_ELEMENT : 0;
+    const targetsBytes = shared.targets === 0 ? width * 4 : 0;
     const fitting = Math.floor(STAGED_BYTES / (8 + scoresBytes + targetsBytes));
     // Nothing is gained by parts if nothing is copied.
     const capacity = Math.max(1, scoresBytes + targetsBytes === 0 ? rows : Math.min(rows, fitting));

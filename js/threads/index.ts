@@ -1,12 +1,22 @@
 /**
  * The loss on several threads.
  *
- * @packageDocumentation
+ * @example
+ * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+ *
+ * const backend = await createThreadsBackend();
+ * const lossFn = new MultiLabelMarginLoss({ backend });
+ * lossFn.forward([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]).item(); // => 0.85
+ * backend.dispose();
+ *
+ * @module multilabel-margin-loss/threads
  */
 import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../tensor.js';
 import { unavailable } from '../wasm/backend.js';
 import { ThreadsBackend, workerDied } from './backend.js';
+import type { NodeGlobal, NodeModules } from './node.js';
 import createModule, { type PoolWorker, type ThreadsModule } from './multilabel_margin_loss_threads.mjs';
 
 export type { ThreadsBackend } from './backend.js';
@@ -14,6 +24,16 @@ export type { ThreadsBackend } from './backend.js';
 // Each takes a worker with a stack of its own; machines with more cores than this gain nothing from the rest.
 const MOST_THREADS = 64;
 
+/**
+ * Options of {@link createThreadsBackend}.
+ *
+ * @example
+ * import { createThreadsBackend, type ThreadsBackendOptions } from 'multilabel-margin-loss/threads';
+ *
+ * const options: ThreadsBackendOptions = { threads: 3 };
+ * using backend = await createThreadsBackend(options);
+ * backend.threads; // => 3
+ */
 export interface ThreadsBackendOptions {
   /**
    * How many threads compute, the caller's included: from 1 to 64.
@@ -26,15 +46,20 @@ export interface ThreadsBackendOptions {
  * Makes a backend of several threads, for the `backend` option of `MultiLabelMarginLoss`. It works in Node and its
  * worker threads, in pages that are cross-origin isolated, and in their workers.
  *
+ * @param options `threads`, from 1 to 64
  * @returns a backend, which says how many `threads` it has; its `dispose()` ends them
  * @throws (rejects with) LossError ERR_OPTION; ERR_BACKEND_UNAVAILABLE where there is no shared memory, saying which
  * headers make a page cross-origin isolated, or where workers cannot be started
  * @example
- * const backend = await createThreadsBackend();
+ * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+ *
+ * const backend = await createThreadsBackend({ threads: 2 });
  * const lossFn = new MultiLabelMarginLoss({ backend });
+ * lossFn.forward([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]).item(); // => 0.85
  */
 export async function createThreadsBackend(options: ThreadsBackendOptions = {}): Promise<ThreadsBackend> {
-  const { threads = Math.min(await hardwareThreads(), MOST_THREADS) } = checkOptions(
+  const { threads = Math.min(hardwareThreads(), MOST_THREADS) } = checkOptions(
     options,
     ['threads'],
     'createThreadsBackend()',
@@ -57,7 +82,7 @@ export async function createThreadsBackend(options: ThreadsBackendOptions = {}):
   }
   let backend: ThreadsBackend | null = null;
   try {
-    const workers = await makeWorkers(threads - 1);
+    const workers = makeWorkers(threads - 1);
     module.PThread.unusedWorkers.push(...workers);
     await Promise.all(
       workers.map((worker) => loadWorker(module, worker, (how, cause) => backend?.end(workerDied(how, cause)))),
@@ -76,9 +101,8 @@ export async function createThreadsBackend(options: ThreadsBackendOptions = {}):
   return backend;
 }
 
-async function makeWorkers(count: number): Promise<PoolWorker[]> {
-  const make = isNode() ? await nodeWorkerMaker() : makeWebWorker;
-  return Array.from({ length: count }, make);
+function makeWorkers(count: number): PoolWorker[] {
+  return Array.from({ length: count }, isNode() ? makeNodeWorker : makeWebWorker);
 }
 
 /** In the one form that bundlers know. */
@@ -89,11 +113,14 @@ function makeWebWorker(): PoolWorker {
   });
 }
 
-async function nodeWorkerMaker(): Promise<() => PoolWorker> {
-  const { Worker } = await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:worker_threads');
+function makeNodeWorker(): PoolWorker {
+  // No bundler is to look for it: the literal form is that for browsers.
   const script = './multilabel_margin_loss_threads.mjs';
   // Without the flags of this process: --input-type and loaders are for its own script.
-  return () => new Worker(new URL(script, import.meta.url), { workerData: 'em-pthread', execArgv: [] });
+  return new (builtinModule('node:worker_threads').Worker)(
+    new URL(/* webpackIgnore: true */ /* @vite-ignore */ script, import.meta.url),
+    { workerData: 'em-pthread', execArgv: [] },
+  );
 }
 
 /** Resolves when the worker can run a thread; rejects if it ends before, and calls `onDeath` if it ends later. */
@@ -118,10 +145,13 @@ function loadWorker(
   });
 }
 
-async function hardwareThreads(): Promise<number> {
-  return isNode()
-    ? (await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:os')).availableParallelism()
-    : navigator.hardwareConcurrency;
+function hardwareThreads(): number {
+  return isNode() ? builtinModule('node:os').availableParallelism() : navigator.hardwareConcurrency;
+}
+
+/** Of Node. An import, even one that is never made, has bundlers for browsers look for the module. */
+function builtinModule<Name extends keyof NodeModules>(name: Name): NodeModules[Name] {
+  return (globalThis as unknown as NodeGlobal).process.getBuiltinModule(name);
 }
 
 /** As Emscripten's glue asks. */

@@ -1,9 +1,11 @@
-import type { Backend, BackendResult, Batch, FloatArray, IndexArray, LossOptions } from '../backend.js';
-import { LossError } from '../errors.js';
-import { allocate } from '../tensor.js';
+import type { Backend, BackendResult, Batch, FloatArray, LossOptions } from '../backend.js';
+import { describe, LossError } from '../errors.js';
+import { allocate, checkOptions } from '../tensor.js';
+import binary from './binary.mjs';
 import { Call, outOfMemory } from './call.js';
 import { type Address, ALIGNMENT, align, LinearMemory } from './linear-memory.js';
-import createModule, { type LossModule } from './multilabel_margin_loss.mjs';
+import createModule, { type InstantiateWasm, type LossModule } from './multilabel_margin_loss.mjs';
+import { decode } from './printable.js';
 
 // As many rows are staged at a time as fit in half of a common second-level cache, and one at least: the kernels then
 // read from the cache what was just copied.
@@ -47,7 +49,8 @@ class WasmBackend implements Backend {
     let grad = withGradient && !slices ? (into ?? allocate(dtype, scores.length)) : null;
 
     call.describe(batch, options);
-    call.place(staging.scores, staging.targets, staging.losses, withGradient ? staging.scores : 0);
+    // What is staged is a copy, in whose place the gradient is computed, wanted or not.
+    call.place(staging.scores, staging.targets, staging.losses, staging.scores);
     call.lossSum = 0;
     // A part is validated before it is computed. With several, all are before the first is. Either may make linear
     // memory grow.
@@ -76,19 +79,14 @@ class WasmBackend implements Backend {
 
   #copyIn(batch: Batch, staging: Staging, row: number, end: number, withScores: boolean): void {
     const { scores, targets, classes, width } = batch;
-    const copy = <A extends FloatArray | IndexArray>(source: A, columns: number, to: Address): void => {
-      const whole = row === 0 && end === batch.rows;
-      const part = whole ? source : source.subarray(row * columns, end * columns);
-      this.#memory.like(source).set(part as never, to / source.BYTES_PER_ELEMENT);
-    };
-    if (withScores) copy(scores, classes, staging.scores);
-    copy(targets, width, staging.targets);
+    if (withScores) this.#memory.copyScores(scores, row * classes, end * classes, staging.scores);
+    this.#memory.copyTargets(targets, row * width, end * width, staging.targets);
     this.#call.rows = end - row;
   }
 
-  #stage({ scores, targets, rows, classes, width }: Batch): Staging {
+  #stage({ scores, rows, classes, width }: Batch): Staging {
     const scoresBytes = classes * scores.BYTES_PER_ELEMENT;
-    const targetsBytes = width * targets.BYTES_PER_ELEMENT;
+    const targetsBytes = width * 4;
     const fitting = Math.floor(STAGED_BYTES / (8 + scoresBytes + targetsBytes));
     const capacity = Math.min(rows, Math.max(1, fitting));
     const scoresAt = align(capacity * 8);
@@ -111,11 +109,55 @@ let shared: WasmBackend | undefined;
 
 /** One thread, SIMD128. Made on first use and shared by all losses of this thread. */
 export function wasmBackend(): Backend {
+  shared ??= instantiate(compile);
+  return shared;
+}
+
+/**
+ * A backend of one thread on a module that was compiled before: for where WebAssembly may not be compiled from bytes, as
+ * in the workers of some content delivery networks. Others need none: it is what losses use by themselves.
+ *
+ * @param options `module`: that of `multilabel-margin-loss/multilabel_margin_loss.wasm`, of this version of the package
+ * @returns a backend for the `backend` option of `MultiLabelMarginLoss`
+ * @throws LossError ERR_OPTION for anything but a module; ERR_BACKEND_UNAVAILABLE if it is another one, or has no SIMD
+ * @example
+ * import { readFileSync } from 'node:fs';
+ * import { createWasmBackend, MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ *
+ * // There: import module from 'multilabel-margin-loss/multilabel_margin_loss.wasm'. In Node, for one:
+ * const file = new URL(import.meta.resolve('multilabel-margin-loss/multilabel_margin_loss.wasm'));
+ * const module = new WebAssembly.Module(readFileSync(file));
+ *
+ * const lossFn = new MultiLabelMarginLoss({ backend: createWasmBackend({ module }) });
+ * lossFn.forward([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]).item(); // => 0.85
+ */
+export function createWasmBackend(options: { module: WebAssembly.Module }): Backend {
+  const { module } = checkOptions(options, ['module'], 'createWasmBackend()');
+  if (Object.prototype.toString.call(module) !== '[object WebAssembly.Module]') {
+    throw new LossError('ERR_OPTION', `module must be a WebAssembly.Module, got ${describe(module)}`);
+  }
+  return instantiate(() => module);
+}
+
+function compile(): WebAssembly.Module {
+  return new WebAssembly.Module(decode(binary));
+}
+
+function instantiate(moduleOf: () => WebAssembly.Module): WasmBackend {
+  // Not thrown where Emscripten's glue calls it, which would make an unhandled rejection of it.
+  let failure: unknown;
+  const instantiateWasm: InstantiateWasm = (imports, receive) => {
+    try {
+      return receive(new WebAssembly.Instance(moduleOf(), imports));
+    } catch (cause) {
+      failure = cause;
+      return {};
+    }
+  };
   try {
-    shared ??= new WasmBackend(createModule());
-    return shared;
+    return new WasmBackend(createModule({ instantiateWasm }));
   } catch (cause) {
-    throw unavailable(cause);
+    throw unavailable(failure ?? cause);
   }
 }
 

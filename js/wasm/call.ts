@@ -6,19 +6,18 @@ import type { Address, LinearMemory } from './linear-memory.js';
 // The fields of Call in bindings/bindings.cc, as numbers of 32-bit words; margin and lossSum are float64.
 const FIELD = {
   float64: 0,
-  int64: 1,
-  scores: 2,
-  targets: 3,
-  losses: 4,
-  grad: 5,
-  rows: 6,
-  classes: 7,
-  width: 8,
-  batchRows: 9,
-  reduction: 10,
-  normalization: 11,
-  targetOrder: 12,
-  nanPolicy: 13,
+  scores: 1,
+  targets: 2,
+  losses: 3,
+  grad: 4,
+  rows: 5,
+  classes: 6,
+  width: 7,
+  batchRows: 8,
+  reduction: 9,
+  normalization: 10,
+  targetOrder: 11,
+  nanPolicy: 12,
   margin: 14,
   lossSum: 16,
   badRow: 18,
@@ -49,7 +48,6 @@ export class Call {
     const { i32, f64 } = this.memory;
     const at = this.#at;
     i32[at + FIELD.float64] = batch.scores.BYTES_PER_ELEMENT === 8 ? 1 : 0;
-    i32[at + FIELD.int64] = batch.targets.BYTES_PER_ELEMENT === 8 ? 1 : 0;
     i32[at + FIELD.classes] = batch.classes;
     i32[at + FIELD.width] = batch.width;
     i32[at + FIELD.batchRows] = batch.rows;

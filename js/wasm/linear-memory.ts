@@ -15,7 +15,6 @@ export class LinearMemory {
   i32!: Int32Array;
   f64!: Float64Array;
   #f32!: Float32Array;
-  #i64!: BigInt64Array;
 
   /** @param mostGigabytes that it can grow to, as CMakeLists.txt says */
   constructor(
@@ -34,7 +33,6 @@ export class LinearMemory {
     this.i32 = new Int32Array(buffer);
     this.f64 = new Float64Array(buffer);
     this.#f32 = new Float32Array(buffer);
-    this.#i64 = new BigInt64Array(buffer);
   }
 
   /**
@@ -46,9 +44,36 @@ export class LinearMemory {
   }
 
   /** The view of the type of an array. */
-  like<A extends FloatArray | IndexArray>(array: A): A {
-    const isFloat = array[Symbol.toStringTag].startsWith('Float');
-    if (array.BYTES_PER_ELEMENT === 8) return (isFloat ? this.f64 : this.#i64) as A;
-    return (isFloat ? this.#f32 : this.i32) as A;
+  like(array: FloatArray): FloatArray {
+    return array.BYTES_PER_ELEMENT === 8 ? this.f64 : this.#f32;
   }
+
+  /** Copies the elements from `begin` to before `end` to an address. */
+  copyScores(scores: FloatArray, begin: number, end: number, to: Address): void {
+    this.like(scores).set(part(scores, begin, end), to / scores.BYTES_PER_ELEMENT);
+  }
+
+  /** As {@link copyScores}, as int32. A target that int32 cannot hold becomes one that no class has. */
+  copyTargets(targets: IndexArray, begin: number, end: number, to: Address): void {
+    const at = to / 4;
+    if (targets.BYTES_PER_ELEMENT === 4) {
+      this.i32.set(part(targets as Int32Array, begin, end), at);
+      return;
+    }
+    // Halves, for a bigint of each element would take ten times as long. WebAssembly is little-endian, and so are its hosts.
+    const halves = new Int32Array(targets.buffer, targets.byteOffset, 2 * targets.length);
+    const { i32 } = this;
+    for (let i = begin; i < end; i++) {
+      const low = halves[2 * i] as number;
+      i32[at + i - begin] = halves[2 * i + 1] === low >> 31 ? low : NO_CLASS;
+    }
+  }
+}
+
+/** More classes than this there cannot be. */
+const NO_CLASS = 2 ** 31 - 1;
+
+/** A view takes longer to make than a small batch to copy. */
+function part<A extends FloatArray | Int32Array>(array: A, begin: number, end: number): A {
+  return (begin === 0 && end === array.length ? array : array.subarray(begin, end)) as A;
 }

@@ -12,5 +12,11 @@ export interface LossModule {
   compute(): number;
 }
 
-/** Synchronous, because the module is inlined and its build says WASM_ASYNC_COMPILATION=0. */
-export default function createModule(): LossModule;
+/** Hands over an instance of the module, and returns what it gets for it. */
+export type InstantiateWasm = (
+  imports: WebAssembly.Imports,
+  receive: (instance: WebAssembly.Instance) => WebAssembly.Exports,
+) => WebAssembly.Exports;
+
+/** Synchronous, because its build says WASM_ASYNC_COMPILATION=0. */
+export default function createModule(options: { instantiateWasm: InstantiateWasm }): LossModule;

@@ -115,7 +115,7 @@ TYPED_TEST(BucketedCountsTest, RanksAreExactAtAndBesideTheThresholds) {
       BucketedCounts<T> kernel;
       ASSERT_TRUE(kernel.Reserve(size));
       kernel.Begin(thresholds.data(), size);
-      std::vector<CountOf<T>> counts(scores.size());
+      std::vector<CountOf<T>> counts(scores.size());  // negated
       const auto keep = [&](auto, auto vector, T* at) {
         hwy::HWY_NAMESPACE::StoreU(vector, hwy::HWY_NAMESPACE::ScalableTag<CountOf<T>>(), &counts[at - scores.data()]);
       };
@@ -126,7 +126,7 @@ TYPED_TEST(BucketedCountsTest, RanksAreExactAtAndBesideTheThresholds) {
       for (size_t j = 0; j < given.size(); ++j) {
         const auto below =
             std::count_if(thresholds.begin(), thresholds.end(), [&](T threshold) { return given[j] > threshold; });
-        ASSERT_EQ(counts[j], below) << "score " << given[j];
+        ASSERT_EQ(-counts[j], below) << "score " << given[j];
       }
       for (size_t k = 0; k < size; ++k) {
         const auto expected = std::count_if(given.begin(), given.end(), [&](T score) { return score > thresholds[k]; });

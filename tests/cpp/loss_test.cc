@@ -50,32 +50,29 @@ constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
 // ---------------------------------------------------------------------------------------------------------------------
 // Batches
 
-template <typename Score, typename Target>
+template <typename Score>
 struct Batch {
   size_t rows = 0;
   size_t classes = 0;
   size_t width = 0;
-  std::vector<Score> scores;    // [rows, classes]
-  std::vector<Target> targets;  // [rows, width]
+  std::vector<Score> scores;     // [rows, classes]
+  std::vector<int32_t> targets;  // [rows, width]
 
   // For those who only read the scores.
-  Rows<Score, Target> View() const {
-    return {const_cast<Score*>(scores.data()), targets.data(), rows, classes, width, rows};
-  }
+  Rows<Score> View() const { return {const_cast<Score*>(scores.data()), targets.data(), rows, classes, width, rows}; }
 };
 
-template <typename Score, typename Target>
-Batch<Score, Target> OneRow(const std::vector<double>& scores, const std::vector<int64_t>& targets) {
+template <typename Score>
+Batch<Score> OneRow(const std::vector<double>& scores, const std::vector<int32_t>& targets) {
   return {1, scores.size(), targets.size(), {scores.begin(), scores.end()}, {targets.begin(), targets.end()}};
 }
 
 // Rows take turns: `num_targets` different classes (as far as there are so many); fewer; as many, but drawn with
 // repetition. Where a row does not fill its width, a -1 and anything that is allowed follow.
-template <typename Target>
-std::vector<Target> RandomTargets(Rng& rng, size_t rows, size_t classes, size_t width, size_t num_targets) {
-  std::vector<Target> targets;
-  std::vector<Target> order(classes);
-  std::iota(order.begin(), order.end(), Target{0});
+std::vector<int32_t> RandomTargets(Rng& rng, size_t rows, size_t classes, size_t width, size_t num_targets) {
+  std::vector<int32_t> targets;
+  std::vector<int32_t> order(classes);
+  std::iota(order.begin(), order.end(), int32_t{0});
   for (size_t row = 0; row < rows; ++row) {
     const size_t count = row % 3 == 1 ? Uniform(rng, 0, num_targets) : num_targets;
     const bool repeats = row % 3 == 2;
@@ -83,7 +80,7 @@ std::vector<Target> RandomTargets(Rng& rng, size_t rows, size_t classes, size_t 
       if (i == count) {
         targets.push_back(-1);
       } else if (i > count) {
-        targets.push_back(static_cast<Target>(Uniform(rng, 0, classes)) - 1);
+        targets.push_back(static_cast<int32_t>(Uniform(rng, 0, classes)) - 1);
       } else {
         if (!repeats && i < classes) std::swap(order[i], order[Uniform(rng, i, classes - 1)]);
         targets.push_back(order[repeats || i >= classes ? Uniform(rng, 0, classes - 1) : i]);
@@ -141,10 +138,10 @@ Score RandomScore(Rng& rng, Kind kind) {
   return normal;
 }
 
-template <typename Score, typename Target>
-Batch<Score, Target> RandomBatch(Rng& rng, size_t rows, size_t classes, size_t num_targets, Kind kind) {
-  Batch<Score, Target> batch{rows, classes, num_targets + Uniform(rng, 0, 2), {}, {}};
-  batch.targets = RandomTargets<Target>(rng, rows, classes, batch.width, num_targets);
+template <typename Score>
+Batch<Score> RandomBatch(Rng& rng, size_t rows, size_t classes, size_t num_targets, Kind kind) {
+  Batch<Score> batch{rows, classes, num_targets + Uniform(rng, 0, 2), {}, {}};
+  batch.targets = RandomTargets(rng, rows, classes, batch.width, num_targets);
   for (size_t i = 0; i < rows * classes; ++i) batch.scores.push_back(RandomScore<Score>(rng, kind));
   if (kind == Kind::kSeparated) {  // as after training: few pairs, or none, are left
     for (size_t row = 0; row < rows; ++row) {
@@ -251,15 +248,15 @@ struct Result {
   std::vector<Score> grad;  // unless GradientAt::kNowhere
 };
 
-template <typename Score, typename Target>
-Result<Score> Run(const Batch<Score, Target>& batch, const Options& options, const Setup& setup, Workspace& workspace) {
+template <typename Score>
+Result<Score> Run(const Batch<Score>& batch, const Options& options, const Setup& setup, Workspace& workspace) {
   const bool in_place = setup.gradient_at == GradientAt::kInPlace;
   Guarded<Score> scores(batch.scores, setup.misalignment);
-  Guarded<Target> targets(batch.targets, setup.misalignment);
+  Guarded<int32_t> targets(batch.targets, setup.misalignment);
   Guarded<double> losses(batch.rows, setup.misalignment);
   Guarded<Score> grad(setup.gradient_at == GradientAt::kElsewhere ? batch.scores.size() : 0, setup.misalignment);
 
-  const Rows<Score, Target> rows{scores.data(), targets.data(), batch.rows, batch.classes, batch.width, batch.rows};
+  const Rows<Score> rows{scores.data(), targets.data(), batch.rows, batch.classes, batch.width, batch.rows};
   Score* grad_at = setup.gradient_at == GradientAt::kNowhere ? nullptr : in_place ? scores.data() : grad.data();
   Result<Score> result;
   result.outcome = MultilabelMarginLoss(rows, options, losses.data(), grad_at, workspace, setup.kernel);
@@ -299,8 +296,8 @@ double GradientBound(int64_t listings, double sum_of_terms) {
 // subtraction and the product, and then by no more than C + 2K additions; the total by the division. So the error is at
 // most (C + 2K + 4) * kUnit * (the sum of the absolute terms) / D. The reference sums hinges, together no more than the
 // absolute terms, in nested loops: C + K + 3 roundings. Both together are below twice the first.
-template <typename Score, typename Target>
-double LossBound(const Rows<Score, Target>& batch, const Options& options, const Reference& reference, size_t row) {
+template <typename Score>
+double LossBound(const Rows<Score>& batch, const Options& options, const Reference& reference, size_t row) {
   const Score* x = batch.scores + row * batch.classes;
   const std::vector<size_t> targets = TargetsOf(batch.targets + row * batch.width, batch.width);
   double r = 0;
@@ -341,8 +338,8 @@ testing::AssertionResult LossMatches(T actual, double expected, double bound, si
 }
 
 // Reports the first entry that is off, and then nothing more of the row.
-template <typename Score, typename Target>
-void ExpectMatches(const Result<Score>& actual, const Rows<Score, Target>& batch, const Options& options,
+template <typename Score>
+void ExpectMatches(const Result<Score>& actual, const Rows<Score>& batch, const Options& options,
                    const Reference& expected) {
   ASSERT_EQ(actual.outcome.status, Status::kOk);
   for (size_t row = 0; row < batch.rows; ++row) {
@@ -386,11 +383,11 @@ void ExpectMatches(const Result<Score>& actual, const Rows<Score, Target>& batch
 }
 
 // Runs a batch in every setup.
-template <typename Score, typename Target>
-void Check(const Batch<Score, Target>& batch, const Options& options, Workspace& workspace) {
+template <typename Score>
+void Check(const Batch<Score>& batch, const Options& options, Workspace& workspace) {
   SCOPED_TRACE(std::to_string(batch.rows) + " rows of " + std::to_string(batch.classes) + " classes, width " +
                std::to_string(batch.width) + "; " + Describe(options));
-  const Rows<Score, Target> view = batch.View();
+  const Rows<Score> view = batch.View();
   const Reference expected = ComputeReference(view, options);
   std::vector<Score> first_grad;
   for (const Setup& setup : kSetups) {
@@ -408,39 +405,28 @@ void Check(const Batch<Score, Target>& batch, const Options& options, Workspace&
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-template <typename S, typename T>
-struct Types {
-  using Score = S;
-  using Target = T;
-};
-
 struct TypeNames {
   template <typename P>
   static std::string GetName(int) {
-    return std::string(std::is_same_v<typename P::Score, float> ? "f32" : "f64") +
-           (std::is_same_v<typename P::Target, int32_t> ? "_i32" : "_i64");
+    return std::is_same_v<P, float> ? "f32" : "f64";
   }
 };
 
-template <typename P>
+template <typename Score>
 class LossTest : public testing::Test {
  protected:
-  using Score = typename P::Score;
-  using Target = typename P::Target;
-  using TestBatch = Batch<Score, Target>;
+  using TestBatch = Batch<Score>;
 
   // One for a whole test: what a batch leaves behind in it must not matter to the next.
   Workspace workspace_;
 };
 
-using AllTypes =
-    testing::Types<Types<float, int32_t>, Types<float, int64_t>, Types<double, int32_t>, Types<double, int64_t>>;
+using AllTypes = testing::Types<float, double>;
 TYPED_TEST_SUITE(LossTest, AllTypes, TypeNames);
 
 // Values that can be worked out on paper, for the reference as well as for the kernels.
 TYPED_TEST(LossTest, WorkedExamples) {
-  using Score = typename TypeParam::Score;
-  using Target = typename TypeParam::Target;
+  using Score = TypeParam;
   constexpr double inf = kInf<double>;
   constexpr double nan = kNan<double>;
   const Options by_classes{.reduction = Reduction::kNone};
@@ -451,7 +437,7 @@ TYPED_TEST(LossTest, WorkedExamples) {
   const struct {
     const char* note;
     std::vector<double> scores;
-    std::vector<int64_t> targets;
+    std::vector<int32_t> targets;
     double loss;
     std::vector<double> grad;
     Options options;
@@ -489,7 +475,7 @@ TYPED_TEST(LossTest, WorkedExamples) {
   };
   for (const auto& example : examples) {
     SCOPED_TRACE(example.note);
-    const auto batch = OneRow<Score, Target>(example.scores, example.targets);
+    const auto batch = OneRow<Score>(example.scores, example.targets);
     const Reference reference = ComputeReference(batch.View(), example.options);
     // A dozen roundings of numbers below 2, in examples that are not exact.
     EXPECT_TRUE(LossMatches(reference.losses[0], example.loss, 24 * kUnit<Score>));
@@ -505,8 +491,7 @@ TYPED_TEST(LossTest, WorkedExamples) {
 }
 
 TYPED_TEST(LossTest, SizesAndKinds) {
-  using Score = typename TypeParam::Score;
-  using Target = typename TypeParam::Target;
+  using Score = TypeParam;
   TRACE_SEED();
   Rng rng(Seed());
   std::set<size_t> sizes = {1, 3, 7, 1000, 1025, 5000};
@@ -520,7 +505,7 @@ TYPED_TEST(LossTest, SizesAndKinds) {
       for (size_t kind = 0; kind < std::size(kKinds); ++kind) {
         if (classes >= 1000 && Uniform(rng, 0, 3) > 0) continue;  // a quarter of them, for time
         SCOPED_TRACE(std::string(kKindNames[kind]) + " scores, up to " + std::to_string(num_targets) + " targets");
-        const auto batch = RandomBatch<Score, Target>(rng, classes < 1000 ? 5 : 3, classes, num_targets, kKinds[kind]);
+        const auto batch = RandomBatch<Score>(rng, classes < 1000 ? 5 : 3, classes, num_targets, kKinds[kind]);
         Check(batch, RandomOptions(rng), this->workspace_);
         if (this->HasFailure()) return;
       }
@@ -529,8 +514,7 @@ TYPED_TEST(LossTest, SizesAndKinds) {
 }
 
 TYPED_TEST(LossTest, EveryCombinationOfOptions) {
-  using Score = typename TypeParam::Score;
-  using Target = typename TypeParam::Target;
+  using Score = TypeParam;
   TRACE_SEED();
   Rng rng(Seed());
   for (const double margin : kMargins) {
@@ -540,8 +524,8 @@ TYPED_TEST(LossTest, EveryCombinationOfOptions) {
           for (const NanPolicy nan_policy : kNanPolicies) {
             const Options options{margin, reduction, normalization, target_order, nan_policy};
             for (const Kind kind : {Kind::kGrid, Kind::kNearTies, Kind::kInfinite}) {
-              Check(RandomBatch<Score, Target>(rng, 4, 17, 6, kind), options, this->workspace_);
-              Check(RandomBatch<Score, Target>(rng, 3, 301, 40, kind), options, this->workspace_);
+              Check(RandomBatch<Score>(rng, 4, 17, 6, kind), options, this->workspace_);
+              Check(RandomBatch<Score>(rng, 3, 301, 40, kind), options, this->workspace_);
               if (this->HasFailure()) return;
             }
           }
@@ -552,17 +536,16 @@ TYPED_TEST(LossTest, EveryCombinationOfOptions) {
 }
 
 TYPED_TEST(LossTest, MoreTargetsThanClasses) {
-  using Score = typename TypeParam::Score;
-  using Target = typename TypeParam::Target;
+  using Score = TypeParam;
   TRACE_SEED();
   Rng rng(Seed());
   for (const auto& [classes, listed, width] :
        {std::tuple<size_t, size_t, size_t>{3, 1, 50}, {9, 4, 100}, {300, 100, 2000}, {300, 300, 1000}}) {
     for (const TargetOrder target_order : kTargetOrders) {
-      auto batch = RandomBatch<Score, Target>(rng, 2, classes, 0, Kind::kGrid);
+      auto batch = RandomBatch<Score>(rng, 2, classes, 0, Kind::kGrid);
       batch.width = width;
       batch.targets.clear();
-      for (size_t i = 0; i < 2 * width; ++i) batch.targets.push_back(static_cast<Target>(Uniform(rng, 0, listed - 1)));
+      for (size_t i = 0; i < 2 * width; ++i) batch.targets.push_back(static_cast<int32_t>(Uniform(rng, 0, listed - 1)));
       Check(batch, {.target_order = target_order}, this->workspace_);
       if (this->HasFailure()) return;
     }
@@ -571,21 +554,20 @@ TYPED_TEST(LossTest, MoreTargetsThanClasses) {
 
 // The kernels size their memory for the row with the most targets, and have more of some things for a row with fewer.
 TYPED_TEST(LossTest, NumbersOfTargetsThatDiffer) {
-  using Score = typename TypeParam::Score;
-  using Target = typename TypeParam::Target;
+  using Score = TypeParam;
   TRACE_SEED();
   Rng rng(Seed());
   constexpr size_t kClasses = 9000;
   for (const auto& [most, fewer] :
        {std::pair<size_t, size_t>{4097, 4096}, {4097, 1100}, {8192, 4096}, {33, 32}, {32, 31}}) {
     SCOPED_TRACE(std::to_string(most) + " and " + std::to_string(fewer));
-    auto batch = RandomBatch<Score, Target>(rng, 1, kClasses, most, Kind::kNormal);
+    auto batch = RandomBatch<Score>(rng, 1, kClasses, most, Kind::kNormal);
     // `fewer` targets; and `most`, but no more than `fewer` different ones.
-    const std::vector<Target> full(batch.targets.begin(), batch.targets.begin() + most);
+    const std::vector<int32_t> full(batch.targets.begin(), batch.targets.begin() + most);
     batch.rows = 3;
     batch.width = most;
     batch.targets = full;
-    for (size_t i = 0; i < most; ++i) batch.targets.push_back(i < fewer ? full[i] : Target{-1});
+    for (size_t i = 0; i < most; ++i) batch.targets.push_back(i < fewer ? full[i] : int32_t{-1});
     for (size_t i = 0; i < most; ++i) batch.targets.push_back(full[i % fewer]);
     while (batch.scores.size() < batch.rows * kClasses) batch.scores.push_back(Normal<Score>(rng));
     for (const RowKernel kernel : {RowKernel::kDirect, RowKernel::kBucketed}) {
@@ -599,13 +581,12 @@ TYPED_TEST(LossTest, NumbersOfTargetsThatDiffer) {
 
 // Many terms, whose rounding errors would show if they were summed in float.
 TYPED_TEST(LossTest, LongRow) {
-  using Score = typename TypeParam::Score;
-  using Target = typename TypeParam::Target;
+  using Score = TypeParam;
   TRACE_SEED();
   Rng rng(Seed());
   for (const Kind kind : {Kind::kNormal, Kind::kOffset}) {
     for (const Reduction reduction : kReductions) {
-      Check(RandomBatch<Score, Target>(rng, 1, 20011, 60, kind), {.reduction = reduction}, this->workspace_);
+      Check(RandomBatch<Score>(rng, 1, 20011, 60, kind), {.reduction = reduction}, this->workspace_);
     }
   }
 }
@@ -666,8 +647,7 @@ std::vector<std::pair<std::string, std::vector<Score>>> HardThresholds(Rng& rng,
 }
 
 TYPED_TEST(LossTest, HardThresholds) {
-  using Score = typename TypeParam::Score;
-  using Target = typename TypeParam::Target;
+  using Score = TypeParam;
   TRACE_SEED();
   Rng rng(Seed());
   for (const size_t num_targets : {1, 2, 5, 9, 33, 150, 1000}) {
@@ -676,7 +656,7 @@ TYPED_TEST(LossTest, HardThresholds) {
         SCOPED_TRACE(name + ", " + std::to_string(num_targets) + " targets");
         const size_t classes = num_targets + others;
         // The row in question and an ordinary one, so that each has to do without what the other left.
-        auto batch = RandomBatch<Score, Target>(rng, 2, classes, num_targets, Kind::kNormal);
+        auto batch = RandomBatch<Score>(rng, 2, classes, num_targets, Kind::kNormal);
         const std::vector<size_t> targets = TargetsOf(batch.targets.data(), batch.width);
         for (size_t j = 0; j < classes; ++j) {  // at the thresholds, beside them, and elsewhere
           const Score threshold = thresholds[Uniform(rng, 0, num_targets - 1)];
@@ -696,14 +676,13 @@ TYPED_TEST(LossTest, HardThresholds) {
 }
 
 TYPED_TEST(LossTest, PartsHaveTheBitsOfTheWhole) {
-  using Score = typename TypeParam::Score;
-  using Target = typename TypeParam::Target;
+  using Score = TypeParam;
   TRACE_SEED();
   Rng rng(Seed());
   for (const size_t num_targets : {3, 50}) {
     for (const Reduction reduction : kReductions) {
       for (const RowKernel kernel : {RowKernel::kDirect, RowKernel::kBucketed, RowKernel::kMeasured}) {
-        const auto batch = RandomBatch<Score, Target>(rng, 23, 301, num_targets, Kind::kNormal);
+        const auto batch = RandomBatch<Score>(rng, 23, 301, num_targets, Kind::kNormal);
         const Options options{.reduction = reduction};
         const Result<Score> whole = Run(batch, options, {kernel}, this->workspace_);
 
@@ -713,12 +692,12 @@ TYPED_TEST(LossTest, PartsHaveTheBitsOfTheWhole) {
         parts.grad.resize(batch.scores.size());
         for (size_t begin = 0; begin < batch.rows;) {
           const size_t rows = Uniform(rng, 0, std::min<size_t>(5, batch.rows - begin));
-          const Rows<Score, Target> part{scores.data() + begin * batch.classes,
-                                         batch.targets.data() + begin * batch.width,
-                                         rows,
-                                         batch.classes,
-                                         batch.width,
-                                         batch.rows};
+          const Rows<Score> part{scores.data() + begin * batch.classes,
+                                 batch.targets.data() + begin * batch.width,
+                                 rows,
+                                 batch.classes,
+                                 batch.width,
+                                 batch.rows};
           Workspace fresh;  // as another thread has one
           const Outcome outcome = MultilabelMarginLoss(part, options, parts.losses.data() + begin,
                                                        parts.grad.data() + begin * batch.classes,
@@ -734,8 +713,8 @@ TYPED_TEST(LossTest, PartsHaveTheBitsOfTheWhole) {
 }
 
 TYPED_TEST(LossTest, NoRows) {
-  typename TypeParam::Score* const nowhere = nullptr;
-  const Rows<typename TypeParam::Score, typename TypeParam::Target> rows{nullptr, nullptr, 0, 5, 2, 0};
+  TypeParam* const nowhere = nullptr;
+  const Rows<TypeParam> rows{nullptr, nullptr, 0, 5, 2, 0};
   for (const Reduction reduction : kReductions) {
     const Outcome outcome = MultilabelMarginLoss(rows, {.reduction = reduction}, nullptr, nowhere, this->workspace_);
     EXPECT_EQ(outcome.status, Status::kOk);
@@ -743,11 +722,11 @@ TYPED_TEST(LossTest, NoRows) {
 }
 
 TYPED_TEST(LossTest, NoWidth) {
-  using Score = typename TypeParam::Score;
+  using Score = TypeParam;
   Score scores[] = {1, 2, 3, 4};
   Score grad[] = {5, 5, 5, 5};
   double losses[] = {5, 5};
-  const Rows<Score, typename TypeParam::Target> rows{scores, nullptr, 2, 2, 0, 2};
+  const Rows<Score> rows{scores, nullptr, 2, 2, 0, 2};
   EXPECT_EQ(MultilabelMarginLoss<Score>(rows, {}, losses, grad, this->workspace_).status, Status::kOk);
   for (const double loss : losses) EXPECT_EQ(loss, 0);
   for (const Score g : grad) EXPECT_EQ(g, 0);
@@ -760,13 +739,11 @@ void ExpectOutcome(const Outcome& actual, const Outcome& expected) {
   EXPECT_EQ(actual.status, expected.status);
   EXPECT_EQ(actual.row, expected.row);
   EXPECT_EQ(actual.column, expected.column);
-  EXPECT_EQ(actual.value, expected.value);
 }
 
 // Every function reports `expected`, and none writes anything.
-template <typename Score, typename Target>
-void ExpectRefused(const Batch<Score, Target>& batch, NanPolicy nan_policy, const Outcome& expected,
-                   Workspace& workspace) {
+template <typename Score>
+void ExpectRefused(const Batch<Score>& batch, NanPolicy nan_policy, const Outcome& expected, Workspace& workspace) {
   const Options options{.reduction = Reduction::kNone, .nan_policy = nan_policy};
   ExpectOutcome(Validate(batch.View(), nan_policy), expected);
   for (const Setup& setup : kSetups) {
@@ -774,7 +751,7 @@ void ExpectRefused(const Batch<Score, Target>& batch, NanPolicy nan_policy, cons
     Guarded<Score> scores(batch.scores, 0);
     Guarded<double> losses(batch.rows, 0);
     Guarded<Score> grad(batch.scores.size(), 0);
-    Rows<Score, Target> rows = batch.View();
+    Rows<Score> rows = batch.View();
     rows.scores = scores.data();
     Score* grad_at = setup.gradient_at == GradientAt::kNowhere   ? nullptr
                      : setup.gradient_at == GradientAt::kInPlace ? scores.data()
@@ -788,60 +765,52 @@ void ExpectRefused(const Batch<Score, Target>& batch, NanPolicy nan_policy, cons
 }
 
 TYPED_TEST(LossTest, TargetOutOfRange) {
-  using Score = typename TypeParam::Score;
-  using Target = typename TypeParam::Target;
-  using Limits = std::numeric_limits<Target>;
-  constexpr int64_t kClasses = 6;
-  std::vector<int64_t> values = {-2, kClasses, kClasses + 1, Limits::min(), Limits::max()};
-  if (sizeof(Target) == sizeof(int64_t)) {
-    // 0, 1 and -1 for one who looks at 32 bits only.
-    values.insert(values.end(), {int64_t{1} << 32, (int64_t{1} << 32) + 1, -(int64_t{1} << 32) - 1});
-  }
-  for (const int64_t value : values) {
+  using Score = TypeParam;
+  using Limits = std::numeric_limits<int32_t>;
+  constexpr int32_t kClasses = 6;
+  const std::vector<int32_t> values = {-2, kClasses, kClasses + 1, Limits::min(), Limits::max()};
+  for (const int32_t value : values) {
     // [1, 1] is before the first -1 of its row, [1, 3] and [2, 3] after it.
     for (const auto& [row, column] : {std::pair<size_t, size_t>{0, 0}, {1, 1}, {1, 3}, {2, 3}}) {
       SCOPED_TRACE(std::to_string(value) + " at " + std::to_string(row) + ", " + std::to_string(column));
-      Batch<Score, Target> batch{
+      Batch<Score> batch{
           3, kClasses, 4, std::vector<Score>(3 * kClasses, Score(0.5)), {0, 1, 2, 3, 4, 5, -1, 0, -1, -1, -1, -1}};
       batch.scores[2] = kNan<Score>;  // not looked for under this policy
-      batch.targets[row * 4 + column] = static_cast<Target>(value);
-      ExpectRefused(batch, NanPolicy::kPropagate, {Status::kTargetOutOfRange, row, column, value}, this->workspace_);
+      batch.targets[row * 4 + column] = value;
+      ExpectRefused(batch, NanPolicy::kPropagate, {Status::kTargetOutOfRange, row, column}, this->workspace_);
     }
   }
 }
 
 TYPED_TEST(LossTest, TargetOutOfRangeFirstOfSeveral) {
-  using Score = typename TypeParam::Score;
-  using Target = typename TypeParam::Target;
-  const Batch<Score, Target> batch{3, 4, 2, std::vector<Score>(12, Score(0.5)), {0, -1, -1, 4, -2, 77}};
-  ExpectRefused(batch, NanPolicy::kIgnore, {Status::kTargetOutOfRange, 1, 1, 4}, this->workspace_);
+  using Score = TypeParam;
+  const Batch<Score> batch{3, 4, 2, std::vector<Score>(12, Score(0.5)), {0, -1, -1, 4, -2, 77}};
+  ExpectRefused(batch, NanPolicy::kIgnore, {Status::kTargetOutOfRange, 1, 1}, this->workspace_);
 }
 
 TYPED_TEST(LossTest, TargetsAtTheEndsOfTheRange) {
-  using Score = typename TypeParam::Score;
-  using Target = typename TypeParam::Target;
-  const Batch<Score, Target> batch{2, 4, 3, std::vector<Score>(8, Score(0.5)), {0, 3, -1, -1, 3, 0}};
+  using Score = TypeParam;
+  const Batch<Score> batch{2, 4, 3, std::vector<Score>(8, Score(0.5)), {0, 3, -1, -1, 3, 0}};
   ExpectOutcome(Validate(batch.View(), NanPolicy::kError), {});
   Check(batch, {}, this->workspace_);
 }
 
 TYPED_TEST(LossTest, NanScoreUnderErrorPolicy) {
-  using Score = typename TypeParam::Score;
-  using Target = typename TypeParam::Target;
+  using Score = TypeParam;
   for (const auto& [row, column] : {std::pair<size_t, size_t>{0, 0}, {0, 36}, {1, 5}, {2, 36}}) {
     SCOPED_TRACE(std::to_string(row) + ", " + std::to_string(column));
-    Batch<Score, Target> batch{3, 37, 2, std::vector<Score>(3 * 37, Score(0.5)), {0, 1, 2, 3, -1, -1}};
+    Batch<Score> batch{3, 37, 2, std::vector<Score>(3 * 37, Score(0.5)), {0, 1, 2, 3, -1, -1}};
     batch.scores[7] = row == 0 && column == 0 ? kNan<Score> : kInf<Score>;  // an infinity is no NaN
     batch.scores[row * 37 + column] = -kNan<Score>;
     batch.scores.back() = kNan<Score>;
-    ExpectRefused(batch, NanPolicy::kError, {Status::kNanScore, row, column, 0}, this->workspace_);
+    ExpectRefused(batch, NanPolicy::kError, {Status::kNanScore, row, column}, this->workspace_);
   }
 }
 
 TYPED_TEST(LossTest, ErrorPolicyWithoutNan) {
   TRACE_SEED();
   Rng rng(Seed());
-  auto batch = RandomBatch<typename TypeParam::Score, typename TypeParam::Target>(rng, 4, 37, 5, Kind::kInfinite);
+  auto batch = RandomBatch<TypeParam>(rng, 4, 37, 5, Kind::kInfinite);
   for (auto& score : batch.scores) {
     if (std::isnan(score)) score = 0;
   }

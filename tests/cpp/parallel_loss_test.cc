@@ -28,7 +28,7 @@ struct Batch {
   }
 
   // Of the rows from `begin` to `end`.
-  Rows<Score, int32_t> View(size_t begin, size_t end) {
+  Rows<Score> View(size_t begin, size_t end) {
     return {scores.data() + begin * classes, targets.data() + begin * width, end - begin, classes, width, rows};
   }
 
@@ -72,7 +72,7 @@ void ExpectSameBits(size_t threads, size_t repetitions) {
           Status::kOk);
 
       // In one job.
-      ASSERT_TRUE(loss.Reserve(batch.View(0, rows), options));
+      ASSERT_TRUE(loss.Reserve(batch.View(0, rows), options, true));
       Result<Score> whole(batch);
       loss.Start(0, batch.View(0, rows), options, whole.losses.data(), whole.grad.data());
       ASSERT_TRUE(loss.Finish(0));
@@ -90,6 +90,7 @@ void ExpectSameBits(size_t threads, size_t repetitions) {
       // In place, and without a gradient.
       Result<Score> in_place(batch);
       Score* const no_gradient = nullptr;
+      ASSERT_TRUE(loss.Reserve(batch.View(0, rows), options, false));
       loss.Start(1, batch.View(0, rows), options, in_place.losses.data(), no_gradient);
       ASSERT_TRUE(loss.Finish(1));
       EXPECT_EQ(in_place.losses, expected.losses);

@@ -31,15 +31,14 @@ struct Reference {
 };
 
 // The targets of a row: its entries before the first negative one.
-template <typename Target>
-std::vector<size_t> TargetsOf(const Target* row, size_t width) {
+inline std::vector<size_t> TargetsOf(const int32_t* row, size_t width) {
   std::vector<size_t> targets;
   for (size_t i = 0; i < width && row[i] >= 0; ++i) targets.push_back(static_cast<size_t>(row[i]));
   return targets;
 }
 
-template <typename Score, typename Target>
-Reference ComputeReference(const Rows<Score, Target>& batch, const Options& options) {
+template <typename Score>
+Reference ComputeReference(const Rows<Score>& batch, const Options& options) {
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
   const Score margin = static_cast<Score>(options.margin);
   const double row_divisor = options.reduction == Reduction::kMean ? static_cast<double>(batch.batch_rows) : 1;

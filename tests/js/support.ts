@@ -68,6 +68,12 @@ export function expectWithin(
   }
 }
 
+/** What a call gives: at once, or in a promise where the backend under test has no other form. */
+export const settled = <T>(result: T | Promise<T>): Promise<T> => Promise.resolve(result);
+
+/** How much of a large suite is run: not all where a case takes long (vitest.config.ts). */
+export const SHARE = Number((import.meta as { env?: Record<string, string> }).env?.SUITE_SHARE ?? 1);
+
 /** For inputs that the types forbid. */
 export const untyped = (value: unknown): never => value as never;
 

@@ -1,7 +1,6 @@
-// The reader and the metrics behind examples/wordnet-tagger.ts.
+// The reader behind examples/wordnet-tagger.ts.
 
 import { describe, expect, test } from 'vitest';
-import { argmax, labelRankingAveragePrecision } from '../../examples/training.js';
 import * as wordnet from '../../examples/wordnet.js';
 
 describe('WordNet example', () => {
@@ -84,23 +83,5 @@ describe('WordNet example', () => {
     expect(weightOf.get('bird')! / weightOf.get('that')!).toBeCloseTo(Math.log(21 / 5) / Math.log(21 / 20), 4);
     expect(Math.hypot(...values)).toBeCloseTo(1, 6);
     expect(tfIdf.transform('unseen').values).toHaveLength(0);
-  });
-
-  test.each([
-    ['perfect', [3, 1, 2, 0], [0, 2], 1],
-    ['one true label, ranked third', [3, 1, 2, 0], [1], 1 / 3],
-    ['(1/1 + 2/4) / 2', [3, 1, 2, 0], [0, 3], 0.75],
-    ['ties count against: rank 2 of 2', [5, 5, 1], [0], 1 / 2],
-    ['true labels tied with each other and a wrong one', [2, 2, 2, 1], [0, 1], 2 / 3],
-    ['all tied', [0, 0, 0, 0], [1, 2], 2 / 4],
-    ["scikit-learn's documentation, first row", [0.75, 0.5, 1], [0], 1 / 2],
-    ["scikit-learn's documentation, second row", [1, 0.2, 0.1], [2], 1 / 3],
-    ['no true label', [1, 2], [], 1],
-  ])('LRAP: %s', (_, scores, labels, expected) => {
-    expect(labelRankingAveragePrecision(Float32Array.from(scores), labels)).toBeCloseTo(expected, 12);
-  });
-
-  test('argmax takes the first of several', () => {
-    expect(argmax(Float32Array.of(1, 3, 2, 3))).toBe(1);
   });
 });

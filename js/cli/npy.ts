@@ -1,0 +1,174 @@
+// NumPy's file format: magic, version, length of a header, the header as a Python dictionary, the elements.
+// https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+
+import { closeSync, openSync, readSync } from 'node:fs';
+import { InputError, type RowBatch, SCORES_PER_BATCH, sizeOfFile } from './input.js';
+
+const BYTES: Record<string, number> = { f2: 2, f4: 4, f8: 8, i4: 4, i8: 8, b1: 1, u1: 1, i1: 1 };
+const SCORES = ['f2', 'f4', 'f8'];
+const INDICES = ['i4', 'i8'];
+const MASKS = ['b1', 'u1', 'i1'];
+
+/** A file of an array of two dimensions, to be read row by row. */
+class NpyFile {
+  readonly rows: number;
+  readonly columns: number;
+  /** As f4: kind and bytes of an element. */
+  readonly type: string;
+  readonly #file: number;
+  readonly #dataAt: number;
+
+  constructor(
+    readonly name: string,
+    what: string,
+    types: readonly string[],
+  ) {
+    const size = sizeOfFile(name);
+    try {
+      this.#file = openSync(name, 'r');
+    } catch (error) {
+      throw new InputError(`${name}: ${(error as Error).message}`);
+    }
+    try {
+      const start = this.#read(0, Math.min(size, 12));
+      if (start.length < 12 || start.toString('latin1', 0, 6) !== '\x93NUMPY') {
+        throw new InputError(`${name}: is not an .npy file`);
+      }
+      const version = start[6] as number;
+      const lengthBytes = version === 1 ? 2 : 4;
+      const headerAt = 8 + lengthBytes;
+      const headerLength = version === 1 ? start.readUInt16LE(8) : start.readUInt32LE(8);
+      if (headerAt + headerLength > size) throw new InputError(`${name}: is truncated in its header`);
+      const header = this.#read(headerAt, headerLength).toString('utf8');
+      const descr = /'descr': *'([<>|=])([a-z]\d+)'/.exec(header);
+      const order = /'fortran_order': *(True|False)/.exec(header);
+      const shape = /'shape': *\(([\d, ]*)\)/.exec(header);
+      if (descr === null || order === null || shape === null || !types.includes(descr[2] as string)) {
+        const given = /'descr': *(.*?), *'fortran/.exec(header)?.[1] ?? 'no type that is known';
+        throw new InputError(`${name}: ${what} must be of type ${types.join(', ')}, got ${given}`);
+      }
+      if (descr[1] === '>') throw new InputError(`${name}: is big-endian; little-endian is wanted`);
+      const lengths = (shape[1] as string)
+        .split(',')
+        .filter((length) => length.trim() !== '')
+        .map(Number);
+      if (lengths.length !== 2) {
+        throw new InputError(`${name}: ${what} must have two dimensions, got shape (${(shape[1] as string).trim()})`);
+      }
+      if (order[1] === 'True' && Math.min(...lengths) > 1) {
+        throw new InputError(`${name}: is in Fortran order; save np.ascontiguousarray(array)`);
+      }
+      this.type = descr[2] as string;
+      [this.rows, this.columns] = lengths as [number, number];
+      this.#dataAt = headerAt + headerLength;
+      const wanted = this.#dataAt + this.rows * this.rowBytes;
+      if (size < wanted) {
+        const whole = this.rowBytes === 0 ? 0 : Math.floor((size - this.#dataAt) / this.rowBytes);
+        throw new InputError(`${name}: is truncated at row ${whole} of ${this.rows}`);
+      }
+      if (size > wanted) throw new InputError(`${name}: has ${size - wanted} bytes after its ${this.rows} rows`);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  get rowBytes(): number {
+    return this.columns * (BYTES[this.type] as number);
+  }
+
+  /** The elements from row `begin` to before `end`, in memory of their own. */
+  rowsOf(begin: number, end: number): ArrayBuffer {
+    const bytes = this.#read(this.#dataAt + begin * this.rowBytes, (end - begin) * this.rowBytes);
+    return bytes.buffer as ArrayBuffer;
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+
+  #read(at: number, length: number): Buffer {
+    const bytes = Buffer.from(new ArrayBuffer(length));
+    for (let read = 0; read < length;) {
+      const count = readSync(this.#file, bytes, read, length - read, at + read);
+      if (count === 0) throw new InputError(`${this.name}: ended while it was read`);
+      read += count;
+    }
+    return bytes;
+  }
+}
+
+/** The rows of a file of scores and the file of their targets: class indices padded with -1, or a 0/1 mask. */
+export function* readNpy(scoresFile: string, targetsFile: string): Generator<RowBatch> {
+  const scores = new NpyFile(scoresFile, 'scores', SCORES);
+  let targets: NpyFile | undefined;
+  try {
+    targets = new NpyFile(targetsFile, 'targets', [...INDICES, ...MASKS]);
+    if (targets.rows !== scores.rows) {
+      throw new InputError(`${targetsFile}: has ${targets.rows} rows, but ${scoresFile} has ${scores.rows}`);
+    }
+    const isMask = MASKS.includes(targets.type);
+    if (isMask && targets.columns !== scores.columns) {
+      throw new InputError(
+        `${targetsFile}: is a mask of ${targets.columns} columns, but ${scoresFile} has ${scores.columns}`,
+      );
+    }
+    if (scores.columns === 0) throw new InputError(`${scoresFile}: has no columns`);
+    const step = Math.max(1, Math.floor(SCORES_PER_BATCH / scores.columns));
+    for (let row = 0; row < scores.rows; row += step) {
+      const end = Math.min(scores.rows, row + step);
+      const elements = targets.rowsOf(row, end);
+      yield {
+        scores: { data: toFloats(scores.rowsOf(row, end), scores.type), shape: [end - row, scores.columns] },
+        targets: isMask
+          ? fromMask(new Uint8Array(elements), targets, row)
+          : {
+              data: targets.type === 'i8' ? new BigInt64Array(elements) : new Int32Array(elements),
+              shape: [end - row, targets.columns],
+            },
+        firstRow: row,
+        scoresFile,
+        targetsFile,
+        bytes: end * scores.rowBytes,
+      };
+    }
+  } finally {
+    scores.close();
+    targets?.close();
+  }
+}
+
+function fromMask(mask: Uint8Array, { columns, name }: NpyFile, firstRow: number): number[][] {
+  const lists: number[][] = [];
+  for (let at = 0; at < mask.length; at += columns) {
+    const list: number[] = [];
+    for (let column = 0; column < columns; column++) {
+      const value = mask[at + column] as number;
+      if (value > 1) {
+        const row = firstRow + at / columns;
+        throw new InputError(`${name}: a mask holds 0 and 1, got ${value} at row ${row}, column ${column}`);
+      }
+      if (value === 1) list.push(column);
+    }
+    lists.push(list);
+  }
+  return lists;
+}
+
+function toFloats(elements: ArrayBuffer, type: string): Float32Array | Float64Array {
+  if (type === 'f8') return new Float64Array(elements);
+  if (type === 'f4') return new Float32Array(elements);
+  const table = (halves ??= Float32Array.from({ length: 2 ** 16 }, (_, bits) => fromHalf(bits)));
+  return Float32Array.from(new Uint16Array(elements), (bits) => table[bits] as number);
+}
+
+/** The value of each pattern of bits of a float16. */
+let halves: Float32Array | undefined;
+
+function fromHalf(bits: number): number {
+  const sign = bits >> 15 === 0 ? 1 : -1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
+}

@@ -1,0 +1,139 @@
+import type { FloatArray, IndexArray } from '../backend.js';
+import { LossError } from '../errors.js';
+import { type Address, ALIGNMENT, align, LinearMemory } from '../wasm/linear-memory.js';
+import { unavailable } from '../wasm/backend.js';
+import createModule, { type RankingMetricsModule } from './ranking_metrics.mjs';
+
+/** A batch of valid shapes whose targets are valid too; only the values of the scores are unchecked. */
+export interface MetricsBatch {
+  /** [rows, classes], row-major */
+  scores: FloatArray;
+  /** [rows, width], row-major; in [-1, classes) */
+  targets: IndexArray;
+  /** [rows] */
+  losses: FloatArray;
+  rows: number;
+  width: number;
+}
+
+// The numbers of MetricsStatus in src/ranking_metrics.h.
+const STATUS = { ok: 0, nonFiniteScore: 2, outOfMemory: 3, tooManyRows: 4, badState: 5 };
+
+// As many rows pass at a time as fit in half of a common second-level cache, and one at least.
+const STAGED_BYTES = 256 * 1024;
+
+/**
+ * The sums of RankingMetrics in src/ranking_metrics.h. Each has a module to itself, whose memory is garbage-collected with
+ * it: there is nothing to dispose of. WebAssembly engines compile the module once.
+ */
+export class RankingMetrics {
+  readonly #module: RankingMetricsModule;
+  readonly #memory: LinearMemory;
+
+  constructor(
+    readonly classes: number,
+    ks: readonly number[],
+  ) {
+    try {
+      this.#module = createModule();
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+    this.#memory = new LinearMemory(this.#module.wasmMemory, 2);
+    const at = this.#stage(ks.length * 4 + 1);
+    this.#memory.i32.set(ks, at / 4);
+    if (this.#module._begin(classes, at, ks.length) === 0) throw this.#outOfMemory();
+  }
+
+  /** Adds all rows or, where it throws, none. */
+  update(batch: MetricsBatch, skipNonFinite: boolean): void {
+    const { scores, targets, losses, rows, width } = batch;
+    const { classes } = this;
+    const float64 = scores.BYTES_PER_ELEMENT === 8 ? 1 : 0;
+    const scoresBytes = classes * scores.BYTES_PER_ELEMENT;
+    const capacity = Math.min(rows, Math.max(1, Math.floor(STAGED_BYTES / (8 + scoresBytes + 4 * width))));
+    const scoresAt = align(capacity * 8);
+    const targetsAt = scoresAt + align(capacity * scoresBytes);
+    const at = this.#stage(targetsAt + capacity * width * 4);
+
+    const copyIn = (row: number, end: number): void => {
+      // Room that was made may have made memory grow.
+      this.#memory.renew();
+      this.#memory.copyScores(scores, row * classes, end * classes, at + scoresAt);
+      this.#memory.copyTargets(targets, row * width, end * width, at + targetsAt);
+      this.#memory.f64.set(losses.subarray(row, end), at / 8);
+    };
+    const forEachPart = (callback: (row: number, end: number) => void): void => {
+      for (let row = 0; row < rows; row += capacity) callback(row, Math.min(rows, row + capacity));
+    };
+    const prepare = (row: number, end: number): void => {
+      copyIn(row, end);
+      const status = this.#module._prepare(
+        ...([float64, at + scoresAt, at + targetsAt, end - row, width, rows, skipNonFinite ? 1 : 0] as const),
+      );
+      this.#check(status, row, batch);
+    };
+    // All parts are checked, and room is made for them, before the first is added.
+    if (capacity < rows) forEachPart(prepare);
+    forEachPart((row, end) => {
+      if (capacity < rows) copyIn(row, end);
+      else prepare(row, end);
+      this.#module._add(float64, at + scoresAt, at + targetsAt, at, end - row, width);
+    });
+  }
+
+  /** Adds what `write()` wrote of as many classes and the same ks. */
+  merge(state: Uint8Array): void {
+    const at = this.#stage(state.length);
+    new Uint8Array(this.#memory.buffer).set(state, at);
+    this.#check(this.#module._merge(at, state.length), 0, null);
+  }
+
+  write(): Uint8Array {
+    const at = this.#module._write();
+    this.#memory.renew();
+    if (at === 0) throw this.#outOfMemory();
+    return new Uint8Array(this.#memory.buffer).slice(at, at + this.#module._writtenSize());
+  }
+
+  /** Numbers in the order of RankingMetrics::Means, and then of MeansAtK for each k, and of OfLabel for each label. */
+  compute(): Float64Array {
+    const at = this.#module._compute();
+    this.#memory.renew();
+    if (at === 0) throw this.#outOfMemory();
+    return this.#memory.f64.slice(at / 8, at / 8 + this.#module._computedSize());
+  }
+
+  /** Aligned room. */
+  #stage(bytes: number): Address {
+    const at = bytes < 2 ** 31 - ALIGNMENT ? this.#module._stage(bytes + ALIGNMENT) : 0;
+    this.#memory.renew();
+    if (at === 0) throw this.#outOfMemory();
+    return align(at);
+  }
+
+  #check(status: number, firstRow: number, batch: MetricsBatch | null): void {
+    if (status === STATUS.ok) return;
+    this.#memory.renew();
+    if (status === STATUS.outOfMemory) throw this.#outOfMemory();
+    if (status === STATUS.tooManyRows) throw new LossError('ERR_SHAPE', 'an evaluator takes at most 2^32 - 1 rows');
+    if (status === STATUS.nonFiniteScore && batch !== null) {
+      const row = firstRow + this.#module._badRow();
+      const column = this.#module._badColumn();
+      throw new LossError(
+        'ERR_NON_FINITE',
+        `score at row ${row}, column ${column} is ${batch.scores[row * this.classes + column]}: scores must be finite, ` +
+          "unless nonFinite is 'skip'",
+      );
+    }
+    throw new LossError('ERR_STATE', 'the state of an evaluator is damaged: it is not what its toJSON() gave');
+  }
+
+  #outOfMemory(): LossError {
+    return new LossError(
+      'ERR_OUT_OF_MEMORY',
+      `the metrics of ${this.classes} labels do not fit in WebAssembly's linear memory ` +
+        `(${this.#memory.mostGigabytes} GB at most)`,
+    );
+  }
+}

@@ -1,0 +1,154 @@
+import type { AsyncBackend, Backend, DeviceBatch, DeviceResult, FloatArray, LossOptions } from '../backend.js';
+import { DeviceTensor } from '../device-tensor.js';
+import { describe, LossError } from '../errors.js';
+import { checkOptions } from '../tensor.js';
+import { wasmBackend } from '../wasm/backend.js';
+import type { WebGPUBackend } from './backend.js';
+
+export interface AutoBackendOptions {
+  /** What `createWebGPUBackend()` resolves to. */
+  webgpu: WebGPUBackend;
+  /**
+   * What `createThreadsBackend()` resolves to.
+   * @default one thread
+   */
+  threads?: Backend;
+}
+
+/** What was measured for batches of so many scores. */
+export interface Measurement {
+  scores: number;
+  /** Milliseconds for the loss and gradient of arrays, the copies to the GPU and back included; the least of three. */
+  cpu: number;
+  webgpu: number;
+}
+
+const CLASSES = 1024;
+// 16 thousand scores to 4 million.
+const SIZES = [2 ** 14, 2 ** 16, 2 ** 18, 2 ** 20, 2 ** 22];
+const TARGETS = 5;
+const REPETITIONS = 3;
+// Clocks of browsers are coarse: as many calls are timed together as take so long.
+const LEAST_MILLISECONDS = 4;
+// Where the GPU takes so many times as long, larger batches are not going to change it.
+const HOPELESS = 8;
+
+/**
+ * Two backends, of which the one that was measured to be the quicker for a batch's size computes it.
+ *
+ * What is in the GPU's memory is computed there whatever its size, and float64 never is.
+ */
+export class AutoBackend implements AsyncBackend {
+  readonly name = 'auto';
+  readonly webgpu: WebGPUBackend;
+  readonly cpu: Backend;
+  readonly measurements: readonly Measurement[];
+  /** Batches of arrays go to the GPU from so many scores on; Infinity if it was never the quicker. */
+  readonly crossover: number;
+
+  /** @internal */
+  constructor(webgpu: WebGPUBackend, cpu: Backend, measurements: readonly Measurement[]) {
+    this.webgpu = webgpu;
+    this.cpu = cpu;
+    this.measurements = measurements;
+    // From the first size on at which no larger one was slower.
+    const slower = measurements.map((one) => one.webgpu >= one.cpu).lastIndexOf(true);
+    this.crossover = measurements[slower + 1]?.scores ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The backend for a batch of arrays of so many scores of float32, and why. */
+  choose(scores: number): { backend: WebGPUBackend | Backend; reason: string } {
+    const isLarge = scores >= this.crossover;
+    const measured = this.measurements
+      .map(({ scores: size, cpu, webgpu }) => `${size} scores ${cpu.toFixed(2)} ms and ${webgpu.toFixed(2)} ms`)
+      .join(', ');
+    return {
+      backend: isLarge ? this.webgpu : this.cpu,
+      reason:
+        `${scores} scores are ${isLarge ? 'not ' : ''}fewer than ${this.crossover}, from which on ` +
+        `${this.webgpu.adapterInfo.description || 'the GPU'} was the quicker one here; ` +
+        `measured on ${this.cpu.name} and webgpu: ${measured}`,
+    };
+  }
+
+  /** @internal */
+  async computeAsync(
+    batch: DeviceBatch,
+    options: LossOptions,
+    withGradient: boolean,
+    into: FloatArray | DeviceTensor | null,
+  ): Promise<DeviceResult> {
+    const { scores, targets } = batch;
+    const isOnDevice = [scores, targets, into].some((one) => one instanceof DeviceTensor);
+    const isLarge = scores instanceof Float32Array && scores.length >= this.crossover;
+    if (isOnDevice || isLarge) return this.webgpu.computeAsync(batch, options, withGradient, into);
+    return this.cpu.compute(batch as never, options, withGradient, into as FloatArray | null);
+  }
+}
+
+/**
+ * Measures, once and in about a second, from which batch size on the GPU is quicker here than the CPU, and makes a
+ * backend that chooses by it. The two backends stay the caller's, to use and to dispose of.
+ *
+ * @returns a backend that tells its `measurements`, its `crossover`, and with `choose(scores)` what it takes and why
+ * @throws (rejects with) LossError ERR_OPTION, and what the backends throw
+ * @example
+ * const backend = await autoBackend({ webgpu: await createWebGPUBackend(), threads: await createThreadsBackend() });
+ * backend.choose(1024 * 1000).reason;
+ */
+export async function autoBackend(options: AutoBackendOptions): Promise<AutoBackend> {
+  const { webgpu, threads } = checkOptions(options, ['webgpu', 'threads'], 'autoBackend()');
+  if (typeof (webgpu as Partial<WebGPUBackend> | undefined)?.computeAsync !== 'function') {
+    throw new LossError('ERR_OPTION', `webgpu must be what createWebGPUBackend() resolves to, got ${describe(webgpu)}`);
+  }
+  if (threads !== undefined && typeof (threads as Partial<Backend> | null)?.compute !== 'function') {
+    throw new LossError(
+      'ERR_OPTION',
+      `threads must be what createThreadsBackend() resolves to, got ${describe(threads)}`,
+    );
+  }
+  const cpu = threads ?? wasmBackend();
+  const measurements: Measurement[] = [];
+  for (const size of SIZES) {
+    const one = await measure(webgpu, cpu, size);
+    measurements.push(one);
+    if (one.webgpu > HOPELESS * one.cpu && size >= 2 ** 18) break;
+  }
+  return new AutoBackend(webgpu, cpu, measurements);
+}
+
+async function measure(webgpu: WebGPUBackend, cpu: Backend, size: number): Promise<Measurement> {
+  const rows = size / CLASSES;
+  // Any scores that have most pairs counted will do; no two neighbours are alike.
+  const scores = Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 4093) / 1024 - 2);
+  const targets = Int32Array.from({ length: rows * TARGETS }, (_, i) => (i * 211) % CLASSES);
+  const batch = { scores, targets, rows, classes: CLASSES, width: TARGETS };
+  const options: LossOptions = {
+    reduction: 'mean',
+    margin: 1,
+    normalization: 'classes',
+    targetOrder: 'ignored',
+    nan: 'ignore',
+  };
+  const into = new Float32Array(size);
+  const least = async (compute: () => unknown): Promise<number> => {
+    let best = Number.POSITIVE_INFINITY;
+    await compute(); // compiles, and makes buffers
+    for (let i = 0; i < REPETITIONS; i++) {
+      const begin = performance.now();
+      let elapsed = 0;
+      let calls = 0;
+      for (; elapsed < LEAST_MILLISECONDS; calls++) {
+        await compute();
+        elapsed = performance.now() - begin;
+      }
+      best = Math.min(best, elapsed / calls);
+    }
+    return best;
+  };
+  return {
+    scores: size,
+    cpu: await least(() => cpu.compute(batch, options, true, into)),
+    webgpu: await least(() => webgpu.computeAsync(batch, options, true, into)),
+  };
+}

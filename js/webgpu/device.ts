@@ -1,0 +1,174 @@
+import { describe, LossError } from '../errors.js';
+
+// The numbers of GPUBufferUsage and GPUMapMode, which are globals in browsers alone.
+export const USAGE = { mapRead: 1, copySource: 4, copyDestination: 8, uniform: 64, storage: 128 };
+export const MAP_READ = 1;
+
+/** Compiled pipelines by their text; one that is being compiled is waited for by all who ask. */
+export class Pipelines {
+  readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
+
+  constructor(private readonly device: GPUDevice) {}
+
+  /** @throws (rejects with) LossError ERR_BACKEND_UNAVAILABLE, with what the compiler says */
+  get(code: string): Promise<GPUComputePipeline> {
+    let pipeline = this.#pipelines.get(code);
+    if (pipeline === undefined) {
+      pipeline = this.#compile(code);
+      this.#pipelines.set(code, pipeline);
+      pipeline.catch(() => this.#pipelines.delete(code));
+    }
+    return pipeline;
+  }
+
+  async #compile(code: string): Promise<GPUComputePipeline> {
+    this.device.pushErrorScope('validation');
+    const module = this.device.createShaderModule({ code });
+    const invalid = this.device.popErrorScope();
+    try {
+      const pipeline = await this.device.createComputePipelineAsync({ layout: 'auto', compute: { module } });
+      await invalid;
+      return pipeline;
+    } catch (cause) {
+      await invalid.catch(() => null);
+      const { messages } = await module.getCompilationInfo();
+      const said = messages.map(({ type, lineNum, linePos, message }) => `${type} ${lineNum}:${linePos} ${message}`);
+      throw new LossError(
+        'ERR_BACKEND_UNAVAILABLE',
+        `a kernel could not be compiled for this GPU: ${[...said, (cause as Error).message].join('; ')}`,
+        { cause },
+      );
+    }
+  }
+}
+
+/** Buffers that were used, to be used again. */
+export class BufferPool {
+  /** The one given back last is the last. */
+  readonly #free: GPUBuffer[] = [];
+  #bytes = 0;
+  #isClosed = false;
+
+  /** @param mostBytes of the buffers that are kept */
+  constructor(
+    private readonly device: GPUDevice,
+    private readonly mostBytes: number,
+  ) {}
+
+  /** Bytes of the buffers that are kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** A buffer of so many bytes at least. What is in it is what was in it. */
+  take(bytes: number, usage: number): GPUBuffer {
+    const size = Math.min(roundUp(bytes), Math.max(bytes, this.device.limits.maxBufferSize));
+    const at = this.#free.findIndex((buffer) => buffer.size === size && buffer.usage === usage);
+    if (at < 0) return this.device.createBuffer({ size, usage });
+    this.#bytes -= size;
+    return this.#free.splice(at, 1)[0] as GPUBuffer;
+  }
+
+  giveBack(buffer: GPUBuffer): void {
+    if (this.#isClosed || buffer.size > this.mostBytes) {
+      buffer.destroy();
+      return;
+    }
+    this.#free.push(buffer);
+    this.#bytes += buffer.size;
+    while (this.#bytes > this.mostBytes) {
+      const oldest = this.#free.shift() as GPUBuffer;
+      this.#bytes -= oldest.size;
+      oldest.destroy();
+    }
+  }
+
+  /** Destroys the buffers that are kept, and from now on every one that is given back. */
+  close(): void {
+    this.#isClosed = true;
+    for (const buffer of this.#free) buffer.destroy();
+    this.#free.length = 0;
+    this.#bytes = 0;
+  }
+}
+
+/** To a few sizes, so that batches of about one size share their buffers: a power of two, or an eighth of one more. */
+function roundUp(bytes: number): number {
+  const power = 2 ** Math.floor(Math.log2(Math.max(bytes, 256)));
+  return Math.ceil(bytes / (power / 8)) * (power / 8);
+}
+
+export interface DeviceOptions {
+  device?: GPUDevice | undefined;
+  adapterOptions?: GPURequestAdapterOptions | undefined;
+}
+
+export interface DeviceFound {
+  device: GPUDevice;
+  adapterInfo: GPUAdapterInfo;
+  /** Whether it was made here, and is to be destroyed here. */
+  isOwn: boolean;
+  /** What must live as long as the device does. */
+  gpu: unknown;
+}
+
+/** The device given, or a new one. */
+export async function findDevice({ device, adapterOptions }: DeviceOptions): Promise<DeviceFound> {
+  if (device !== undefined) {
+    if (typeof (device as Partial<GPUDevice> | null)?.createComputePipelineAsync !== 'function') {
+      throw new LossError('ERR_OPTION', `device must be a GPUDevice, got ${describe(device)}`);
+    }
+    return { device, adapterInfo: device.adapterInfo, isOwn: false, gpu: null };
+  }
+  const gpu = await findGPU();
+  let adapter: GPUAdapter | null;
+  try {
+    adapter = await gpu.requestAdapter(adapterOptions);
+  } catch (cause) {
+    throw unavailable(`the adapter request failed: ${(cause as Error).message}`, cause);
+  }
+  if (adapter === null) {
+    throw unavailable('there is no GPU adapter for it: no driver, or the browser does not trust the one there is');
+  }
+  // What is as large as the adapter allows need not be split.
+  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+  try {
+    const own = await adapter.requestDevice({
+      label: 'multilabel-margin-loss',
+      requiredLimits: { maxBufferSize, maxStorageBufferBindingSize },
+    });
+    return { device: own, adapterInfo: adapter.info, isOwn: true, gpu };
+  } catch (cause) {
+    throw unavailable(`the adapter gave no device: ${(cause as Error).message}`, cause);
+  }
+}
+
+/** What is used of the package that brings WebGPU to Node, an optional peer. */
+interface WebGPUPackage {
+  readonly create: (flags: string[]) => GPU;
+}
+
+async function findGPU(): Promise<GPU> {
+  const { navigator, process } = globalThis as {
+    navigator?: { gpu?: GPU };
+    process?: { versions?: { node?: unknown }; type?: string };
+  };
+  if (navigator?.gpu !== undefined) return navigator.gpu;
+  if (typeof process?.versions?.node !== 'string' || process.type === 'renderer') {
+    throw unavailable(
+      'this browser has none, or this page may not use it: WebGPU is for secure contexts (https: or localhost)',
+    );
+  }
+  try {
+    // By a name that bundlers cannot see: they would want an optional package that is not for browsers.
+    const name: string = 'webgpu';
+    const { create } = (await import(/* webpackIgnore: true */ /* @vite-ignore */ name)) as WebGPUPackage;
+    return create([]);
+  } catch (cause) {
+    throw unavailable('Node.js has it from the package webgpu, which did not load: npm install webgpu', cause);
+  }
+}
+
+function unavailable(why: string, cause?: unknown): LossError {
+  return new LossError('ERR_BACKEND_UNAVAILABLE', `WebGPU is not available: ${why}`, { cause });
+}

@@ -1,0 +1,330 @@
+#include "ranking_metrics.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "simd.h"
+
+namespace mlml {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// The next smaller number: a score is at or above a finite x where it is above that.
+template <typename T>
+T Before(T x) {
+  using Bits = std::make_unsigned_t<CountOf<T>>;
+  if (x == 0) return -std::numeric_limits<T>::denorm_min();
+  const Bits bits = std::bit_cast<Bits>(x);
+  return std::bit_cast<T>(x > 0 ? bits - 1 : bits + 1);
+}
+
+// Position of the first score that is NaN or infinite, or `size`.
+template <typename T>
+size_t FindNonFinite(const T* scores, size_t size) {
+  const hn::ScalableTag<T> d;
+  constexpr size_t L = kLanes<T>;
+  size_t j = 0;
+  // The difference is 0, or NaN.
+  for (; j + L <= size; j += L) {
+    const auto x = hn::LoadU(d, scores + j);
+    const auto difference = hn::Sub(x, x);
+    if (HWY_UNLIKELY(!hn::AllTrue(d, hn::Eq(difference, difference)))) break;
+  }
+  while (j < size && scores[j] - scores[j] == 0) ++j;
+  return j;
+}
+
+// The entries before the first negative one.
+size_t CountTargets(const int32_t* targets, size_t width) {
+  return static_cast<size_t>(std::find_if(targets, targets + width, [](int32_t t) { return t < 0; }) - targets);
+}
+
+// The crossover of the loss, measured there on as many thresholds.
+bool UsesBuckets(size_t num_labels, size_t classes) { return 2 * num_labels > 32 && classes > 256; }
+
+// For kernels that count both ways: here one is enough.
+struct Ignore {
+  template <typename Scores, typename Counts, typename T>
+  void operator()(Scores /*scores*/, Counts /*counts*/, T* /*at*/) const {}
+};
+
+}  // namespace
+
+template <>
+RankingMetrics::Scratch<float>& RankingMetrics::ScratchOf() {
+  return f32_;
+}
+template <>
+RankingMetrics::Scratch<double>& RankingMetrics::ScratchOf() {
+  return f64_;
+}
+
+bool RankingMetrics::Begin(size_t classes, const int32_t* ks, size_t num_ks) {
+  classes_ = classes;
+  num_ks_ = num_ks;
+  if (!ks_.Reserve(num_ks + 1) || !at_k_.Reserve(2 * num_ks + 1) || !sums_.Reserve(num_sums()) ||
+      !support_.Reserve(classes) || !twice_rank_sum_.Reserve(classes)) {
+    return false;
+  }
+  std::copy_n(ks, num_ks, ks_.data());
+  std::fill_n(sums_.data(), num_sums(), ExactSum());
+  std::fill_n(support_.data(), classes, uint64_t{0});
+  std::fill_n(twice_rank_sum_.data(), classes, uint64_t{0});
+  average_precision_.Begin(classes);
+
+  for (size_t i = 0; i < num_ks; ++i) most_ranks_ = std::max(most_ranks_, static_cast<size_t>(ks[i]));
+  most_ranks_ = std::min(most_ranks_, classes);
+  if (!discounts_.Reserve(most_ranks_ + 1)) return false;
+  double sum = 0;
+  discounts_[0] = 0;
+  for (size_t rank = 1; rank <= most_ranks_; ++rank) {
+    sum += 1 / std::log2(static_cast<double>(rank) + 1);
+    discounts_[rank] = sum;
+  }
+  return true;
+}
+
+template <typename T>
+MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, NonFinitePolicy policy) {
+  if (rows_ + rows_skipped_ + rows.batch_rows > kMostRows) return {MetricsStatus::kTooManyRows, 0, 0};
+  const auto end = static_cast<int32_t>(classes_);
+  for (size_t i = 0; i < rows.rows * rows.width; ++i) {
+    if (rows.targets[i] < -1 || rows.targets[i] >= end) {
+      return {MetricsStatus::kTargetOutOfRange, i / rows.width, i % rows.width};
+    }
+  }
+  if (policy == NonFinitePolicy::kError) {
+    const size_t i = FindNonFinite(rows.scores, rows.rows * classes_);
+    if (i < rows.rows * classes_) return {MetricsStatus::kNonFiniteScore, i / classes_, i % classes_};
+  }
+
+  size_t most = 1;
+  for (size_t row = 0; row < rows.rows; ++row) {
+    most = std::max(most, CountTargets(rows.targets + row * rows.width, rows.width));
+  }
+  Scratch<T>& scratch = ScratchOf<T>();
+  bool reserved = labels_.Reserve(most) && counts_.Reserve(2 * most) && ranks_.Reserve(most) &&
+                  scratch.thresholds.Reserve(2 * most) && scratch.direct.Reserve(2 * most) &&
+                  (!UsesBuckets(most, classes_) || scratch.bucketed.Reserve(2 * most)) &&
+                  average_precision_.ReserveRows(rows.batch_rows);
+  for (size_t row = 0; reserved && row < rows.rows; ++row) {
+    const T* scores = rows.scores + row * classes_;
+    if (policy == NonFinitePolicy::kSkip && FindNonFinite(scores, classes_) < classes_) continue;
+    reserved = average_precision_.ReserveRow(scores);
+  }
+  return {reserved ? MetricsStatus::kOk : MetricsStatus::kOutOfMemory, 0, 0};
+}
+
+template <typename T>
+void RankingMetrics::Add(const Rows<T>& rows, const double* losses) {
+  for (size_t row = 0; row < rows.rows; ++row) {
+    const T* scores = rows.scores + row * classes_;
+    if (FindNonFinite(scores, classes_) < classes_) {
+      ++rows_skipped_;
+      average_precision_.Skip();
+      continue;
+    }
+    const size_t num_labels = GatherLabels(rows.targets + row * rows.width, rows.width);
+    AddRow(scores, num_labels, losses[row]);
+    average_precision_.Add(scores, labels_.data(), num_labels);
+  }
+}
+
+// Their set, in ascending order.
+size_t RankingMetrics::GatherLabels(const int32_t* targets, size_t width) {
+  int32_t* labels = labels_.data();
+  const size_t size = CountTargets(targets, width);
+  std::copy_n(targets, size, labels);
+  std::sort(labels, labels + size);
+  return static_cast<size_t>(std::unique(labels, labels + size) - labels);
+}
+
+template <typename T>
+void RankingMetrics::AddRow(const T* scores, size_t num_labels, double loss) {
+  ++rows_;
+  sums_[kLoss].Add(loss);
+  if (num_labels == 0) {
+    ++rows_without_labels_;
+    sums_[kLrap].Add(1);
+    sums_[kOneError].Add(1);
+    return;
+  }
+  CountRanks(scores, num_labels);
+  const int64_t* above = counts_.data();
+  const int64_t* at_least = above + num_labels;
+  for (size_t k = 0; k < num_labels; ++k) {
+    const auto label = static_cast<size_t>(labels_[k]);
+    ++support_[label];
+    twice_rank_sum_[label] += static_cast<uint64_t>(above[k] + 1 + at_least[k]);
+    ranks_[k] = {static_cast<int32_t>(above[k]), static_cast<int32_t>(at_least[k])};
+  }
+  std::sort(ranks_.data(), ranks_.data() + num_labels,
+            [](const Label& a, const Label& b) { return a.at_least < b.at_least; });
+
+  // Group by group of equal scores, from the highest down.
+  std::fill_n(at_k_.data(), 2 * num_ks_, 0.0);
+  double precision_sum = 0;
+  uint64_t pairs_in_disorder = 0;
+  bool has_ties = false;
+  for (size_t i = 0; i < num_labels;) {
+    const Label group = ranks_[i];
+    const size_t first = i;
+    while (i < num_labels && ranks_[i].at_least == group.at_least) ++i;
+    const size_t labels = i - first;
+    const auto others = static_cast<size_t>(group.at_least) - i;
+    precision_sum += static_cast<double>(labels) * (static_cast<double>(i) / static_cast<double>(group.at_least));
+    pairs_in_disorder += uint64_t{labels} * others;
+    has_ties |= static_cast<size_t>(group.at_least - group.above) > labels;
+    AddAtK(group, labels);
+    if (first == 0) {
+      const double right = static_cast<double>(labels) / static_cast<double>(group.at_least);
+      sums_[kOneError].Add(group.above == 0 ? 1 - right : 1);
+      sums_[kReciprocalRank].Add(1 / static_cast<double>(others + 1));
+    }
+  }
+  rows_with_ties_ += has_ties ? 1 : 0;
+  sums_[kCoverage].Add(ranks_[num_labels - 1].at_least);
+  if (num_labels == classes_) {
+    ++rows_with_all_labels_;
+    sums_[kLrap].Add(1);
+  } else {
+    sums_[kLrap].Add(precision_sum / static_cast<double>(num_labels));
+    const double pairs = static_cast<double>(num_labels) * static_cast<double>(classes_ - num_labels);
+    sums_[kRankingLoss].Add(static_cast<double>(pairs_in_disorder) / pairs);
+  }
+  for (size_t i = 0; i < num_ks_; ++i) {
+    const double found = at_k_[2 * i];
+    const auto k = static_cast<size_t>(ks_[i]);
+    AtK(i, kPrecision).Add(found / static_cast<double>(k));
+    AtK(i, kRecall).Add(found / static_cast<double>(num_labels));
+    AtK(i, kNdcg).Add(at_k_[2 * i + 1] / Discounts(std::min(num_labels, k)));
+  }
+}
+
+// A group of equal scores, of which so many are labels: what is expected of them among the first k, in a random order.
+void RankingMetrics::AddAtK(Label group, size_t labels) {
+  const auto above = static_cast<size_t>(group.above);
+  const auto at_least = static_cast<size_t>(group.at_least);
+  const double share = static_cast<double>(labels) / static_cast<double>(at_least - above);
+  for (size_t i = 0; i < num_ks_; ++i) {
+    const auto k = static_cast<size_t>(ks_[i]);
+    if (above >= k) continue;
+    const size_t end = std::min(at_least, k);
+    at_k_[2 * i] += share * static_cast<double>(end - above);
+    at_k_[2 * i + 1] += share * (Discounts(end) - Discounts(above));
+  }
+}
+
+// counts_[k] = number of scores above that of label k, counts_[num_labels + k] = and at or above it.
+template <typename T>
+void RankingMetrics::CountRanks(const T* scores, size_t num_labels) {
+  T* thresholds = ScratchOf<T>().thresholds.data();
+  for (size_t k = 0; k < num_labels; ++k) {
+    thresholds[k] = scores[labels_[k]];
+    thresholds[num_labels + k] = Before(thresholds[k]);
+  }
+  if (UsesBuckets(num_labels, classes_)) {
+    CountRanks(scores, num_labels, ScratchOf<T>().bucketed);
+  } else {
+    CountRanks(scores, num_labels, ScratchOf<T>().direct);
+  }
+}
+
+template <typename T, typename Kernel>
+void RankingMetrics::CountRanks(const T* scores, size_t num_labels, Kernel& kernel) {
+  // Whole vectors in place, where nobody will write; the others in a copy that is filled up.
+  const size_t whole = classes_ - classes_ % kLanes<T>;
+  T rest[kLanes<T>];
+  std::fill(std::copy(scores + whole, scores + classes_, rest), rest + kLanes<T>, -kInfinity<T>);
+  struct Part {
+    T* scores;
+    size_t size;
+  };
+  Ignore ignore;
+  kernel.Begin(ScratchOf<T>().thresholds.data(), 2 * num_labels);
+  for (const auto& [part, size] : {Part{const_cast<T*>(scores), whole}, Part{rest, whole < classes_ ? kLanes<T> : 0}}) {
+    kernel.CountScores(part, size, ignore);
+  }
+  kernel.End(counts_.data());
+}
+
+template <typename Function>
+void RankingMetrics::ForEachField(Function field) {
+  for (uint64_t* count : {&rows_, &rows_without_labels_, &rows_with_all_labels_, &rows_with_ties_, &rows_skipped_}) {
+    field(*count);
+  }
+  for (size_t i = 0; i < num_sums(); ++i) sums_[i].ForEachField(field);
+  for (size_t label = 0; label < classes_; ++label) {
+    field(support_[label]);
+    field(twice_rank_sum_[label]);
+  }
+}
+
+void RankingMetrics::Write(StateWriter& writer) {
+  ForEachField([&](uint64_t field) { writer.Put(field); });
+  average_precision_.Write(writer);
+}
+
+MetricsStatus RankingMetrics::Merge(const uint8_t* state, size_t size) {
+  StateReader check(state, size);
+  uint64_t rows = rows_ + rows_skipped_;
+  ForEachField([&](const uint64_t& field) {
+    const uint64_t added = check.Get();
+    if (&field == &rows_ || &field == &rows_skipped_) rows = added > kMostRows ? added : rows + added;
+  });
+  if (!check.ok()) return MetricsStatus::kBadState;
+  if (rows > kMostRows) return MetricsStatus::kTooManyRows;
+  if (!average_precision_.Merge<true>(check)) return MetricsStatus::kOutOfMemory;
+  if (!check.ok() || !check.at_end()) return MetricsStatus::kBadState;
+
+  StateReader reader(state, size);
+  ForEachField([&](uint64_t& field) { field += reader.Get(); });
+  return average_precision_.Merge<false>(reader) ? MetricsStatus::kOk : MetricsStatus::kOutOfMemory;
+}
+
+bool RankingMetrics::Compute(Means* means, MeansAtK* at_k, OfLabel* of_labels) {
+  Buffer<double> average_precisions;
+  if (!average_precisions.Reserve(classes_) ||
+      !average_precision_.Compute(average_precisions.data(), &means->micro_average_precision)) {
+    return false;
+  }
+  const auto rows = static_cast<double>(rows_);
+  const auto mean = [&](ExactSum& sum) { return rows_ == 0 ? kNan : sum.Value() / rows; };
+  means->rows = rows;
+  means->rows_without_labels = static_cast<double>(rows_without_labels_);
+  means->rows_with_all_labels = static_cast<double>(rows_with_all_labels_);
+  means->rows_with_ties = static_cast<double>(rows_with_ties_);
+  means->rows_skipped = static_cast<double>(rows_skipped_);
+  means->loss = mean(sums_[kLoss]);
+  means->ranking_loss = mean(sums_[kRankingLoss]);
+  means->coverage = mean(sums_[kCoverage]);
+  means->lrap = mean(sums_[kLrap]);
+  means->one_error = mean(sums_[kOneError]);
+  means->reciprocal_rank = mean(sums_[kReciprocalRank]);
+  means->score_resolution = average_precision_.exact() ? 0 : std::ldexp(1.0, -int(average_precision_.fraction_bits()));
+  for (size_t i = 0; i < num_ks_; ++i) {
+    at_k[i] = {mean(AtK(i, kPrecision)), mean(AtK(i, kRecall)), mean(AtK(i, kNdcg))};
+  }
+
+  double macro = 0;
+  for (size_t label = 0; label < classes_; ++label) {
+    const auto support = static_cast<double>(support_[label]);
+    of_labels[label] = {support,
+                        support_[label] == 0 ? kNan : static_cast<double>(twice_rank_sum_[label]) / 2 / support,
+                        average_precisions[label]};
+    macro += average_precisions[label];
+  }
+  means->macro_average_precision = rows_ == 0 ? kNan : macro / static_cast<double>(classes_);
+  if (rows_ == 0) means->micro_average_precision = kNan;
+  return true;
+}
+
+template MetricsOutcome RankingMetrics::Prepare(const Rows<float>&, NonFinitePolicy);
+template MetricsOutcome RankingMetrics::Prepare(const Rows<double>&, NonFinitePolicy);
+template void RankingMetrics::Add(const Rows<float>&, const double*);
+template void RankingMetrics::Add(const Rows<double>&, const double*);
+
+}  // namespace mlml

@@ -1,0 +1,420 @@
+// The ranking metrics against their definitions, computed from full rankings in double; exact sums and merging.
+#include "ranking_metrics.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <set>
+#include <vector>
+
+namespace mlml {
+namespace {
+
+constexpr double kUnit = 0x1p-53;
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+template <typename T>
+struct Batch {
+  size_t rows;
+  size_t classes;
+  size_t width;
+  std::vector<T> scores;
+  std::vector<int32_t> targets;
+  std::vector<double> losses;
+
+  // The rows [begin, end).
+  Rows<T> Part(size_t begin, size_t end) {
+    return {scores.data() + begin * classes, targets.data() + begin * width, end - begin, classes, width, end - begin};
+  }
+  std::set<size_t> LabelsOf(size_t row) const {
+    std::set<size_t> labels;
+    for (size_t i = row * width; i < (row + 1) * width && targets[i] >= 0; ++i) {
+      labels.insert(static_cast<size_t>(targets[i]));
+    }
+    return labels;
+  }
+};
+
+struct Results {
+  RankingMetrics::Means means;
+  std::vector<RankingMetrics::MeansAtK> at_k;
+  std::vector<RankingMetrics::OfLabel> of_labels;
+
+  // All numbers of it, to be compared one by one.
+  std::vector<double> Numbers() const {
+    std::vector<double> numbers = {means.rows,
+                                   means.rows_without_labels,
+                                   means.rows_with_all_labels,
+                                   means.rows_with_ties,
+                                   means.rows_skipped,
+                                   means.loss,
+                                   means.ranking_loss,
+                                   means.coverage,
+                                   means.lrap,
+                                   means.one_error,
+                                   means.reciprocal_rank,
+                                   means.macro_average_precision,
+                                   means.micro_average_precision};
+    for (const auto& at : at_k) numbers.insert(numbers.end(), {at.precision, at.recall, at.ndcg});
+    for (const auto& of : of_labels) numbers.insert(numbers.end(), {of.support, of.mean_rank, of.average_precision});
+    return numbers;
+  }
+};
+
+double Discount(size_t rank, size_t k) { return rank > k ? 0 : 1 / std::log2(static_cast<double>(rank) + 1); }
+
+// Sum over the distinct scores, from the highest down, of (gain in recall) * precision.
+double AveragePrecisionOf(std::vector<std::pair<double, bool>> scored) {
+  std::sort(scored.begin(), scored.end(), [](auto& a, auto& b) { return a.first > b.first; });
+  double positives = 0;
+  for (const auto& [score, positive] : scored) positives += positive;
+  double sum = 0;
+  double found = 0;
+  for (size_t i = 0; i < scored.size();) {
+    const double found_before = found;
+    const double score = scored[i].first;
+    for (; i < scored.size() && scored[i].first == score; ++i) found += scored[i].second;
+    if (positives > 0) sum += (found - found_before) / positives * (found / static_cast<double>(i));
+  }
+  return sum;
+}
+
+template <typename T>
+Results Reference(const Batch<T>& batch, const std::vector<int32_t>& ks) {
+  Results results{{}, std::vector<RankingMetrics::MeansAtK>(ks.size()), {}};
+  RankingMetrics::Means& sums = results.means;
+  const size_t classes = batch.classes;
+  results.of_labels.assign(classes, {0, 0, 0});
+  std::vector<std::vector<std::pair<double, bool>>> columns(classes);
+  std::vector<std::pair<double, bool>> all;
+  for (size_t row = 0; row < batch.rows; ++row) {
+    const T* x = &batch.scores[row * classes];
+    if (std::any_of(x, x + classes, [](T score) { return !std::isfinite(score); })) {
+      ++sums.rows_skipped;
+      continue;
+    }
+    ++sums.rows;
+    sums.loss += batch.losses[row];
+    const std::set<size_t> labels = batch.LabelsOf(row);
+    const auto is_label = [&](size_t j) { return labels.count(j) == 1; };
+    for (size_t j = 0; j < classes; ++j) {
+      columns[j].emplace_back(x[j], is_label(j));
+      all.emplace_back(x[j], is_label(j));
+    }
+    const auto count = [&](auto condition) {
+      size_t n = 0;
+      for (size_t j = 0; j < classes; ++j) n += condition(j);
+      return static_cast<double>(n);
+    };
+    const auto size = static_cast<double>(labels.size());
+    const double others = static_cast<double>(classes) - size;
+
+    // For each place in the ranking, the share of labels among those who could be there.
+    std::vector<size_t> order(classes);
+    for (size_t j = 0; j < classes; ++j) order[j] = j;
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return x[a] > x[b]; });
+    std::vector<double> share(classes);
+    for (size_t place = 0; place < classes; ++place) {
+      const T score = x[order[place]];
+      share[place] = count([&](size_t j) { return x[j] == score && is_label(j); }) /
+                     count([&](size_t j) { return x[j] == score; });
+    }
+
+    double disorder = 0;
+    double precisions = 0;
+    double coverage = 0;
+    double first = std::numeric_limits<double>::infinity();
+    bool ties = false;
+    for (const size_t k : labels) {
+      const double at_least = count([&](size_t j) { return x[j] >= x[k]; });
+      const double labels_at_least = count([&](size_t j) { return x[j] >= x[k] && is_label(j); });
+      const double above = count([&](size_t j) { return x[j] > x[k]; });
+      disorder += at_least - labels_at_least;
+      precisions += labels_at_least / at_least;
+      coverage = std::max(coverage, at_least);
+      first = std::min(first, at_least - labels_at_least + 1);
+      ties |= count([&](size_t j) { return x[j] == x[k] && !is_label(j); }) > 0;
+      ++results.of_labels[k].support;
+      results.of_labels[k].mean_rank += (above + 1 + at_least) / 2;
+    }
+    sums.rows_without_labels += size == 0;
+    sums.rows_with_all_labels += others == 0;
+    sums.rows_with_ties += ties;
+    const bool has_pairs = size > 0 && others > 0;
+    sums.ranking_loss += has_pairs ? disorder / (size * others) : 0;
+    sums.lrap += has_pairs ? precisions / size : 1;
+    sums.coverage += coverage;
+    sums.one_error += 1 - share[0];
+    sums.reciprocal_rank += size == 0 ? 0 : 1 / first;
+    for (size_t i = 0; i < ks.size(); ++i) {
+      const auto k = static_cast<size_t>(ks[i]);
+      double hits = 0;
+      double dcg = 0;
+      double ideal = 0;
+      for (size_t place = 0; place < classes; ++place) {
+        if (place < k) hits += share[place];
+        dcg += share[place] * Discount(place + 1, k);
+        if (place < labels.size()) ideal += Discount(place + 1, k);
+      }
+      results.at_k[i].precision += hits / static_cast<double>(k);
+      results.at_k[i].recall += size == 0 ? 0 : hits / size;
+      results.at_k[i].ndcg += size == 0 ? 0 : dcg / ideal;
+    }
+  }
+  for (double* sum :
+       {&sums.loss, &sums.ranking_loss, &sums.coverage, &sums.lrap, &sums.one_error, &sums.reciprocal_rank})
+    *sum /= sums.rows;
+  for (auto& at : results.at_k) {
+    at.precision /= sums.rows;
+    at.recall /= sums.rows;
+    at.ndcg /= sums.rows;
+  }
+  for (size_t j = 0; j < classes; ++j) {
+    auto& of = results.of_labels[j];
+    of.mean_rank = of.support == 0 ? kNan : of.mean_rank / of.support;
+    of.average_precision = AveragePrecisionOf(columns[j]);
+    sums.macro_average_precision += of.average_precision / static_cast<double>(classes);
+  }
+  sums.micro_average_precision = AveragePrecisionOf(all);
+  return results;
+}
+
+template <typename T>
+void Update(RankingMetrics& metrics, Batch<T>& batch, size_t begin, size_t end) {
+  const Rows<T> rows = batch.Part(begin, end);
+  ASSERT_EQ(metrics.Prepare(rows, NonFinitePolicy::kSkip).status, MetricsStatus::kOk);
+  metrics.Add(rows, batch.losses.data() + begin);
+}
+
+Results ResultsOf(RankingMetrics& metrics) {
+  Results results{{},
+                  std::vector<RankingMetrics::MeansAtK>(metrics.num_ks()),
+                  std::vector<RankingMetrics::OfLabel>(metrics.classes())};
+  EXPECT_TRUE(metrics.Compute(&results.means, results.at_k.data(), results.of_labels.data()));
+  return results;
+}
+
+std::vector<uint8_t> StateOf(RankingMetrics& metrics) {
+  StateWriter counter(nullptr);
+  metrics.Write(counter);
+  std::vector<uint8_t> bytes(counter.size());
+  StateWriter writer(bytes.data());
+  metrics.Write(writer);
+  return bytes;
+}
+
+// Scores are multiples of 1/`steps` in [-4, 4]; few steps make many ties.
+template <typename T>
+Batch<T> RandomBatch(size_t rows, size_t classes, size_t width, int steps, std::mt19937& random) {
+  Batch<T> batch{rows, classes, width, std::vector<T>(rows * classes), std::vector<int32_t>(rows * width, -1), {}};
+  std::uniform_int_distribution<int> score(-4 * steps, 4 * steps);
+  for (T& x : batch.scores) x = static_cast<T>(score(random)) / static_cast<T>(steps);
+  std::uniform_int_distribution<int32_t> target(0, static_cast<int32_t>(classes) - 1);
+  for (size_t row = 0; row < rows; ++row) {
+    // Every row's own number of targets, doubles among them; what follows the first -1 does not count.
+    const size_t size = random() % (width + 1);
+    for (size_t i = 0; i < size; ++i) batch.targets[row * width + i] = target(random);
+    if (size + 1 < width) batch.targets[row * width + width - 1] = target(random);
+    batch.losses.push_back(std::ldexp(static_cast<double>(random()), static_cast<int>(random() % 64) - 32));
+  }
+  return batch;
+}
+
+// Both sides sum at most `terms` numbers of their own size, each with a few roundings.
+void ExpectClose(const Results& actual, const Results& expected, size_t terms) {
+  const std::vector<double> a = actual.Numbers();
+  const std::vector<double> e = expected.Numbers();
+  ASSERT_EQ(a.size(), e.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::isnan(e[i])) {
+      EXPECT_TRUE(std::isnan(a[i])) << "number " << i;
+    } else {
+      EXPECT_NEAR(a[i], e[i], 2 * kUnit * static_cast<double>(terms + 8) * std::max(1.0, std::abs(e[i])))
+          << "number " << i;
+    }
+  }
+}
+
+void ExpectSameBits(const Results& actual, const Results& expected) {
+  const std::vector<double> a = actual.Numbers();
+  const std::vector<double> e = expected.Numbers();
+  ASSERT_EQ(a.size(), e.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(std::bit_cast<uint64_t>(a[i]), std::bit_cast<uint64_t>(e[i])) << "number " << i;
+  }
+}
+
+template <typename T>
+class RankingMetricsTest : public testing::Test {};
+using ScoreTypes = testing::Types<float, double>;
+TYPED_TEST_SUITE(RankingMetricsTest, ScoreTypes);
+
+TYPED_TEST(RankingMetricsTest, AgreesWithTheDefinitions) {
+  const std::vector<int32_t> ks = {1, 3, 5, 700};
+  for (const size_t classes : {1, 2, 3, 4, 5, 7, 8, 9, 31, 100, 257, 600}) {
+    for (const size_t width : {size_t{0}, size_t{1}, size_t{4}, size_t{40}, classes}) {
+      for (const int steps : {1, 1000}) {
+        const unsigned seed = static_cast<unsigned>(classes * 10000 + width * 10 + static_cast<size_t>(steps == 1));
+        SCOPED_TRACE(testing::Message() << "classes " << classes << ", width " << width << ", seed " << seed);
+        std::mt19937 random(seed);
+        Batch<TypeParam> batch = RandomBatch<TypeParam>(12, classes, width, steps, random);
+        // All classes; a skipped row; the largest numbers and both zeros, which are equal.
+        if (width == classes) {
+          for (size_t i = 0; i < classes; ++i) batch.targets[i] = static_cast<int32_t>(i);
+        }
+        batch.scores[classes] = std::numeric_limits<TypeParam>::infinity();
+        batch.scores[2 * classes] = std::numeric_limits<TypeParam>::max();
+        batch.scores[3 * classes] = std::numeric_limits<TypeParam>::lowest();
+        batch.scores[4 * classes] = -TypeParam{0};
+        batch.scores[5 * classes - 1] = TypeParam{0};
+        batch.scores[6 * classes - 1] = std::numeric_limits<TypeParam>::denorm_min();
+        RankingMetrics metrics;
+        ASSERT_TRUE(metrics.Begin(classes, ks.data(), ks.size()));
+        Update(metrics, batch, 0, 5);
+        Update(metrics, batch, 5, batch.rows);
+        const Results actual = ResultsOf(metrics);
+        EXPECT_EQ(actual.means.score_resolution, 0);
+        ExpectClose(actual, Reference(batch, ks), batch.rows * classes);
+      }
+    }
+  }
+}
+
+TYPED_TEST(RankingMetricsTest, ManyScoresAreCountedInBinsThatTellRoundScoresApart) {
+  // Multiples of 1/16 up to 4 have at most 7 bits, as many as a bin tells apart here: the result stays exact.
+  const std::vector<int32_t> ks = {2};
+  std::mt19937 random(7);
+  Batch<TypeParam> batch = RandomBatch<TypeParam>(9000, 120, 6, 16, random);
+  RankingMetrics metrics;
+  ASSERT_TRUE(metrics.Begin(120, ks.data(), ks.size()));
+  Update(metrics, batch, 0, 100);
+  EXPECT_EQ(ResultsOf(metrics).means.score_resolution, 0);
+  Update(metrics, batch, 100, batch.rows);
+  const Results actual = ResultsOf(metrics);
+  EXPECT_EQ(actual.means.score_resolution, 0x1p-7);
+  ExpectClose(actual, Reference(batch, ks), batch.rows * 120);
+}
+
+TYPED_TEST(RankingMetricsTest, MergingInAnyOrderGivesTheSameBits) {
+  const std::vector<int32_t> ks = {1, 4};
+  for (const size_t classes : {13, 20000}) {
+    std::mt19937 random(static_cast<unsigned>(classes));
+    Batch<TypeParam> batch = RandomBatch<TypeParam>(60, classes, 9, 1 << 20, random);
+    batch.scores[7 * classes + 1] = std::numeric_limits<TypeParam>::quiet_NaN();
+    RankingMetrics whole;
+    ASSERT_TRUE(whole.Begin(classes, ks.data(), ks.size()));
+    Update(whole, batch, 0, batch.rows);
+    const Results expected = ResultsOf(whole);
+    EXPECT_EQ(expected.means.score_resolution == 0, classes == 13);
+    EXPECT_EQ(expected.means.rows_skipped, 1);
+
+    const std::vector<std::pair<size_t, size_t>> parts = {{0, 7}, {7, 8}, {8, 33}, {33, 60}};
+    for (const std::vector<size_t>& order : {std::vector<size_t>{0, 1, 2, 3}, {3, 2, 1, 0}, {2, 0, 3, 1}}) {
+      RankingMetrics merged;
+      ASSERT_TRUE(merged.Begin(classes, ks.data(), ks.size()));
+      for (const size_t i : order) {
+        RankingMetrics part;
+        ASSERT_TRUE(part.Begin(classes, ks.data(), ks.size()));
+        Update(part, batch, parts[i].first, parts[i].second);
+        const std::vector<uint8_t> state = StateOf(part);
+        ASSERT_EQ(merged.Merge(state.data(), state.size()), MetricsStatus::kOk);
+      }
+      ExpectSameBits(ResultsOf(merged), expected);
+    }
+  }
+}
+
+TYPED_TEST(RankingMetricsTest, SaysWhatIsWrongAndAddsNothing) {
+  const int32_t k = 1;
+  RankingMetrics metrics;
+  ASSERT_TRUE(metrics.Begin(3, &k, 1));
+  Batch<TypeParam> batch{2, 3, 2, {1, 2, 3, 4, 5, 6}, {0, -1, 1, 3}, {0, 0}};
+  MetricsOutcome outcome = metrics.Prepare(batch.Part(0, 2), NonFinitePolicy::kError);
+  EXPECT_EQ(outcome.status, MetricsStatus::kTargetOutOfRange);
+  EXPECT_EQ(outcome.row, 1U);
+  EXPECT_EQ(outcome.column, 1U);
+  batch.targets[3] = -1;
+  batch.scores[5] = -std::numeric_limits<TypeParam>::infinity();
+  outcome = metrics.Prepare(batch.Part(0, 2), NonFinitePolicy::kError);
+  EXPECT_EQ(outcome.status, MetricsStatus::kNonFiniteScore);
+  EXPECT_EQ(outcome.row, 1U);
+  EXPECT_EQ(outcome.column, 2U);
+  EXPECT_EQ(ResultsOf(metrics).means.rows, 0);
+}
+
+TYPED_TEST(RankingMetricsTest, RefusesADamagedStateAndAddsNothing) {
+  const std::vector<int32_t> ks = {1, 4};
+  for (const size_t rows : {20, 9000}) {  // kept and in bins
+    std::mt19937 random(3);
+    Batch<TypeParam> batch = RandomBatch<TypeParam>(rows, 120, 4, 100, random);
+    RankingMetrics metrics;
+    ASSERT_TRUE(metrics.Begin(120, ks.data(), ks.size()));
+    Update(metrics, batch, 0, batch.rows);
+    const std::vector<uint8_t> state = StateOf(metrics);
+    const Results before = ResultsOf(metrics);
+    // Cut short anywhere, with something behind, and with bytes that are none of an integer's.
+    for (size_t size = 0; size < state.size(); size += 1 + state.size() / 50) {
+      EXPECT_EQ(metrics.Merge(state.data(), size), MetricsStatus::kBadState) << size;
+    }
+    std::vector<uint8_t> damaged = state;
+    damaged.push_back(0);
+    EXPECT_EQ(metrics.Merge(damaged.data(), damaged.size()), MetricsStatus::kBadState);
+    damaged.assign(state.size(), 0xff);
+    EXPECT_EQ(metrics.Merge(damaged.data(), damaged.size()), MetricsStatus::kBadState);
+    ExpectSameBits(ResultsOf(metrics), before);
+    // Random bytes may be a state by chance; they must do no harm.
+    for (int round = 0; round < 200; ++round) {
+      damaged = state;
+      for (int i = 0; i < 3; ++i) damaged[random() % damaged.size()] = static_cast<uint8_t>(random());
+      RankingMetrics other;
+      ASSERT_TRUE(other.Begin(120, ks.data(), ks.size()));
+      (void)other.Merge(damaged.data(), damaged.size());
+      ResultsOf(other);
+    }
+  }
+}
+
+TEST(ExactSum, HasTheSameBitsInAnyOrderAndIsRoundedOnce) {
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 100; ++round) {
+    SCOPED_TRACE(testing::Message() << "seed 11, round " << round);
+    // 60-bit numbers scaled alike: an integer holds their sum, which its conversion rounds once.
+    const int exponent = static_cast<int>(random() % 1900) - 1000;
+    std::vector<double> terms;
+    unsigned __int128 total = 0;
+    for (size_t i = 0; i < 50; ++i) {
+      const uint64_t integer = (random() >> 11) >> (random() % 53);
+      terms.push_back(std::ldexp(static_cast<double>(integer), exponent));
+      total += integer;
+    }
+    const double expected = std::ldexp(static_cast<double>(static_cast<uint64_t>(total)), exponent);
+    for (int order = 0; order < 3; ++order) {
+      ExactSum sum;
+      for (const double term : terms) sum.Add(term);
+      EXPECT_EQ(sum.Value(), expected);
+      std::shuffle(terms.begin(), terms.end(), random);
+    }
+  }
+}
+
+TEST(ExactSum, KeepsWhatDoublesLose) {
+  ExactSum sum;
+  for (const double term : {1e300, 1.0, 0x1p-1074, 0x1.fffffffffffffp1023}) sum.Add(term);
+  EXPECT_EQ(sum.Value(), std::numeric_limits<double>::infinity());  // beyond the largest double, but not NaN
+  ExactSum small;
+  small.Add(0x1p-1074);
+  EXPECT_EQ(small.Value(), 0x1p-1074);
+  // Half an ulp of 1, and a little more: what is far below decides.
+  small.Add(1);
+  small.Add(0x1p-53);
+  EXPECT_EQ(small.Value(), 1 + 0x1p-52);
+  small.Add(std::numeric_limits<double>::infinity());
+  EXPECT_EQ(small.Value(), std::numeric_limits<double>::infinity());
+}
+
+}  // namespace
+}  // namespace mlml

@@ -1,0 +1,316 @@
+import { type LossErrorCode, MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
+import { type EvaluationResult, Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
+import { describe, expect, test } from 'vitest';
+import { expectLossError, expectWithin, normal, permutation, uniform, untyped } from '../js/support.js';
+
+interface Rows {
+  scores: Float32Array;
+  targets: number[][];
+  classes: number;
+}
+
+function randomRows(rows: number, classes: number, seed: number): Rows {
+  const next = normal(seed);
+  const choose = uniform(seed);
+  return {
+    scores: Float32Array.from({ length: rows * classes }, next),
+    targets: Array.from({ length: rows }, () => permutation(classes, choose).slice(0, Math.floor(choose() * 5))),
+    classes,
+  };
+}
+
+function update(evaluator: Evaluator, { scores, targets, classes }: Rows, begin = 0, end = targets.length): void {
+  const data = scores.subarray(begin * classes, end * classes);
+  evaluator.update({ data, shape: [end - begin, classes] }, targets.slice(begin, end));
+}
+
+function evaluated(rows: Rows, options?: EvaluatorOptions): EvaluationResult {
+  const evaluator = new Evaluator(options);
+  update(evaluator, rows);
+  return evaluator.result();
+}
+
+describe('results', () => {
+  test('of an example worked out by hand', () => {
+    const evaluator = new Evaluator({ k: [3, 1, 1] });
+    // Ranked 3, 2, 1, 0 with labels in places 1 and 4; then a tie of a label and another class in places 1 and 2.
+    evaluator.update(
+      [
+        [0.1, 0.2, 0.4, 0.8],
+        [0.5, 0.5, 0.2, 0.1],
+      ],
+      [[3, 0], [1]],
+    );
+    const { at, perLabel, ...means } = evaluator.result();
+    const log3 = Math.log2(3);
+    expect(means).toEqual({
+      rows: 2,
+      classes: 4,
+      rowsWithoutLabels: 0,
+      rowsWithAllLabels: 0,
+      rowsWithTies: 1,
+      rowsSkipped: 0,
+      // 0.85 as documented, and (1 + 0.7 + 0.6) / 4.
+      loss: expect.closeTo((0.85 + 2.3 / 4) / 2, 6),
+      // Two of four pairs are in the wrong order, and one of three.
+      rankingLoss: (1 / 2 + 1 / 3) / 2,
+      coverageError: (4 + 2) / 2,
+      labelRankingAveragePrecision: (0.75 + 0.5) / 2,
+      oneError: (0 + 0.5) / 2,
+      meanReciprocalRank: (1 + 0.5) / 2,
+      macroAveragePrecision: expect.any(Number),
+      microAveragePrecision: expect.any(Number),
+      averagePrecisionResolution: 0,
+    });
+    expect(Object.keys(at)).toEqual(['1', '3']);
+    expect(at[1]).toEqual({ precision: (1 + 0.5) / 2, recall: (0.5 + 0.5) / 2, ndcg: (1 + 0.5) / 2 });
+    expect(at[3]!.precision).toBeCloseTo((1 / 3 + 1 / 3) / 2, 15);
+    expect(at[3]!.recall).toBe((0.5 + 1) / 2);
+    expect(at[3]!.ndcg).toBeCloseTo((1 / (1 + 1 / log3) + (1 + 1 / log3) / 2) / 2, 15);
+    expect(perLabel).toEqual([
+      { label: 0, support: 1, meanRank: 4, averagePrecision: 0.5 },
+      { label: 1, support: 1, meanRank: 1.5, averagePrecision: 1 },
+      { label: 2, support: 0, meanRank: null, averagePrecision: 0 },
+      { label: 3, support: 1, meanRank: 1, averagePrecision: 1 },
+    ]);
+  });
+
+  test('rows without labels and with all of them', () => {
+    const { rowsWithoutLabels, rowsWithAllLabels, at, ...result } = evaluated({
+      scores: Float32Array.of(3, 1, 2, 3, 1, 2),
+      targets: [[], [0, 1, 2]],
+      classes: 3,
+    });
+    expect([rowsWithoutLabels, rowsWithAllLabels]).toEqual([1, 1]);
+    expect(result).toMatchObject({
+      loss: 0,
+      rankingLoss: 0,
+      coverageError: 1.5,
+      labelRankingAveragePrecision: 1,
+      oneError: 0.5,
+      meanReciprocalRank: 0.5,
+    });
+    expect(at[5]).toEqual({ precision: 3 / 5 / 2, recall: 0.5, ndcg: 0.5 });
+  });
+
+  test('of no rows', () => {
+    for (const evaluator of [new Evaluator(), Evaluator.fromJSON(JSON.parse(JSON.stringify(new Evaluator())))]) {
+      expect(evaluator.result()).toMatchObject({ rows: 0, classes: 0, rowsSkipped: 0, perLabel: [], loss: Number.NaN });
+      expect(evaluator.result().at[1]).toEqual({ precision: Number.NaN, recall: Number.NaN, ndcg: Number.NaN });
+    }
+    const evaluator = new Evaluator();
+    evaluator.update({ data: new Float32Array(0), shape: [0, 3] }, []);
+    expect(evaluator.result()).toMatchObject({ rows: 0, classes: 3, macroAveragePrecision: Number.NaN });
+  });
+
+  test('the loss is that of MultiLabelMarginLoss with the same options', () => {
+    const rows = randomRows(50, 30, 1);
+    for (const loss of [{}, { margin: 0.5, normalization: 'targets', targetOrder: 'ranked' }] as const) {
+      const scores = tensor(rows.scores, { shape: [50, 30] });
+      const expected = Number(new MultiLabelMarginLoss(loss).forward(scores, rows.targets).item());
+      // Each loss is rounded to float32, and so is their mean.
+      expectWithin([evaluated(rows, { loss }).loss], [expected], 2 * 2 ** -24 * expected, 'loss');
+    }
+  });
+
+  test('every form of scores and targets', () => {
+    const lists = [
+      [0.5, -0.25, 2],
+      [1, 3, 0.125],
+    ];
+    const expected = evaluated({ scores: Float32Array.from(lists.flat()), targets: [[2], [0, 2]], classes: 3 });
+    const targets = [
+      tensor([2, -1, 0, 2], { dtype: 'int64', shape: [2, 2] }),
+      [
+        [2, -1],
+        [2n, 0],
+      ],
+      [
+        [2, -1, 0],
+        [0, 2, 2],
+      ],
+    ];
+    for (const form of targets) {
+      for (const scores of [lists, tensor(lists, { dtype: 'float64' }), tensor(lists, { requires_grad: true })]) {
+        const evaluator = new Evaluator();
+        evaluator.update(scores, untyped(form));
+        // A label listed twice counts twice in the loss.
+        const { loss, ...result } = evaluator.result();
+        const { loss: expectedLoss, ...others } = expected;
+        expect(result).toEqual(others);
+        if (form !== targets[2]) expect(loss).toBeCloseTo(expectedLoss, 6);
+      }
+    }
+    const one = new Evaluator();
+    one.update(Float64Array.of(0.5, -0.25, 2), [2]);
+    one.update([1, 3, 0.125], Int32Array.of(2, 0));
+    expect(one.result().labelRankingAveragePrecision).toBe(expected.labelRankingAveragePrecision);
+  });
+
+  test('batches larger than what is staged at a time, and rows longer', () => {
+    for (const [rows, classes] of [
+      [3000, 100],
+      [3, 100_000],
+    ] as const) {
+      const batch = randomRows(rows, classes, 5);
+      const evaluator = new Evaluator();
+      for (let row = 0; row < rows; row += 700) update(evaluator, batch, row, Math.min(rows, row + 700));
+      expect(evaluated(batch)).toEqual(evaluator.result());
+    }
+  });
+});
+
+describe('merging and JSON', () => {
+  test.each([
+    ['scores that are kept', 40, 50],
+    ['scores that are counted in bins', 3000, 400],
+  ])('give the same bits in any order: %s', (_, rows, classes) => {
+    const batch = randomRows(rows, classes, 3);
+    batch.scores[classes + 1] = Number.NaN;
+    const options = { nonFinite: 'skip' } as const;
+    const expected = evaluated(batch, options);
+    expect(expected.rowsSkipped).toBe(1);
+    expect(expected.averagePrecisionResolution === 0).toBe(rows === 40);
+    const middle = Math.floor(rows / 3);
+    const parts = [0, middle, middle + 1, rows].slice(1).map((end, i) => {
+      const part = new Evaluator(options);
+      update(part, batch, [0, middle, middle + 1][i], end);
+      return part;
+    });
+    for (const order of [
+      [0, 1, 2],
+      [2, 0, 1],
+      [1, 2, 0],
+    ]) {
+      const merged = new Evaluator(options);
+      for (const i of order) merged.merge(Evaluator.fromJSON(JSON.parse(JSON.stringify(parts[i]))));
+      expect(merged.result()).toEqual(expected);
+      merged.merge(new Evaluator(options));
+      expect(merged.result()).toEqual(expected);
+    }
+    expect(parts[0]!.result().rows).toBe(middle - 1);
+  });
+
+  test('an evaluator merged with itself has its rows twice', () => {
+    const evaluator = new Evaluator();
+    update(evaluator, randomRows(10, 6, 2));
+    const { labelRankingAveragePrecision } = evaluator.result();
+    evaluator.merge(evaluator);
+    expect(evaluator.result()).toMatchObject({ rows: 20, labelRankingAveragePrecision });
+  });
+
+  test('JSON keeps the options', () => {
+    const evaluator = new Evaluator({ k: [2], loss: { margin: 2, normalization: 'targets' }, nonFinite: 'skip' });
+    update(evaluator, randomRows(10, 6, 2));
+    const copy = Evaluator.fromJSON(JSON.parse(JSON.stringify(evaluator)));
+    expect(JSON.stringify(copy)).toBe(JSON.stringify(evaluator));
+    for (const each of [evaluator, copy]) each.update([[1, Number.NaN, 0, 0, 0, 0]], [[1]]);
+    expect(copy.result()).toEqual(evaluator.result());
+  });
+
+  test('is refused for evaluators that differ, and adds nothing', () => {
+    const own = new Evaluator({ k: [1] });
+    update(own, randomRows(4, 5, 1));
+    const before = own.result();
+    const others: [Evaluator, readonly string[]][] = [
+      [new Evaluator({ k: [1, 2] }), ['same k', '[1]', '[1,2]']],
+      [new Evaluator({ k: [1], loss: { margin: 2 } }), ['options of the loss', '"margin":2']],
+      [new Evaluator({ k: [1] }), ['same classes', '5 and 6']],
+      [untyped({ format: 1 }), ['needs an Evaluator', 'an object']],
+    ];
+    update(others[2]![0], randomRows(4, 6, 1));
+    for (const [other, parts] of others) expectLossError(() => own.merge(other), 'ERR_STATE', parts);
+    expect(own.result()).toEqual(before);
+  });
+
+  test('JSON that is not an evaluator’s is refused', () => {
+    const evaluator = new Evaluator();
+    update(evaluator, randomRows(4, 5, 1));
+    const json = evaluator.toJSON();
+    const cases: [unknown, readonly string[]][] = [
+      [undefined, ["format 'multilabel-margin-loss/evaluator'", 'undefined']],
+      [null, ['format']],
+      ['{}', ['format']],
+      [{ ...json, version: 2 }, ['version 1', '2']],
+      [{ ...json, k: 'x' }, ['damaged', 'k must be']],
+      [{ ...json, loss: null }, ['damaged']],
+      [{ ...json, nonFinite: 0 }, ['damaged', 'nonFinite']],
+      [{ ...json, classes: 2.5 }, ['damaged', '2.5']],
+      [{ ...json, classes: 0 }, ['damaged', 'state']],
+      [{ ...json, classes: 6 }, ['damaged']],
+      [{ ...json, k: [1] }, ['damaged']],
+      [{ ...json, state: json.state.slice(0, 40) }, ['damaged']],
+      [{ ...json, state: '?' }, ['base64']],
+      [{ ...json, state: 1 }, ['damaged', '1']],
+    ];
+    for (const [value, parts] of cases) expectLossError(() => Evaluator.fromJSON(value), 'ERR_STATE', parts);
+  });
+});
+
+describe('bad input', () => {
+  const options: [unknown, readonly string[]][] = [
+    [{ ks: [1] }, ["'ks'", 'k, loss, nonFinite']],
+    [{ k: 1 }, ['k must be a list', '1']],
+    [{ k: [0] }, ['from 1', '0']],
+    [{ k: [1, 2.5] }, ['2.5']],
+    // eslint-disable-next-line no-sparse-arrays
+    [{ k: [1, , 3] }, ['undefined']],
+    [{ nonFinite: 'ignore' }, ["'error', 'skip'", "'ignore'"]],
+    [{ loss: { reduction: 'sum' } }, ["'reduction'", 'margin']],
+    [{ loss: { margin: Infinity } }, ['margin']],
+    [{ loss: 3 }, ['must be an object']],
+    [null, ['must be an object']],
+  ];
+  test.each(options)('options %j', (given, parts) => {
+    expectLossError(() => new Evaluator(untyped(given)), 'ERR_OPTION', parts);
+  });
+
+  const rows = Array.from({ length: 5 }, () => [1, 2, 3]);
+  const targets = Array.from({ length: 5 }, () => [0]);
+  const calls: [string, unknown, unknown, LossErrorCode, readonly string[]][] = [
+    [
+      'scores that are not finite',
+      [...rows.slice(1), [0, -Infinity, 1]],
+      targets,
+      'ERR_NON_FINITE',
+      ['row 4, column 1', '-Infinity', "'skip'"],
+    ],
+    ['NaN', [...rows.slice(1), [0, 1, Number.NaN]], targets, 'ERR_NON_FINITE', ['row 4, column 2', 'NaN']],
+    [
+      'a target out of range',
+      rows,
+      [...targets.slice(1), [3]],
+      'ERR_TARGET_RANGE',
+      ['target 3 at row 4, column 0', '[0, 3)'],
+    ],
+    [
+      'an int64 target out of range',
+      rows,
+      tensor([...targets.slice(1), [2 ** 33]], { dtype: 'int64' }),
+      'ERR_TARGET_RANGE',
+      ['8589934592'],
+    ],
+    ['another number of rows', rows, targets.slice(1), 'ERR_SHAPE', ['[5, K]', '[4, 1]']],
+    ['another number of classes', [[1, 2]], [[0]], 'ERR_SHAPE', ['3 classes', 'got 2']],
+    ['no classes', { data: new Float32Array(0), shape: [5, 0] }, targets, 'ERR_SHAPE', ['at least one class']],
+    ['scores of integers', { data: new Int32Array(3), shape: [1, 3] }, [[0]], 'ERR_DTYPE', ['float32 or float64']],
+    ['no scores', undefined, targets, 'ERR_DTYPE', ['scores']],
+  ];
+  test.each(calls)('%s: nothing is added', (_, scores, target, code, parts) => {
+    const evaluator = new Evaluator();
+    evaluator.update([[1, 2, 3]], [[1]]);
+    const before = evaluator.result();
+    expectLossError(() => evaluator.update(untyped(scores), untyped(target)), code, parts);
+    expect(evaluator.result()).toEqual(before);
+    evaluator.update([[1, 2, 3]], [[1]]);
+    expect(evaluator.result().rows).toBe(2);
+  });
+
+  test('in a later part of a large batch: nothing is added', () => {
+    const batch = randomRows(3000, 100, 8);
+    batch.scores[2999 * 100 + 7] = Infinity;
+    const evaluator = new Evaluator();
+    expectLossError(() => update(evaluator, batch), 'ERR_NON_FINITE', ['row 2999, column 7', 'Infinity']);
+    expect(evaluator.result().rows).toBe(0);
+  });
+});

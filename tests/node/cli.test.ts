@@ -1,0 +1,304 @@
+// The command multilabel-margin-loss, as a process: what it reads, what it prints, and what it says of broken input.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Evaluator } from 'multilabel-margin-loss/evaluate';
+import { afterAll, describe, expect, test } from 'vitest';
+import { normal, padded, permutation, uniform } from '../js/support.js';
+
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'mlml-cli-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function run(args: readonly string[], input = '') {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+    cwd: folder,
+    input,
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
+
+type Elements = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint16Array | Uint8Array;
+
+function npy(descr: string, shape: readonly number[], data: Elements, order = 'False'): Buffer {
+  const header = `{'descr': '${descr}', 'fortran_order': ${order}, 'shape': (${shape.join(', ')}${shape.length === 1 ? ',' : ''}), }`;
+  const text = Buffer.from(`${header.padEnd(117)}\n`);
+  const length = Buffer.alloc(2);
+  length.writeUInt16LE(text.length);
+  const elements = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  return Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), length, text, elements]);
+}
+
+function write(name: string, content: Buffer | string): string {
+  writeFileSync(join(folder, name), content);
+  return name;
+}
+
+// More rows than are read at a time.
+const CLASSES = 300;
+const ROWS = 2000;
+const next = normal(4);
+const choose = uniform(5);
+// Multiples of 1/8, which float16 holds too.
+const scores = Float32Array.from({ length: ROWS * CLASSES }, () => Math.round(8 * next()) / 8);
+const targets = Array.from({ length: ROWS }, () =>
+  permutation(CLASSES, choose)
+    .slice(0, Math.floor(5 * choose()))
+    .sort((a, b) => a - b),
+);
+const rowOf = (row: number): number[] => [...scores.subarray(row * CLASSES, (row + 1) * CLASSES)];
+const lines = targets.map((labels, row) => JSON.stringify({ scores: rowOf(row), targets: labels }));
+
+// What JSON gives back of a result: null for what is not a number.
+const expected = ((): unknown => {
+  const evaluator = new Evaluator();
+  evaluator.update({ data: scores, shape: [ROWS, CLASSES] }, targets);
+  return JSON.parse(JSON.stringify(evaluator.result()));
+})();
+
+/** The bits of float16 of a multiple of 1/8 below 16. */
+function half(value: number): number {
+  if (value === 0) return 0;
+  const exponent = Math.floor(Math.log2(Math.abs(value)));
+  return ((value < 0 ? 1 : 0) << 15) | ((exponent + 15) << 10) | (1024 * (Math.abs(value) / 2 ** exponent - 1));
+}
+
+const width = 5;
+const indices = padded(targets, width);
+const mask = new Uint8Array(ROWS * CLASSES);
+targets.forEach((labels, row) => labels.forEach((label) => (mask[row * CLASSES + label] = 1)));
+write('scores-f2.npy', npy('<f2', [ROWS, CLASSES], Uint16Array.from(scores, half)));
+write('scores-f4.npy', npy('<f4', [ROWS, CLASSES], scores));
+write('scores-f8.npy', npy('<f8', [ROWS, CLASSES], Float64Array.from(scores)));
+write('targets-i4.npy', npy('<i4', [ROWS, width], Int32Array.from(indices)));
+write('targets-i8.npy', npy('<i8', [ROWS, width], BigInt64Array.from(indices, BigInt)));
+write('targets-b1.npy', npy('|b1', [ROWS, CLASSES], mask));
+write('rows.ndjson', `${lines.join('\n')}\n`);
+
+function evaluated(...args: string[]): unknown {
+  const { status, stdout, stderr } = run(['evaluate', '--json', ...args]);
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
+  return JSON.parse(stdout);
+}
+
+/** But the loss, which float32 rounds for each row, and float64 does not. */
+function expectResult(actual: unknown, loss: 'float32' | 'float64' = 'float32'): void {
+  const close = { ...(expected as object), loss: expect.closeTo((expected as { loss: number }).loss, 6) };
+  expect(actual).toEqual(loss === 'float32' ? expected : close);
+}
+
+describe('evaluate', () => {
+  test.each([
+    ['f4', 'i4'],
+    ['f4', 'b1'],
+    ['f2', 'i8'],
+    ['f8', 'i8'],
+  ])('.npy files of %s and %s', (score, target) => {
+    const actual = evaluated('--scores', `scores-${score}.npy`, '--targets', `targets-${target}.npy`);
+    expectResult(actual, score === 'f8' ? 'float64' : 'float32');
+  });
+
+  test('lines of JSON, from a file and from standard input', () => {
+    const fromFile = evaluated('rows.ndjson');
+    expectResult(fromFile, 'float64');
+    const { stdout } = run(['evaluate', '-', '--json'], lines.join('\n'));
+    expect(JSON.parse(stdout)).toEqual(fromFile);
+  });
+
+  test('several files by a pattern, in the order of their names', () => {
+    mkdirSync(join(folder, 'parts'));
+    for (const [part, begin, end] of [
+      [1, 0, 700],
+      [2, 700, ROWS],
+    ] as const) {
+      const rows = end - begin;
+      write(`parts/s${part}.npy`, npy('<f4', [rows, CLASSES], scores.slice(begin * CLASSES, end * CLASSES)));
+      write(
+        `parts/t${part}.npy`,
+        npy('<i4', [rows, width], Int32Array.from(indices.slice(begin * width, end * width))),
+      );
+    }
+    expectResult(evaluated('--scores', 'parts/s*.npy', '--targets', 'parts/t?.npy'));
+  });
+
+  test('options reach the Evaluator', () => {
+    const evaluator = new Evaluator({
+      k: [2, 7],
+      loss: { margin: 0.5, normalization: 'targets', targetOrder: 'ranked' },
+      nonFinite: 'skip',
+    });
+    const bad = scores.slice(0, 2 * CLASSES);
+    bad[3] = Infinity;
+    evaluator.update({ data: bad, shape: [2, CLASSES] }, targets.slice(0, 2));
+    write('bad.npy', npy('<f4', [2, CLASSES], bad));
+    write('two.npy', npy('<i4', [2, width], Int32Array.from(indices.slice(0, 2 * width))));
+    const options = ['--k', '2,7', '--margin', '0.5', '--normalization', 'targets', '--target-order', 'ranked'];
+    const actual = evaluated('--scores', 'bad.npy', '--targets', 'two.npy', '--skip-non-finite', ...options);
+    expect(actual).toEqual(JSON.parse(JSON.stringify(evaluator.result())));
+  });
+
+  test('a table, and nothing on stderr', () => {
+    const { status, stdout, stderr } = run(['evaluate', '-'], '{"scores":[0.1,0.2,0.4,0.8],"targets":[3,0]}');
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(/^1 rows of 4 classes; without labels 0/);
+    expect(stdout).toMatch(/^label ranking average precision +0\.7500$/m);
+    expect(stdout).toMatch(/^ +3 +0\.3333 +0\.5000 +0\.6131$/m);
+    expect(stdout).toMatch(/^ +0 +1 +4\.00 +1\.0000$/m);
+  });
+});
+
+describe('merge', () => {
+  test('gives what a single run gives, to the bit, in any order', () => {
+    const part = (name: string, begin: number, end: number): string => {
+      const input = lines.slice(begin, end).join('\n');
+      expect(run(['evaluate', '-', '--state', name], input).status).toBe(0);
+      return name;
+    };
+    const parts = [part('a.json', 0, 10), part('b.json', 10, 1500), part('c.json', 1500, ROWS)];
+    const single = run(['evaluate', '-', '--json'], lines.join('\n')).stdout;
+    for (const order of [
+      [0, 1, 2],
+      [2, 0, 1],
+    ]) {
+      const { status, stdout } = run(['merge', '--json', ...order.map((i) => parts[i]!)]);
+      expect(status).toBe(0);
+      expect(stdout).toBe(single);
+    }
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  test('refuses what is no part, and parts that differ', () => {
+    run(['evaluate', '-', '--state', 'k1.json', '--k', '1'], lines[0]);
+    run(['evaluate', '-', '--state', 'k2.json', '--k', '2'], lines[0]);
+    write('no.json', '{}');
+    write('cut.json', readFileSync(join(folder, 'k1.json'), 'utf8').slice(0, 200));
+    for (const [files, message] of [
+      [['no.json'], /no\.json: an evaluator's JSON has format/],
+      [['cut.json'], /cut\.json: .*JSON/],
+      [['k1.json', 'k2.json'], /k2\.json: evaluators to be merged must have the same k/],
+      [['missing.json'], /missing\.json: .*no such file/],
+      [[], /no parts/],
+      [['--k', '1', 'k1.json'], /no option --k/],
+    ] as const) {
+      const { status, stdout, stderr } = run(['merge', ...files]);
+      expect(stderr).toMatch(message);
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    }
+  });
+});
+
+describe('what is broken is named in one line, with exit code 2 and no output', () => {
+  const whole = readFileSync(join(folder, 'scores-f4.npy'));
+  const bad = (index: number, value: number): Float32Array => {
+    const copy = scores.slice();
+    copy[index] = value;
+    return copy;
+  };
+  const badIndices = Int32Array.from(indices);
+  badIndices[1777 * width] = CLASSES;
+  const badMask = mask.slice();
+  badMask[1234 * CLASSES + 5] = 2;
+  const cut = (name: string, size: number): string => write(name, whole.subarray(0, size));
+  const withScores = (name: string): string[] => ['--scores', name, '--targets', 'targets-i4.npy'];
+  const withTargets = (name: string): string[] => ['--scores', 'scores-f4.npy', '--targets', name];
+  const jsonl = (name: string, row: number, line: string): string[] => [
+    write(name, [...lines.slice(0, row), line, ...lines.slice(row + 1)].join('\n')),
+  ];
+  const cases: [string, string[], RegExp][] = [
+    ['truncated', withScores(cut('cut.npy', 128 + 1500.5 * CLASSES * 4)), /cut\.npy: is truncated at row 1500 of 2000/],
+    ['truncated header', withScores(cut('head.npy', 60)), /head\.npy: is truncated in its header/],
+    ['wrong magic', withScores(write('magic.npy', 'PK\x03\x04 not an array')), /magic\.npy: is not an \.npy file/],
+    ['empty', withScores(write('empty.npy', '')), /empty\.npy: is not an \.npy file/],
+    [
+      'too long',
+      withScores(write('long.npy', Buffer.concat([whole, Buffer.alloc(3)]))),
+      /long\.npy: has 3 bytes after/,
+    ],
+    [
+      'scores of integers',
+      withScores('targets-i4.npy'),
+      /targets-i4\.npy: scores must be of type f2, f4, f8, got '<i4'/,
+    ],
+    ['big-endian', withScores(write('big.npy', npy('>f4', [ROWS, CLASSES], scores))), /big-endian/],
+    [
+      'one dimension',
+      withScores(write('one.npy', npy('<f4', [ROWS], scores.slice(0, ROWS)))),
+      /two dimensions, got shape \(2000,\)/,
+    ],
+    ['Fortran order', withScores(write('f.npy', npy('<f4', [ROWS, CLASSES], scores, 'True'))), /Fortran order/],
+    [
+      'not finite',
+      withScores(write('nan.npy', npy('<f4', [ROWS, CLASSES], bad(1999 * CLASSES + 7, Number.NaN)))),
+      /nan\.npy: score at row 1999, column 7 is NaN/,
+    ],
+    [
+      'target out of range',
+      withTargets(write('range.npy', npy('<i4', [ROWS, width], badIndices))),
+      /range\.npy: target 300 at row 1777, column 0 is out of range/,
+    ],
+    [
+      'a mask of something else',
+      withTargets(write('mask.npy', npy('|u1', [ROWS, CLASSES], badMask))),
+      /mask\.npy: .* got 2 at row 1234, column 5/,
+    ],
+    [
+      'a mask of another width',
+      withTargets(write('narrow.npy', npy('|b1', [ROWS, 2], mask.slice(0, 2 * ROWS)))),
+      /narrow\.npy: is a mask of 2 columns, but scores-f4\.npy has 300/,
+    ],
+    ['other rows', withTargets('two.npy'), /two\.npy: has 2 rows, but scores-f4\.npy has 2000/],
+    ['missing', withScores('missing.npy'), /missing\.npy: no such file/],
+    ['a pattern of nothing', withScores('missing*.npy'), /missing\*\.npy: no such file/],
+    ['a folder', withScores('parts'), /parts: is a folder/],
+    ['no targets', ['--scores', 'scores-f4.npy'], /1 files of scores need as many of targets, got 0/],
+    ['a line that is no JSON', jsonl('json.ndjson', 1600, '{'), /json\.ndjson: row 1600 is not JSON/],
+    [
+      'a line of another width',
+      jsonl('width.ndjson', 1601, '{"scores":[1],"targets":[]}'),
+      /width\.ndjson: row 1601 has 1 scores, those before have 300/,
+    ],
+    ['a line without targets', jsonl('none.ndjson', 3, '{"scores":[1]}'), /none\.ndjson: row 3 needs "targets"/],
+    ['a line of null', jsonl('null.ndjson', 0, 'null'), /null\.ndjson: row 0 needs "scores"/],
+    [
+      'a target out of range in a line',
+      jsonl('big.ndjson', 1999, lines[1999]!.replace(/\]\}$/, lines[1999]!.endsWith('[]}') ? '300]}' : ',300]}')),
+      /big\.ndjson: target 300 at row 1999/,
+    ],
+    [
+      'files of other widths',
+      ['rows.ndjson', write('other.ndjson', '{"scores":[1,2],"targets":[]}')],
+      /other\.ndjson: scores must have 300 classes/,
+    ],
+    ['an unknown option', ['--speed', '9'], /Unknown option '--speed'/],
+    ['a value that is none', ['rows.ndjson', '--k', '1,x'], /k must hold whole numbers.*NaN/],
+    ['a normalization that is none', ['rows.ndjson', '--normalization', 'rows'], /normalization must be one of/],
+    [
+      'a state that cannot be written',
+      ['rows.ndjson', '--state', 'missing/part.json'],
+      /missing\/part\.json: cannot be written/,
+    ],
+    ['no input', [], /no input/],
+  ];
+  test.each(cases)('%s', (_, args, message) => {
+    const { status, stdout, stderr } = run(['evaluate', '--state', 'out.json', ...args]);
+    expect(stderr).toMatch(message);
+    expect(stderr).toMatch(/^multilabel-margin-loss: /);
+    if (args.length > 0) expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(existsSync(join(folder, 'out.json'))).toBe(false);
+  });
+
+  test('an unknown command', () => {
+    for (const args of [[], ['train']]) {
+      const { status, stdout, stderr } = run(args);
+      expect(stderr).toMatch(/Usage: multilabel-margin-loss evaluate/);
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    }
+    expect(run(['--help'])).toMatchObject({ status: 0, stderr: '' });
+  });
+});

@@ -1,0 +1,114 @@
+// Pages in Chromium and in Firefox: one way of serving and opening them.
+
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer, type RequestListener, request, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join } from 'node:path';
+import { chromium } from 'playwright';
+import puppeteer from 'puppeteer-core';
+import { launchOptions } from '../chromium.js';
+
+/** What Playwright and Puppeteer have alike. */
+interface Page {
+  on(event: 'console', listener: (message: { text(): string }) => void): unknown;
+  on(event: 'pageerror', listener: (error: Error) => void): unknown;
+  on(event: 'requestfailed', listener: (request: { url(): string }) => void): unknown;
+  goto(url: string): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+export interface Browser {
+  newPage(): Promise<unknown>;
+  version(): string | Promise<string>;
+  close(): Promise<void>;
+}
+
+const firefoxPath = ['/usr/bin/firefox-esr', '/usr/bin/firefox'].find((path) => existsSync(path));
+
+/** Firefox where it is installed. */
+export async function launchBrowsers(): Promise<Record<string, Browser>> {
+  const browsers: Record<string, Browser> = { Chromium: await chromium.launch(launchOptions) };
+  if (firefoxPath !== undefined) {
+    browsers.Firefox = await puppeteer.launch({ browser: 'firefox', executablePath: firefoxPath, headless: true });
+  }
+  return browsers;
+}
+
+export const ISOLATED = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+};
+
+/**
+ * Serves a page and opens it.
+ *
+ * @param headers of every answer
+ * @returns the lines it prints on the console, up to 'done'
+ * @throws an Error with those lines if it does not print that within a minute
+ */
+export async function open(
+  browser: Browser,
+  handler: RequestListener,
+  headers: Record<string, string>,
+): Promise<string[]> {
+  const server = createServer((request, response) => {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    handler(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const page = (await browser.newPage()) as Page;
+  try {
+    return await new Promise((resolve, reject) => {
+      const lines: string[] = [];
+      const say = (line: string): void => {
+        lines.push(line);
+        if (line === 'done') resolve(lines);
+      };
+      page.on('console', (message) => say(message.text()));
+      page.on('pageerror', (error) => say(`not caught: ${error.message}`));
+      page.on('requestfailed', (request) => say(`not loaded: ${request.url()}`));
+      setTimeout(() => reject(new Error(`the page did not print 'done', but:\n${lines.join('\n')}`)), 60_000).unref();
+      page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`).catch(reject);
+    });
+  } finally {
+    await page.close();
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+const TYPES: Record<string, string> = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.wasm': 'application/wasm',
+};
+
+/** The files of a folder. */
+export function files(folder: string): RequestListener {
+  const answer = async (url: string, response: ServerResponse): Promise<void> => {
+    const { pathname } = new URL(url, 'http://localhost');
+    const file = join(folder, pathname.endsWith('/') ? `${pathname}index.html` : pathname);
+    try {
+      const content = await readFile(file);
+      response.writeHead(200, { 'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream' }).end(content);
+    } catch {
+      response.writeHead(404).end();
+    }
+  };
+  return ({ url }, response) => void answer(url!, response);
+}
+
+/** The answers of another server. */
+export function forward(port: number): RequestListener {
+  return (incoming, response) => {
+    const { method, url, headers } = incoming;
+    const outgoing = request({ port, method, path: url, headers }, (answer) => {
+      response.writeHead(answer.statusCode!, answer.headers);
+      answer.pipe(response);
+    });
+    outgoing.on('error', () => response.destroy());
+    incoming.pipe(outgoing);
+  };
+}

@@ -1,0 +1,231 @@
+// The tarball in projects of its users. What was found to work is written to docs/compatibility.md.
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import ts from 'typescript';
+import { afterAll, beforeAll, describe, expect, inject, type RunnerTestSuite, test } from 'vitest';
+import { type Browser, ISOLATED, launchBrowsers, open } from './browsers.js';
+import { execute } from './execute.js';
+import { PAGES, type Program, writePage } from './pages.js';
+import { makeProject, root, versionOf } from './workspace.js';
+
+const workspace = inject('workspace');
+const tools = join(workspace, 'node_modules');
+
+const NODES = ['node20', 'node22', 'node24'];
+
+const RUNTIMES = [
+  { name: 'Deno', tool: 'deno', command: ['deno/deno', 'run', '--allow-all', '--node-modules-dir=manual'] },
+  { name: 'Bun', tool: 'bun', command: ['bun/bin/bun.exe'] },
+];
+
+/** Without the loss in workers, which have other ways there. */
+const SERVER_PROGRAMS = ['loss', 'threads', 'tfjs'] as const;
+
+const RESOLUTIONS = ['node16', 'nodenext', 'bundler'];
+
+const MEANING: Record<Program | 'server-component', string> = {
+  loss: 'loss',
+  'server-component': 'in a server component',
+  worker: 'in a module worker',
+  'service-worker': 'in a service worker',
+  threads: 'threads',
+  tfjs: 'TensorFlow.js',
+};
+
+/** What works, of each consumer: of a page, in each browser. */
+const works: { consumer: string; version: string; browser: string; what: string[] }[] = [];
+
+/** @param output what a program printed, among other lines */
+function expectResult(program: Program | 'server-component', output: readonly string[]): void {
+  const line = lineOf(program, output);
+  const words = line.split(' ');
+  if (program === 'threads') {
+    // 999 pairs of 1 in each row, divided by 1000: exact but for the rounding to float32.
+    expect(words).toEqual(['threads', '2', String(Math.fround(0.999))]);
+  } else {
+    // The documented example: 0.01 is a tenth of 1 - 1.2 + 0.3. Two scores and three results are rounded to float32, which
+    // adds less than 2**-23 to that.
+    expect(words, line).toEqual([program, expect.any(String)]);
+    expect(Math.abs(Number(words[1]) - 0.01), line).toBeLessThan(2 ** -23 / 10);
+  }
+}
+
+function lineOf(program: string, output: readonly string[]): string {
+  const line = output.find((line) => line.startsWith(`${program} `));
+  expect(line, `${program} in:\n${output.join('\n')}`).toBeDefined();
+  return line!;
+}
+
+describe('Node', () => {
+  test.each(NODES)('%s', async (name) => {
+    const project = await makeProject(workspace, name);
+    const node = async (...args: string[]) =>
+      (await execute(join(tools, name, 'bin/node'), args, { cwd: project })).split('\n');
+
+    for (const program of SERVER_PROGRAMS) expectResult(program, await node(`${program}.js`));
+
+    const entry = 'multilabel-margin-loss';
+    const required = await node(
+      '--input-type=commonjs',
+      '-e',
+      `const { nn } = require('${entry}');
+      const { createThreadsBackend } = require('${entry}/threads');
+      require('${entry}/tfjs');
+      const scores = [[0.1, 2.5, -1.0, 1.2, 0.3], [-0.2, 1.0, 3.1, 0.5, 2.2]];
+      const loss = new nn.MultiLabelMarginLoss().forward(scores, [[1, 3], [2, 4]]);
+      console.log('loss', loss.item());
+      console.log('file', require.resolve('${entry}'));
+      createThreadsBackend({ threads: 2 }).then(({ threads }) => console.log('threads', threads));`,
+    );
+    expectResult('loss', required);
+    expect(required).toContain('threads 2');
+    expect(required).toContain(`file ${join(project, 'node_modules', entry, 'dist/index.js')}`);
+
+    const compiled = await node(
+      '--input-type=module',
+      '-e',
+      `import { readFileSync } from 'node:fs';
+      import { createWasmBackend, MultiLabelMarginLoss } from '${entry}';
+      const file = new URL(import.meta.resolve('${entry}/multilabel_margin_loss.wasm'));
+      const backend = createWasmBackend({ module: new WebAssembly.Module(readFileSync(file)) });
+      const scores = [[0.1, 2.5, -1.0, 1.2, 0.3], [-0.2, 1.0, 3.1, 0.5, 2.2]];
+      console.log('loss', new MultiLabelMarginLoss({ backend }).forward(scores, [[1, 3], [2, 4]]).item());`,
+    );
+    expectResult('loss', compiled);
+
+    await mkdir(join(project, 'control/multilabel-margin-loss'), { recursive: true });
+    await writeFile(join(project, 'control/multilabel-margin-loss/look.js'), 'typeof document;');
+    const looked = await node('server-side.js');
+    expect(lineOf('entries', looked)).toMatch(/^entries multilabel-margin-loss multilabel-margin-loss\/threads /);
+    expect(looked).toContain('touched');
+    expect(lineOf('control', looked)).toMatch(/^control document at [^ ]*control[^ ]*look\.js:1:1$/);
+  });
+
+  test.each(NODES)('%s: the suite', async (name) => {
+    const path = join(tools, name, 'bin');
+    const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+    const args = [vitest, 'run', '--reporter', 'dot', '--project', 'node', '--project', 'node-threads'];
+    const output = await execute(join(path, 'node'), args, { cwd: root, path });
+    // So that it is not nothing that passed.
+    expect(output).toMatch(/Tests +\d{4,} passed/);
+    const what = ['the test suite', ...SERVER_PROGRAMS.map((program) => MEANING[program]), '`require()`'];
+    works.push({ consumer: 'Node', version: versionOf(name), browser: '', what });
+  });
+});
+
+test.each(RUNTIMES)('$name', async ({ name, tool, command: [command, ...args] }) => {
+  const project = await makeProject(workspace, tool);
+  for (const program of SERVER_PROGRAMS) {
+    const output = await execute(join(tools, command!), [...args, `${program}.js`], { cwd: project });
+    expectResult(program, output.split('\n'));
+  }
+  const what = SERVER_PROGRAMS.map((program) => MEANING[program]);
+  works.push({ consumer: name, version: versionOf(tool), browser: '', what });
+});
+
+test('TypeScript', async () => {
+  const project = await makeProject(workspace, 'typescript');
+  const programs = SERVER_PROGRAMS.map((program) => join(project, `${program}.ts`));
+  for (const moduleResolution of RESOLUTIONS) {
+    const { options, errors } = ts.convertCompilerOptionsFromJson(
+      {
+        module: moduleResolution === 'bundler' ? 'esnext' : moduleResolution,
+        moduleResolution,
+        target: 'es2022',
+        lib: ['es2022', 'dom'],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        types: [],
+        noEmit: true,
+      },
+      project,
+    );
+    expect(errors).toEqual([]);
+    const program = ts.createProgram(programs, options);
+    const files = program.getSourceFiles().map(({ fileName }) => fileName);
+    expect(files).toContain(join(project, 'node_modules/multilabel-margin-loss/dist/index.d.ts'));
+    // Those of the package as well, which `skipLibCheck` would leave out; but not those of TensorFlow.js.
+    const diagnostics = ts
+      .getPreEmitDiagnostics(program)
+      .filter(({ file }) => file === undefined || file.fileName.startsWith(project));
+    const host = ts.createCompilerHost(options);
+    expect(ts.formatDiagnostics(diagnostics, host)).toBe('');
+  }
+  const what = RESOLUTIONS.map((resolution) => `\`moduleResolution: ${resolution}\``);
+  works.push({ consumer: 'TypeScript', version: ts.version, browser: '', what });
+});
+
+describe('pages', () => {
+  let browsers: Record<string, Browser> = {};
+  beforeAll(async () => {
+    browsers = await launchBrowsers();
+  });
+  afterAll(async () => {
+    await Promise.all(Object.values(browsers).map((browser) => browser.close()));
+  });
+
+  test.each(PAGES)('$name', async (page) => {
+    const { name, tool, programs, scriptSources = '', serverComponent = false } = page;
+    const project = await makeProject(workspace, name.replace(/\W+/g, '-').toLowerCase());
+    await writePage(project, programs);
+    const { handler, close } = await page.make(project);
+    const policy = (...sources: string[]) => ({
+      'Content-Security-Policy': `script-src ${["'self'", scriptSources, ...sources].join(' ')}`,
+    });
+    try {
+      for (const [browserName, browser] of Object.entries(browsers)) {
+        const strict = await open(browser, handler, { ...ISOLATED, ...policy("'wasm-unsafe-eval'") });
+        const results = serverComponent ? (['server-component', ...programs] as const) : programs;
+        for (const program of results) expectResult(program, strict);
+
+        const notIsolated = await open(browser, handler, {});
+        for (const program of programs) if (program !== 'threads') expectResult(program, notIsolated);
+        const refused = lineOf('threads', notIsolated);
+        expect(refused).toMatch(/^threads LossError ERR_BACKEND_UNAVAILABLE /);
+        for (const [header, value] of Object.entries(ISOLATED)) expect(refused).toContain(`"${header}: ${value}"`);
+
+        const forbidden = await open(browser, handler, { ...ISOLATED, ...policy() });
+        for (const program of programs) expect(lineOf(program, forbidden)).toContain("script-src 'wasm-unsafe-eval'");
+
+        works.push({
+          consumer: name,
+          version: tool === undefined ? '' : versionOf(tool),
+          // Firefox says 'firefox/153.0'.
+          browser: `${browserName} ${(await browser.version()).replace(/^.*\//, '')}`,
+          what: results.map((program) => MEANING[program]),
+        });
+      }
+    } finally {
+      await close?.();
+    }
+  });
+});
+
+const passed = (suite: Readonly<RunnerTestSuite>): boolean =>
+  suite.tasks.every((task) => (task.type === 'suite' ? passed(task) : task.result?.state === 'pass'));
+
+// Vitest wants the first argument taken apart.
+// eslint-disable-next-line no-empty-pattern
+afterAll(async ({}, suite) => {
+  const inFirefox = works.some(({ browser }) => browser.startsWith('Firefox'));
+  if (!passed(suite) || !inFirefox) return;
+  const order = ['Node', ...RUNTIMES.map(({ name }) => name), 'TypeScript', ...PAGES.map(({ name }) => name)];
+  works.sort((a, b) => order.indexOf(a.consumer) - order.indexOf(b.consumer));
+  const rows = works.map(({ what, ...row }) => `| ${[...Object.values(row), what.join(', ')].join(' | ')} |\n`);
+  await writeFile(join(root, 'docs/compatibility.md'), PREAMBLE + rows.join(''));
+});
+
+const PREAMBLE = `# Compatibility
+
+Written by \`npm test\`, which installs the packed package in a project of its own for each row (\`tests/package/\`).
+
+Each page is opened three times: under \`Content-Security-Policy: script-src 'self' 'wasm-unsafe-eval'\`, cross-origin
+isolated (Next.js needs \`'unsafe-inline'\` too, for its own scripts); with neither policy nor isolation, where all but the
+threads work, and those say which headers they miss; and under \`script-src 'self'\`, where the error says that
+\`'wasm-unsafe-eval'\` is missing. esbuild and Rollup leave the URL of the threads' script as it is: there,
+\`dist/threads/multilabel_margin_loss_threads.mjs\` is copied beside the bundle.
+
+| consumer | version | browser | what works |
+| --- | --- | --- | --- |
+`;

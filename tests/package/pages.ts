@@ -1,0 +1,187 @@
+// How pages are made of the programs: by each bundler, and by none. A page runs its programs one after the other.
+
+import { copyFile, cp, readFile, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import type { RequestListener } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import commonjs from '@rollup/plugin-commonjs';
+import nodeResolve from '@rollup/plugin-node-resolve';
+import * as esbuild from 'esbuild';
+import { rollup } from 'rollup';
+import * as vite from 'vite';
+import webpack from 'webpack';
+import { files, forward } from './browsers.js';
+import { environment, execute } from './execute.js';
+
+export type Program = 'loss' | 'worker' | 'threads' | 'tfjs' | 'service-worker';
+
+export interface Page {
+  name: string;
+  /** A package, whose version is said. */
+  tool?: string;
+  programs: readonly Program[];
+  /** Beside 'self' and 'wasm-unsafe-eval'. */
+  scriptSources?: string;
+  /** Prints the loss of a server component besides. */
+  serverComponent?: boolean;
+  /**
+   * Makes it, where the package and the programs are.
+   *
+   * @returns what serves it, and what ends that
+   */
+  make(project: string): Promise<{ handler: RequestListener; close?: () => Promise<unknown> }>;
+}
+
+const all: readonly Program[] = ['loss', 'worker', 'threads', 'tfjs'];
+
+const THREADS_WORKER = 'node_modules/multilabel-margin-loss/dist/threads/multilabel_margin_loss_threads.mjs';
+
+export const PAGES: readonly Page[] = [
+  {
+    name: 'Vite, dev',
+    tool: 'vite',
+    programs: all,
+    async make(project) {
+      const server = await vite.createServer({
+        root: project,
+        configFile: false,
+        logLevel: 'warn',
+        appType: 'spa',
+        server: { middlewareMode: true, ws: false },
+      });
+      return { handler: server.middlewares, close: () => server.close() };
+    },
+  },
+  {
+    name: 'Vite, build',
+    tool: 'vite',
+    programs: all,
+    async make(project) {
+      await vite.build({ root: project, configFile: false, logLevel: 'warn' });
+      return { handler: files(join(project, 'dist')) };
+    },
+  },
+  {
+    name: 'webpack',
+    tool: 'webpack',
+    programs: all,
+    async make(project) {
+      await new Promise<void>((resolve, reject) => {
+        const output = { path: join(project, 'dist'), filename: 'page.js' };
+        webpack(
+          { mode: 'production', context: project, entry: './page.js', output, performance: false },
+          (error, stats) => {
+            if (error) reject(error);
+            else if (stats!.hasErrors() || stats!.hasWarnings()) reject(new Error(stats!.toString('errors-warnings')));
+            else resolve();
+          },
+        );
+      });
+      await copyFile(join(project, 'index.html'), join(project, 'dist/index.html'));
+      return { handler: files(join(project, 'dist')) };
+    },
+  },
+  {
+    name: 'esbuild',
+    tool: 'esbuild',
+    programs: [...all, 'service-worker'],
+    async make(project) {
+      const common = { absWorkingDir: project, bundle: true, outdir: 'dist', logLevel: 'silent' } as const;
+      const results = [
+        await esbuild.build({ ...common, entryPoints: ['page.js', 'loss-worker.js'], format: 'esm', splitting: true }),
+        // As a classic script: module service workers are younger.
+        await esbuild.build({ ...common, entryPoints: ['loss-service-worker.js'], format: 'iife' }),
+      ];
+      const warnings = results.flatMap((result) => result.warnings);
+      if (warnings.length > 0) throw new Error(warnings.map(({ text }) => text).join('\n'));
+      await copyFile(join(project, THREADS_WORKER), join(project, 'dist/multilabel_margin_loss_threads.mjs'));
+      await copyFile(join(project, 'index.html'), join(project, 'dist/index.html'));
+      return { handler: files(join(project, 'dist')) };
+    },
+  },
+  {
+    name: 'Rollup',
+    tool: 'rollup',
+    programs: all,
+    async make(project) {
+      const bundle = await rollup({
+        input: [join(project, 'page.js'), join(project, 'loss-worker.js')],
+        plugins: [nodeResolve({ browser: true }), commonjs()],
+        onwarn: ({ message, code }) => {
+          // TensorFlow.js has some.
+          if (code !== 'CIRCULAR_DEPENDENCY' && code !== 'THIS_IS_UNDEFINED') throw new Error(message);
+        },
+      });
+      await bundle.write({ dir: join(project, 'dist') });
+      await bundle.close();
+      await copyFile(join(project, THREADS_WORKER), join(project, 'dist/multilabel_margin_loss_threads.mjs'));
+      await copyFile(join(project, 'index.html'), join(project, 'dist/index.html'));
+      return { handler: files(join(project, 'dist')) };
+    },
+  },
+  {
+    name: 'Next.js, server and client component',
+    tool: 'next',
+    programs: all,
+    // For its inline scripts.
+    scriptSources: "'unsafe-inline'",
+    serverComponent: true,
+    async make(project) {
+      await cp(fileURLToPath(new URL('next/', import.meta.url)), project, { recursive: true });
+      const next = join(project, '../node_modules/next/dist/bin/next');
+      await execute(process.execPath, [next, 'build'], { cwd: project });
+      const server = spawn(process.execPath, [next, 'start', '--port', '0', '--hostname', '127.0.0.1'], {
+        cwd: project,
+        env: environment(),
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const closed = new Promise((resolve) => server.on('close', resolve));
+      const port = await new Promise<number>((resolve, reject) => {
+        let output = '';
+        server.stdout.setEncoding('utf8').on('data', (text: string) => {
+          output += text;
+          const port = /Ready/.test(output) && output.match(/http:\/\/127\.0\.0\.1:(\d+)/);
+          if (port) resolve(Number(port[1]));
+        });
+        server.on('close', () => reject(new Error(`next start ended:\n${output}`)));
+      });
+      const close = (): Promise<unknown> => {
+        server.kill();
+        return closed;
+      };
+      return { handler: forward(port), close };
+    },
+  },
+  {
+    name: 'No bundler',
+    programs: ['loss', 'worker', 'threads'],
+    async make(project) {
+      // Workers have no import maps, and a policy may forbid them: the paths are in the modules.
+      const manifest = await readFile(join(project, 'node_modules/multilabel-margin-loss/package.json'), 'utf8');
+      const { exports } = JSON.parse(manifest) as { exports: Record<string, { default: string }> };
+      for (const name of ['loss.js', 'threads.js']) {
+        const source = await readFile(join(project, name), 'utf8');
+        const withPaths = source.replace(
+          /from 'multilabel-margin-loss(.*?)'/g,
+          (_, entry: string) => `from './node_modules/multilabel-margin-loss/${exports[`.${entry}`]!.default}'`,
+        );
+        await writeFile(join(project, name), withPaths);
+      }
+      return { handler: files(project) };
+    },
+  },
+];
+
+/** Writes what runs the programs, for `make()` to bundle. */
+export async function writePage(project: string, programs: readonly Program[]): Promise<void> {
+  const script = programs.map(
+    (program) =>
+      `await import('./${program}.js').catch(({ name, code, message }) => console.log('${program}', name, code, message));`,
+  );
+  await writeFile(join(project, 'page.js'), [...script, "console.log('done');"].join('\n'));
+  await writeFile(
+    join(project, 'index.html'),
+    '<!doctype html><link rel="icon" href="data:," /><script type="module" src="./page.js"></script>',
+  );
+}

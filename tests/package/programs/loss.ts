@@ -1,0 +1,1 @@
+../../../examples/image-tags.ts

@@ -1,0 +1,98 @@
+// What is in the tarball, and how large it is when bundled.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import * as esbuild from 'esbuild';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { beforeAll, expect, inject, test } from 'vitest';
+import { execute } from './execute.js';
+import { makeProject, root, tarballIn } from './workspace.js';
+
+const workspace = inject('workspace');
+const tarball = tarballIn(workspace);
+
+let project: string;
+let manifest: Record<string, unknown> & { exports: Record<string, string | Record<string, string>> };
+
+beforeAll(async () => {
+  project = await makeProject(workspace, 'tarball');
+  manifest = JSON.parse(readFileSync(join(project, 'node_modules/multilabel-margin-loss/package.json'), 'utf8'));
+});
+
+test('its files are what users need, and nothing else', async () => {
+  const output = await execute('tar', ['-tzf', tarball], { cwd: workspace });
+  const files = output.trim().split('\n');
+  const others = files.filter((file) => !/^package\/dist\/.*\.(m?js|d\.ts|(js|d\.ts)\.map|wasm)$/.test(file));
+  expect(others.sort()).toEqual(['package/LICENSE', 'package/README.md', 'package/package.json']);
+  // Each module has its types and its map, but for the glue, which comes from Emscripten.
+  for (const file of files.filter((file) => file.endsWith('.js'))) {
+    const stem = file.slice(0, -'.js'.length);
+    expect(files).toEqual(expect.arrayContaining([`${stem}.d.ts`, `${stem}.js.map`, `${stem}.d.ts.map`]));
+  }
+});
+
+test('the maps hold the sources, which are not in it', () => {
+  const map = readFileSync(join(project, 'node_modules/multilabel-margin-loss/dist/index.js.map'), 'utf8');
+  const sourcesContent = [readFileSync(join(root, 'js/index.ts'), 'utf8')];
+  expect(JSON.parse(map)).toMatchObject({ sourcesContent });
+});
+
+test('package.json', () => {
+  expect(manifest.type).toBe('module');
+  expect(manifest.sideEffects).toBe(false);
+  expect(manifest.engines).toEqual({ node: '>=20.16' });
+  expect(manifest.dependencies ?? {}).toEqual({});
+  expect(manifest.exports['./package.json']).toBe('./package.json');
+  for (const [entry, target] of Object.entries(manifest.exports)) {
+    // Files that are exported as they are.
+    if (typeof target === 'string') expect(target.endsWith(entry.slice(1)), entry).toBe(true);
+    else expect(Object.keys(target), entry).toEqual(['types', 'default']);
+  }
+});
+
+test('publint', async () => {
+  const { messages } = await publint({
+    pack: { tarball: new Uint8Array(readFileSync(tarball)).buffer },
+    strict: true,
+  });
+  expect(messages.map((message) => formatMessage(message, manifest))).toEqual([]);
+});
+
+test('Are the types wrong?', async () => {
+  // It has ES modules alone: Node loads them with require() too, but not under TypeScript's rules for Node 16.
+  const cli = join(workspace, 'node_modules/@arethetypeswrong/cli/dist/index.js');
+  const untyped = ['--exclude-entrypoints', './multilabel_margin_loss.wasm'];
+  const args = [cli, tarball, '--profile', 'esm-only', ...untyped];
+  const output = await execute(process.execPath, args, { cwd: workspace });
+  expect(output).toContain('"multilabel-margin-loss/threads"');
+});
+
+/** In bytes, as a page would load it. */
+async function bundledSizes(entry: string): Promise<{ minified: number; gzipped: number }> {
+  const { outputFiles } = await esbuild.build({
+    stdin: { contents: `export * from '${entry}'`, resolveDir: project },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    write: false,
+    // Peers.
+    external: ['@tensorflow/*'],
+  });
+  const { contents } = outputFiles[0]!;
+  return { minified: contents.length, gzipped: gzipSync(contents, { level: 9 }).length };
+}
+
+test('sizes', async () => {
+  const entries = Object.keys(manifest.exports).filter((entry) => typeof manifest.exports[entry] !== 'string');
+  for (const entry of entries) {
+    const { minified, gzipped } = await bundledSizes(`multilabel-margin-loss${entry.slice(1)}`);
+    const kB = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`;
+    console.log(`${entry}: ${kB(minified)} minified, ${kB(gzipped)} gzipped`);
+  }
+  // Of the main entry, as the README says.
+  const { minified, gzipped } = await bundledSizes('multilabel-margin-loss');
+  expect(minified).toBeLessThanOrEqual(75_000);
+  expect(gzipped).toBeLessThanOrEqual(28_000);
+});

@@ -1,0 +1,37 @@
+// The package with WebGPU for every loss of float32: under its name, suites in ../js run over that too. What is there
+// called for at once is given in a promise.
+
+import * as real from '../../dist/index.js';
+import { createWebGPUBackend } from '../../dist/webgpu/index.js';
+
+// The local class is the one that importers get.
+export * from '../../dist/index.js';
+
+// One for all test files of a process: to compile the kernels takes Chromium's GPU in software seconds.
+const shared = globalThis as { webgpuBackend?: ReturnType<typeof createWebGPUBackend> };
+const backend = await (shared.webgpuBackend ??= createWebGPUBackend());
+
+export class MultiLabelMarginLoss extends real.MultiLabelMarginLoss {
+  readonly #onGPU: real.MultiLabelMarginLoss;
+
+  constructor(options: real.MultiLabelMarginLossOptions = {}) {
+    super(options);
+    this.#onGPU = new real.MultiLabelMarginLoss({ backend, ...options });
+  }
+
+  override forward(scores: real.Scores, targets: real.Targets): never {
+    return (isFloat64(scores) ? super.forward(scores, targets) : this.#onGPU.forwardAsync(scores, targets)) as never;
+  }
+
+  override valueAndGrad(scores: real.Scores, targets: real.Targets): never {
+    return (
+      isFloat64(scores) ? super.valueAndGrad(scores, targets) : this.#onGPU.valueAndGradAsync(scores, targets)
+    ) as never;
+  }
+}
+
+function isFloat64(scores: real.Scores): boolean {
+  return scores instanceof Float64Array || (scores as Partial<real.TensorLike>).data instanceof Float64Array;
+}
+
+export const nn = { ...real.nn, MultiLabelMarginLoss };

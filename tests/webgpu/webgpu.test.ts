@@ -1,0 +1,494 @@
+// The WebGPU backend against the backend of one thread, to the bit; buffers on the GPU; its errors and its end.
+
+import { describe, expect, test, vi } from 'vitest';
+import {
+  LossError,
+  type LossErrorCode,
+  MultiLabelMarginLoss as Loss,
+  type MultiLabelMarginLossOptions,
+  Tensor,
+} from '../../dist/index.js';
+import { autoBackend, createWebGPUBackend, fromGPUBuffer } from '../../dist/webgpu/index.js';
+import { Pipelines } from '../../dist/webgpu/device.js';
+import { partsOf } from '../../dist/webgpu/plan.js';
+import { reference } from '../js/reference.js';
+import { expectSameBits, expectWithin, normal, uniform, untyped } from '../js/support.js';
+
+vi.spyOn(console, 'warn').mockImplementation(() => {});
+
+const backend = await createWebGPUBackend();
+const { device } = backend;
+const STORAGE = 0x80 | 0x8 | 0x4; // with COPY_DST and COPY_SRC
+
+interface Input {
+  scores: { data: Float32Array; shape: [number, number] };
+  targets: { data: Int32Array | BigInt64Array; shape: [number, number] };
+}
+
+const SPECIAL = [NaN, Infinity, -Infinity, 0, -0, 1e-45, -1e-40, 1e30, -3e38];
+
+function makeInput(rows: number, classes: number, width: number, seed: number, special = 0): Input {
+  const score = normal(seed);
+  const chance = uniform(seed + 1);
+  return {
+    scores: {
+      data: Float32Array.from({ length: rows * classes }, () =>
+        chance() < special ? SPECIAL[Math.floor(chance() * SPECIAL.length)]! : score(),
+      ),
+      shape: [rows, classes],
+    },
+    targets: {
+      // Few are -1, so that most of a row counts, and many are listed twice.
+      data: Int32Array.from({ length: rows * width }, (_, i) =>
+        chance() < 0.5 / width && i % width > 0 ? -1 : Math.floor(chance() * classes),
+      ),
+      shape: [rows, width],
+    },
+  };
+}
+
+const floats = (t: Tensor): Float64Array => t.data as Float64Array;
+
+function upload(data: Float32Array | Int32Array | BigInt64Array, on = device): GPUBuffer {
+  const buffer = on.createBuffer({ size: Math.max(16, data.byteLength), usage: STORAGE });
+  on.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>);
+  return buffer;
+}
+
+async function download(buffer: GPUBuffer, length: number): Promise<Float32Array> {
+  const copy = device.createBuffer({ size: length * 4, usage: 0x1 | 0x8 });
+  const encoder = device.createCommandEncoder();
+  encoder.copyBufferToBuffer(buffer, 0, copy, 0, length * 4);
+  device.queue.submit([encoder.finish()]);
+  await copy.mapAsync(1);
+  const data = new Float32Array(copy.getMappedRange()).slice();
+  copy.destroy();
+  return data;
+}
+
+async function expectRejection(promise: Promise<unknown>, code: LossErrorCode, parts: (string | RegExp)[]) {
+  const error: unknown = await promise.then(
+    () => expect.fail('resolved instead of failing'),
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(LossError);
+  expect((error as LossError).code, (error as LossError).message).toBe(code);
+  for (const part of parts) expect((error as LossError).message).toMatch(part);
+}
+
+// Rows that share a workgroup and that have several; targets that are merged in one run and in several, and more than
+// fit in workgroup memory.
+const SHAPES = [
+  [70, 10, 3],
+  [9, 300, 20],
+  [3, 2000, 7],
+  [2, 600, 600],
+  [2, 40_000, 30],
+  [1, 3000, 2500],
+] as const;
+
+const OPTIONS: MultiLabelMarginLossOptions[] = [
+  {},
+  { reduction: 'none', margin: 0.1, normalization: 'targets', nan: 'propagate' },
+  { reduction: 'sum', targetOrder: 'ranked', margin: 0 },
+];
+
+describe.each(SHAPES)('%i x %i, %i targets', (rows, classes, width) => {
+  test.each(OPTIONS)("%j: one thread's gradient to the bit, and its loss but for a rounding", async (options) => {
+    for (const special of [0, 0.02]) {
+      const { scores, targets } = makeInput(rows, classes, width, rows, special);
+      const expected = new Loss(options).valueAndGrad(scores, targets);
+      const lossFn = new Loss({ ...options, backend });
+      const { loss, grad } = await lossFn.valueAndGradAsync(scores, targets);
+      expect(loss.shape).toEqual(expected.loss.shape);
+      expectSameBits(floats(grad), floats(expected.grad), 'gradient');
+      const bounds = Array.from(floats(expected.loss), (one) => 2 ** -23 * one);
+      expectWithin(floats(loss), floats(expected.loss), bounds, 'loss');
+      expectSameBits(floats(await lossFn.forwardAsync(scores, targets)), floats(loss), 'loss without gradient');
+    }
+  });
+});
+
+test('16 x 100,000 with 200 targets: the loss within a rounding of the reference', async () => {
+  // Four of the rows: the reference takes its time.
+  const { scores, targets } = makeInput(4, 100_000, 200, 5);
+  const lists = Array.from({ length: 4 }, (_, row) =>
+    Array.from(targets.data.slice(row * 200, row * 200 + 200), Number),
+  );
+  const exact = reference({ scores: scores.data, rows: 4, classes: 100_000, targets: lists });
+  const { loss } = await new Loss({ backend }).valueAndGradAsync(scores, targets);
+  expect(exact.lossBound).toBeLessThan(1e-6 * exact.loss);
+  expectWithin(floats(loss), [exact.loss], exact.lossBound, 'loss');
+});
+
+test('scores far from 0: the loss keeps what float64 would', async () => {
+  const { scores, targets } = makeInput(5, 500, 40, 3);
+  for (const shift of [1e6, -3e7]) {
+    const data = scores.data.map((score) => score + shift);
+    const lists = Array.from({ length: 5 }, (_, row) =>
+      Array.from(targets.data.slice(row * 40, row * 40 + 40), Number),
+    );
+    const active = lists.map((row) => row.slice(0, row.includes(-1) ? row.indexOf(-1) : undefined));
+    const exact = reference({ scores: data, rows: 5, classes: 500, targets: active }, { reduction: 'none' });
+    const { loss } = await new Loss({ backend, reduction: 'none' }).valueAndGradAsync(
+      { data, shape: [5, 500] },
+      active,
+    );
+    expectWithin(floats(loss), exact.losses, exact.lossBounds, 'loss');
+  }
+});
+
+describe('empty', () => {
+  test.each([
+    ['none', [0], []],
+    ['sum', [], [0]],
+    ['mean', [], [NaN]],
+  ] as const)('batch, %s', async (reduction, shape, values) => {
+    const scores = { data: new Float32Array(0), shape: [0, 5] };
+    const { loss, grad } = await new Loss({ backend, reduction }).valueAndGradAsync(scores, []);
+    expect(loss.shape).toEqual(shape);
+    expectSameBits(floats(loss), values);
+    expect(grad.shape).toEqual([0, 5]);
+  });
+
+  test('targets', async () => {
+    for (const targets of [{ data: new Int32Array(0), shape: [2, 0] }, [[], []], [[-1], [-1, 0]]]) {
+      const { loss, grad } = await new Loss({ backend }).valueAndGradAsync([[1, 2], [3, 4]], targets); // prettier-ignore
+      expect(loss.item()).toBe(0);
+      expect(grad.tolist()).toEqual([[0, 0], [0, 0]]); // prettier-ignore
+    }
+  });
+});
+
+describe('buffers on the GPU', () => {
+  test.each(['int32', 'int64'] as const)(
+    'scores and %s targets are used where they are, and so is the gradient',
+    async (dtype) => {
+      const { scores, targets } = makeInput(6, 333, 5, 8);
+      const data = dtype === 'int32' ? targets.data : BigInt64Array.from(targets.data as Int32Array, BigInt);
+      const expected = new Loss().valueAndGrad(scores, targets);
+      const lossFn = new Loss({ backend });
+      const onGPU = fromGPUBuffer(upload(scores.data), { shape: scores.shape });
+      const targetsOnGPU = fromGPUBuffer(upload(data), { shape: targets.shape, dtype });
+      const own = await lossFn.valueAndGradAsync(onGPU, targetsOnGPU);
+      expect(own.grad.shape).toEqual([6, 333]);
+      const into = fromGPUBuffer(upload(new Float32Array(6 * 333).fill(7)), { shape: [6, 333] });
+      const given = await lossFn.valueAndGradAsync(onGPU, targets, { grad: into });
+      expect(given.grad).toBe(into);
+      const uploaded = await lossFn.valueAndGradAsync(scores, targetsOnGPU, { grad: into });
+      const array = { data: new Float32Array(6 * 333), shape: [6, 333] };
+      const downloaded = await lossFn.valueAndGradAsync(onGPU, targetsOnGPU, { grad: array });
+      for (const { loss } of [own, given, uploaded, downloaded])
+        expectSameBits(floats(loss), floats(expected.loss), 'loss');
+      for (const { buffer } of [own.grad, into]) {
+        expectSameBits(await download(buffer, 6 * 333), floats(expected.grad), 'gradient');
+      }
+      expectSameBits(array.data, floats(expected.grad), 'gradient in an array');
+      expectSameBits(floats(await lossFn.forwardAsync(onGPU, targetsOnGPU)), floats(expected.loss), 'loss alone');
+      own.grad.buffer.destroy();
+    },
+  );
+
+  test('a target that is out of range is told with its value, and nothing is written', async () => {
+    const { scores } = makeInput(3, 50, 4, 8);
+    const lossFn = new Loss({ backend });
+    const grad = fromGPUBuffer(upload(new Float32Array(150).fill(7)), { shape: [3, 50] });
+    const untouched = { data: new Float32Array(150).fill(7), shape: [3, 50] };
+    for (const [value, row, column] of [
+      [50, 0, 0],
+      [-2, 1, 3],
+      [2 ** 31 - 1, 2, 3],
+      [-(2 ** 31), 2, 0],
+    ] as const) {
+      // prettier-ignore
+      const data = new Int32Array(12).fill(-1);
+      data[row * 4 + column] = value;
+      if (row < 2) data[11] = 77; // the first is told
+      const parts = [`target ${value} at row ${row}, column ${column} `, '[0, 50)'];
+      const wide = BigInt64Array.from(data, BigInt);
+      for (const targets of [
+        { data, shape: [3, 4] },
+        { data: wide, shape: [3, 4] },
+        fromGPUBuffer(upload(data), { shape: [3, 4], dtype: 'int32' }),
+        fromGPUBuffer(upload(wide), { shape: [3, 4], dtype: 'int64' }),
+      ]) {
+        await expectRejection(lossFn.valueAndGradAsync(scores, targets, { grad }), 'ERR_TARGET_RANGE', parts);
+        await expectRejection(
+          lossFn.valueAndGradAsync(scores, targets, { grad: untouched }),
+          'ERR_TARGET_RANGE',
+          parts,
+        );
+        await expectRejection(lossFn.forwardAsync(scores, targets), 'ERR_TARGET_RANGE', parts);
+      }
+    }
+    const huge = fromGPUBuffer(upload(BigInt64Array.of(0n, 2n ** 53n + 1n)), { shape: [2], dtype: 'int64' });
+    await expectRejection(lossFn.forwardAsync([1, 2, 3], huge), 'ERR_TARGET_RANGE', [
+      'target 9007199254740993 at row 0, column 1',
+    ]);
+    expectSameBits(await download(grad.buffer, 150), new Float32Array(150).fill(7), 'gradient');
+    expectSameBits(untouched.data, new Float32Array(150).fill(7), 'gradient in an array');
+    expect((await lossFn.valueAndGradAsync([[0.1, 0.2, 0.4, 0.8]], [[3, 0, -1, 1]])).grad.tolist()).toEqual([[-0.5, 0.5, 0.5, -0.5]]); // prettier-ignore
+  });
+
+  test('a NaN score is told where it is', async () => {
+    const { scores, targets } = makeInput(4, 700, 3, 9);
+    scores.data[3 * 700 + 5] = NaN;
+    scores.data[2 * 700 + 699] = NaN;
+    await expectRejection(new Loss({ backend, nan: 'error' }).forwardAsync(scores, targets), 'ERR_NAN', [
+      'row 2, column 699',
+    ]);
+  });
+
+  test('what is no such buffer is refused', async () => {
+    const buffer = upload(new Float32Array(8));
+    const refused = (call: () => unknown, code: LossErrorCode, part: string) => {
+      expect(call).toThrow(
+        expect.objectContaining({ name: 'LossError', code, message: expect.stringContaining(part) }),
+      );
+    };
+    refused(() => fromGPUBuffer(buffer, { shape: [3, 3] }), 'ERR_SHAPE', '36 bytes, the buffer has 32');
+    refused(() => fromGPUBuffer(buffer, { shape: [5], dtype: 'int64' }), 'ERR_SHAPE', '40 bytes');
+    refused(() => fromGPUBuffer(buffer, { shape: [-1] }), 'ERR_SHAPE', '-1');
+    refused(() => fromGPUBuffer(buffer, { shape: [1], dtype: untyped('float64') }), 'ERR_DTYPE', "'float64'");
+    refused(() => fromGPUBuffer(untyped({}), { shape: [1] }), 'ERR_DTYPE', 'an object');
+    refused(
+      () => fromGPUBuffer(device.createBuffer({ size: 16, usage: 0x8 }), { shape: [1] }),
+      'ERR_OPTION',
+      'STORAGE',
+    );
+    const scores = fromGPUBuffer(buffer, { shape: [2, 4] });
+    const lossFn = new Loss({ backend });
+    await expectRejection(lossFn.valueAndGradAsync(scores, [[0], [1]], { grad: scores }), 'ERR_SHAPE', [
+      'share memory',
+    ]);
+    await expectRejection(lossFn.forwardAsync(scores, fromGPUBuffer(buffer, { shape: [2, 1] })), 'ERR_DTYPE', [
+      'int32 or int64',
+    ]);
+    await expectRejection(new Loss().forwardAsync(scores, [[0], [1]]), 'ERR_DTYPE', ['WebGPU backend']);
+    expect(() => new Loss().forward(untyped(scores), [[0], [1]])).toThrow(/WebGPU backend/);
+  });
+
+  test("another device's buffer", async () => {
+    const other = await createWebGPUBackend();
+    const scores = fromGPUBuffer(upload(new Float32Array(8), other.device), { shape: [2, 4] });
+    await expectRejection(new Loss({ backend }).forwardAsync(scores, [[0], [1]]), 'ERR_BACKEND_UNAVAILABLE', [
+      "this backend's device",
+    ]);
+    other.dispose();
+  });
+});
+
+describe('what it cannot do', () => {
+  const lossFn = new Loss({ backend });
+  test('results at once', () => {
+    expect(() => lossFn.forward([[1, 2]], [[0]])).toThrow(/webgpu backend.*forwardAsync\(\)/);
+    expect(() => lossFn.valueAndGrad([[1, 2]], [[0]])).toThrow(/webgpu backend.*valueAndGradAsync\(\)/);
+  });
+
+  test('float64, and margins that a GPU would flush to 0', async () => {
+    const scores = { data: new Float64Array(2), shape: [1, 2] };
+    await expectRejection(lossFn.forwardAsync(scores, [[0]]), 'ERR_DTYPE', ['float32', 'float64']);
+    await expectRejection(new Loss({ backend, margin: 1e-40 }).forwardAsync([[1, 2]], [[0]]), 'ERR_OPTION', [
+      'margin',
+      '1e-40',
+    ]);
+  });
+
+  test('rows that exceed the device', () => {
+    const { maxBufferSize } = device.limits;
+    const limits = { maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27 };
+    const sizes = { rows: 3, classes: 4, width: 1, targetBytes: 4 };
+    expect(() => partsOf({ ...sizes, width: 2 ** 24 }, limits)).toThrow(/ERR_OUT|16777216 targets/);
+    expect(() => partsOf({ ...sizes, classes: 2 ** 27 }, limits)).toThrow(/134217728 scores/);
+    expect(maxBufferSize).toBeGreaterThanOrEqual(2 ** 28);
+  });
+});
+
+describe('parts', () => {
+  const limits = { maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27 };
+  test('are whole rows that can be bound, or classes of one row', () => {
+    for (const [rows, classes, width] of [
+      [10, 10, 2],
+      [100_000, 1000, 5],
+      [3, 2 ** 25, 7],
+      [2, 5e7, 3],
+      [5, 100, 50_000],
+    ] as const) {
+      // prettier-ignore
+      const parts = partsOf({ rows, classes, width, targetBytes: 8 }, limits);
+      expect(parts.reduce((sum, part) => sum + part.rows, 0)).toBe(rows);
+      let row = 0;
+      for (const part of parts) {
+        expect(part.firstRow).toBe(row);
+        row += part.rows;
+        let column = 0;
+        for (const [begin, end] of part.slices) {
+          expect(begin).toBe(column);
+          column = end;
+          // With what is left over before an aligned offset.
+          expect(((part.rows - 1) * classes + end - begin) * 4 + 256).toBeLessThanOrEqual(2 ** 27);
+        }
+        expect(column).toBe(classes);
+        if (part.slices.length > 1) expect(part.rows).toBe(1);
+      }
+    }
+  });
+
+  // Through a device that says that it can bind no more: what it is asked to do is within that.
+  test('of a batch, and slices of a row, give what the whole does', async () => {
+    const small = Object.create(device, {
+      limits: { value: { maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 17 + 512 } },
+    }) as GPUDevice;
+    for (const name of [
+      'createBuffer',
+      'createShaderModule',
+      'createComputePipelineAsync',
+      'createBindGroup',
+      'createCommandEncoder',
+      'pushErrorScope',
+      'popErrorScope',
+    ] as const) {
+      // prettier-ignore
+      Object.defineProperty(small, name, { value: device[name].bind(device) });
+    }
+    for (const name of ['queue', 'lost', 'adapterInfo'] as const)
+      Object.defineProperty(small, name, { value: device[name] });
+    const split = await createWebGPUBackend({ device: small });
+    for (const [rows, classes, width] of [
+      [2, 70_000, 30],
+      [90, 1000, 400],
+    ] as const) {
+      // prettier-ignore
+      const { scores, targets } = makeInput(rows, classes, width, 77, 0.001);
+      const onGPU = fromGPUBuffer(upload(scores.data), { shape: scores.shape });
+      for (const options of OPTIONS) {
+        const expected = new Loss(options).valueAndGrad(scores, targets);
+        const lossFn = new Loss({ ...options, backend: split });
+        const { loss, grad } = await lossFn.valueAndGradAsync(scores, targets);
+        expectSameBits(floats(grad), floats(expected.grad), 'gradient');
+        expectWithin(floats(loss), floats(expected.loss), Array.from(floats(expected.loss), (one) => 2 ** -23 * one), 'loss'); // prettier-ignore
+        const there = await lossFn.valueAndGradAsync(onGPU, targets);
+        const buffer = there.grad.buffer;
+        expectSameBits(await download(buffer, rows * classes), floats(expected.grad), 'gradient on the GPU');
+        buffer.destroy();
+      }
+      targets.data[targets.data.length - 1] = classes;
+      const into = { data: new Float32Array(rows * classes).fill(7), shape: [rows, classes] };
+      await expectRejection(new Loss({ backend: split }).valueAndGradAsync(scores, targets, { grad: into }), 'ERR_TARGET_RANGE', [`row ${rows - 1}, column ${width - 1}`]); // prettier-ignore
+      expect(into.data.every((value) => value === 7)).toBe(true);
+    }
+    split.dispose();
+  });
+});
+
+test('calls that are under way together do not mix', async () => {
+  const inputs = Array.from({ length: 12 }, (_, i) => makeInput(3 + (i % 5), 20 + 90 * (i % 4), 2 + i, i));
+  const results = await Promise.all(
+    inputs.map(({ scores, targets }) => new Loss({ backend }).valueAndGradAsync(scores, targets)),
+  );
+  inputs.forEach(({ scores, targets }, i) => {
+    const expected = new Loss().valueAndGrad(scores, targets);
+    expectSameBits(floats(results[i]!.loss), floats(expected.loss), `loss ${i}`);
+    expectSameBits(floats(results[i]!.grad), floats(expected.grad), `gradient ${i}`);
+  });
+});
+
+test('backward() of a loss that was awaited', async () => {
+  const scores = new Tensor<'float32'>(Float32Array.of(0.1, 0.2, 0.4, 0.8), [1, 4], true);
+  const loss = await new Loss({ backend }).forwardAsync(scores, [[3, 0, -1, 1]]);
+  loss.backward();
+  expect(scores.grad!.tolist()).toEqual([[-0.5, 0.5, 0.5, -0.5]]);
+});
+
+describe('pipelines', () => {
+  test('are compiled once, also when asked for at once', async () => {
+    const compile = vi.spyOn(device, 'createComputePipelineAsync');
+    const pipelines = new Pipelines(device);
+    const code = '@compute @workgroup_size(1) fn main() {}';
+    const [a, b] = await Promise.all([pipelines.get(code), pipelines.get(code)]);
+    expect(a).toBe(b);
+    expect(await pipelines.get(code)).toBe(a);
+    expect(compile).toHaveBeenCalledTimes(1);
+    compile.mockRestore();
+  });
+
+  test("that do not compile: the compiler's message is told, and they are tried again", async () => {
+    const pipelines = new Pipelines(device);
+    const code = '@compute @workgroup_size(1) fn main() { let a: u32 = 1.5; }';
+    await expectRejection(pipelines.get(code), 'ERR_BACKEND_UNAVAILABLE', ['error 1:', 'u32']);
+    await expectRejection(pipelines.get(code), 'ERR_BACKEND_UNAVAILABLE', ['error 1:']);
+  });
+});
+
+describe('the end', () => {
+  // Of the kernels that a batch of one row needs too: each device compiles its own.
+  const input = makeInput(40, 200, 5, 1);
+
+  test('dispose() rejects what is under way and what comes later, and can be called again', async () => {
+    const other = await createWebGPUBackend();
+    const lossFn = new Loss({ backend: other });
+    await lossFn.forwardAsync([[1, 2]], [[0]]);
+    const underWay = [1, 2, 3].map(() => lossFn.valueAndGradAsync(input.scores, input.targets));
+    underWay.push(new Promise((resolve, reject) => { setTimeout(() => { other.dispose(); lossFn.valueAndGradAsync(input.scores, input.targets).then(resolve, reject); }, 1); })); // prettier-ignore
+    for (const promise of underWay) await expectRejection(promise, 'ERR_DISPOSED', ['disposed']);
+    other.dispose();
+    if (typeof Symbol.dispose === 'symbol') other[Symbol.dispose]();
+    await other.device.lost;
+  });
+
+  test('a device that is lost rejects what is under way; the next backend has a new one', async () => {
+    const other = await createWebGPUBackend();
+    const lossFn = new Loss({ backend: other });
+    const expected = await lossFn.valueAndGradAsync(input.scores, input.targets);
+    const underWay = [1, 2, 3].map(() => lossFn.valueAndGradAsync(input.scores, input.targets));
+    await Promise.resolve();
+    other.device.destroy();
+    for (const promise of underWay)
+      await expectRejection(promise, 'ERR_BACKEND_UNAVAILABLE', ['device was lost', 'new backend']);
+    await expectRejection(lossFn.forwardAsync([[1, 2]], [[0]]), 'ERR_BACKEND_UNAVAILABLE', ['device was lost']);
+    other.dispose();
+    const next = await createWebGPUBackend();
+    expect(next.device).not.toBe(other.device);
+    const { grad } = await new Loss({ backend: next }).valueAndGradAsync(input.scores, input.targets);
+    expectSameBits(floats(grad), floats(expected.grad), 'gradient');
+    next.dispose();
+  });
+
+  test('a device that was given is not destroyed', async () => {
+    const guest = await createWebGPUBackend({ device });
+    expect((await new Loss({ backend: guest }).forwardAsync([[1, 2]], [[0]])).item()).toBe(1);
+    guest.dispose();
+    expect((await new Loss({ backend }).forwardAsync([[1, 2]], [[0]])).item()).toBe(1);
+  });
+});
+
+describe('createWebGPUBackend', () => {
+  test('says what it is', () => {
+    expect(backend.name).toBe('webgpu');
+    expect(backend.adapterInfo.description + backend.adapterInfo.vendor).not.toBe('');
+  });
+
+  test('refuses what it does not know', async () => {
+    await expectRejection(createWebGPUBackend(untyped({ gpu: 1 })), 'ERR_OPTION', ["'gpu'"]);
+    await expectRejection(createWebGPUBackend({ device: untyped({}) }), 'ERR_OPTION', ['GPUDevice', 'an object']);
+    await expectRejection(createWebGPUBackend({ device, adapterOptions: {} }), 'ERR_OPTION', ['not both']);
+  });
+});
+
+test('autoBackend() measures, chooses by it and says why', async () => {
+  const auto = await autoBackend({ webgpu: backend });
+  expect(auto.measurements.length).toBeGreaterThan(1);
+  for (const { cpu, webgpu } of auto.measurements) expect(Math.min(cpu, webgpu)).toBeGreaterThan(0);
+  const { crossover } = auto;
+  expect(auto.choose(crossover).backend).toBe(backend);
+  expect(auto.choose(crossover - 1).backend === backend).toBe(crossover === Infinity);
+  expect(auto.choose(1000).reason).toMatch(/1000 scores.*measured on wasm and webgpu: 16384 scores/);
+  const lossFn = new Loss({ backend: auto });
+  expect((await lossFn.forwardAsync([[1, 2]], [[0]])).item()).toBe(1);
+  const double = await lossFn.forwardAsync({ data: Float64Array.of(1, 2), shape: [1, 2] }, [[0]]);
+  expect(double.dtype).toBe('float64');
+  const onGPU = fromGPUBuffer(upload(Float32Array.of(1, 2)), { shape: [1, 2] });
+  expect((await lossFn.forwardAsync(onGPU, [[0]])).item()).toBe(1);
+  await expectRejection(autoBackend(untyped({})), 'ERR_OPTION', ['webgpu', 'undefined']);
+  await expectRejection(autoBackend(untyped({ webgpu: backend, threads: 2 })), 'ERR_OPTION', ['threads', '2']);
+});
