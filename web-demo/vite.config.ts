@@ -65,6 +65,7 @@ export default defineConfig({
     alias: [
       { find: /^multilabel-margin-loss$/, replacement: path('../dist/index.js') },
       { find: /^multilabel-margin-loss\/threads$/, replacement: path('../dist/threads/index.js') },
+      { find: /^multilabel-margin-loss\/webgpu$/, replacement: path('../dist/webgpu/index.js') },
     ],
   },
   plugins: [isolation(), serviceWorker()],

@@ -117,7 +117,7 @@ describe('training', () => {
       await page.getByRole('button', { exact: true, name: 'Reset' }).click();
       await page.getByText('Not started').waitFor();
     }
-    expect([...lrap.keys()]).toEqual(expect.arrayContaining(['wasm', 'threads']));
+    expect([...lrap.keys()]).toEqual(expect.arrayContaining(['wasm', 'threads', 'webgpu']));
     expect(new Set(lrap.values()).size).toBe(1);
   });
 

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright';
 import { preview } from 'vite';
+import { launchOptions } from '../chromium.js';
 
 const require = createRequire(import.meta.url);
 const demo = fileURLToPath(new URL('../../web-demo/', import.meta.url));
@@ -62,19 +63,15 @@ export async function plainServer(): Promise<Server> {
 }
 
 export function launchBrowser(): Promise<Browser> {
-  const debian = '/usr/bin/chromium';
   return chromium.launch({
-    ...(existsSync(debian) && { executablePath: debian }),
+    ...launchOptions,
     args: [
-      '--headless=new',
-      '--no-sandbox',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
+      ...launchOptions.args,
       '--use-fake-device-for-media-stream',
       '--use-fake-ui-for-media-stream',
+      // WebGPU, in software.
+      '--enable-unsafe-webgpu',
+      '--use-webgpu-adapter=swiftshader',
     ],
   });
 }

@@ -96,12 +96,12 @@ function embed(features: Float32Array, width: number, { heldOut, targets }: Pick
   return { features: width, mean, deviation, quantised: quantise(features, mean, deviation) };
 }
 
-function train(trainer: Trainer, onProgress: (epochs: number) => void): Promise<RankingMetrics> {
+async function train(trainer: Trainer, onProgress: (epochs: number) => void): Promise<RankingMetrics> {
   const settings = { lossFn: new MultiLabelMarginLoss(), batchSize: 64, learningRate: 0.001 };
   while (trainer.epoch < EPOCHS) {
-    if (trainer.step(settings).endsEpoch) onProgress(trainer.epoch);
+    if ((await trainer.step(settings)).endsEpoch) onProgress(trainer.epoch);
   }
-  return Promise.resolve(trainer.evaluate());
+  return trainer.evaluate();
 }
 
 async function withProgress<T>(

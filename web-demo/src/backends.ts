@@ -1,6 +1,7 @@
 /** Where the loss can be computed in this browser, and why not elsewhere. */
 import type { Backend } from 'multilabel-margin-loss';
 import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+import { createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
 
 export type BackendName = 'wasm' | 'threads' | 'webgpu';
 
@@ -31,8 +32,7 @@ async function make(name: BackendName): Promise<Backend | undefined> {
     case 'threads':
       return createThreadsBackend();
     case 'webgpu':
-      if (!('gpu' in navigator)) throw new Error('this browser has no WebGPU');
-      throw new Error('this version of the package has no WebGPU backend');
+      return createWebGPUBackend();
   }
 }
 

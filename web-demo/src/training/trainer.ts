@@ -66,14 +66,15 @@ export class Trainer {
     return this.#next / this.#order.length;
   }
 
-  step({ lossFn, batchSize, learningRate }: StepSettings): StepResult {
+  /** One at a time: the next one after this is settled. */
+  async step({ lossFn, batchSize, learningRate }: StepSettings): Promise<StepResult> {
     if (this.#next === 0) shuffle(this.#order, this.#random);
     const images = this.#order.slice(this.#next, this.#next + batchSize);
     const input = dropOut(this.dataset.rows(images), this.#random);
     const scores = { data: this.#stepped.scores(input), shape: [images.length, this.dataset.classes] };
     const targets = images.map((image) => [...this.dataset.targets[image]!]);
     const start = performance.now();
-    const { loss, grad } = lossFn.valueAndGrad(scores, targets);
+    const { loss, grad } = await lossFn.valueAndGradAsync(scores, targets);
     const lossMs = performance.now() - start;
     this.#stepped.step(input, grad.data, learningRate, WEIGHT_DECAY);
     const mean = this.head.parameters;

@@ -96,7 +96,7 @@ export class Tagger {
       let reported = performance.now();
       while (this.#running && trainer === this.#trainer && trainer.epoch < EPOCHS) {
         const start = performance.now();
-        const result = trainer.step({ lossFn, batchSize, learningRate });
+        const result = await trainer.step({ lossFn, batchSize, learningRate });
         steps.push(result);
         const metrics = result.endsEpoch ? trainer.evaluate() : null;
         const now = performance.now();
