@@ -190,6 +190,7 @@ describe('one picture', () => {
     }, FLAG.toString('base64'));
     await shows('Pasted picture');
     await page.getByRole('button', { exact: true, name: 'Draw' }).click();
+    await page.locator('#picture').scrollIntoViewIfNeeded();
     const box = (await page.locator('#picture').boundingBox())!;
     await page.mouse.move(box.x + 60, box.y + 60);
     await page.mouse.down();
@@ -246,6 +247,7 @@ describe('one picture', () => {
     };
     await check();
     const handle = page.locator('.handle.target').last();
+    await handle.scrollIntoViewIfNeeded();
     const box = (await handle.boundingBox())!;
     const track = (await handle.locator('..').boundingBox())!;
     await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);

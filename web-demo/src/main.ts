@@ -172,8 +172,10 @@ async function start(): Promise<void> {
   const tell = (text: string): void => void (byId('training-status').textContent = text);
   let training = Promise.resolve();
   const train = (): void => void (training = trainOnce());
+  let restarts = false;
   /** Resolves when no step is under way any more. */
   const stop = async (): Promise<void> => {
+    restarts = false;
     await tagger.pause();
     await training;
   };
@@ -196,7 +198,13 @@ async function start(): Promise<void> {
     const settings = readSettings(settingsForm);
     if (settings === null) return;
     marginView.settings = settings;
-    if (running) void stop().then(train);
+    if (!running || restarts) return;
+    void stop().then(() => {
+      // Not if it was paused in the meantime.
+      if (restarts) train();
+      restarts = false;
+    });
+    restarts = true;
   });
   settingsForm.addEventListener('submit', (event) => event.preventDefault());
 

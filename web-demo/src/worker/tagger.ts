@@ -70,11 +70,20 @@ export class Tagger {
   /** Trains until the last epoch or `pause()`. */
   async train(settings: TrainSettings, onProgress: (progress: Progress) => void): Promise<void> {
     if (this.#running) return;
+    // Before the backend is there, so that a pause is heard until then.
+    this.#running = true;
+    try {
+      await this.#train(settings, onProgress);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #train(settings: TrainSettings, onProgress: (progress: Progress) => void): Promise<void> {
     const { backend: name, batchSize, learningRate, ...options } = settings;
     const backend = await backendFor(name);
     const lossFn = new MultiLabelMarginLoss({ ...options, ...(backend && { backend }) });
     const trainer = this.#loaded().trainer;
-    this.#running = true;
     let steps: { loss: number; lossMs: number }[] = [];
     let trainedMs = 0;
     const from = trainer.epoch + trainer.epochProgress;
@@ -92,23 +101,19 @@ export class Tagger {
       });
       steps = [];
     };
-    try {
-      let reported = performance.now();
-      while (this.#running && trainer === this.#trainer && trainer.epoch < EPOCHS) {
-        const start = performance.now();
-        const result = await trainer.step({ lossFn, batchSize, learningRate });
-        steps.push(result);
-        const metrics = result.endsEpoch ? trainer.evaluate() : null;
-        const now = performance.now();
-        trainedMs += now - start;
-        if (metrics !== null || now - reported > REPORT_MS) {
-          report(metrics);
-          reported = now;
-        }
-        await nextTask();
+    let reported = performance.now();
+    while (this.#running && trainer === this.#trainer && trainer.epoch < EPOCHS) {
+      const start = performance.now();
+      const result = await trainer.step({ lossFn, batchSize, learningRate });
+      steps.push(result);
+      const metrics = result.endsEpoch ? trainer.evaluate() : null;
+      const now = performance.now();
+      trainedMs += now - start;
+      if (metrics !== null || now - reported > REPORT_MS) {
+        report(metrics);
+        reported = now;
       }
-    } finally {
-      this.#running = false;
+      await nextTask();
     }
   }
 
