@@ -1,5 +1,5 @@
 /** Where the loss can be computed in this browser, and why not elsewhere. */
-import type { Backend } from 'multilabel-margin-loss';
+import type { Backend, MultiLabelMarginLossOptions } from 'multilabel-margin-loss';
 import { createThreadsBackend } from 'multilabel-margin-loss/threads';
 import { createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
 
@@ -13,10 +13,12 @@ export interface BackendStatus {
 }
 
 /** Undefined stands for the package's default, one thread. */
-const made = new Map<BackendName, Promise<Backend | undefined>>();
+const made = new Map<BackendName, Promise<MultiLabelMarginLossOptions['backend']>>();
 
 /** @throws (rejects with) Error saying why the backend is not available */
-export function backendFor(name: BackendName): Promise<Backend | undefined> {
+export function backendFor(name: 'wasm' | 'threads'): Promise<Backend | undefined>;
+export function backendFor(name: BackendName): Promise<MultiLabelMarginLossOptions['backend']>;
+export function backendFor(name: BackendName): Promise<MultiLabelMarginLossOptions['backend']> {
   let backend = made.get(name);
   if (backend === undefined) {
     backend = make(name);
@@ -25,7 +27,7 @@ export function backendFor(name: BackendName): Promise<Backend | undefined> {
   return backend;
 }
 
-async function make(name: BackendName): Promise<Backend | undefined> {
+async function make(name: BackendName): Promise<MultiLabelMarginLossOptions['backend']> {
   switch (name) {
     case 'wasm':
       return undefined;
