@@ -65,7 +65,7 @@ export interface Backend {
    * the scores' memory or none of it.
    * @throws LossError ERR_TARGET_RANGE, ERR_NAN, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE, ERR_DISPOSED; nothing is
    * left half-written
-   * @internal
+   * @hidden
    */
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult;
 }
@@ -89,6 +89,7 @@ export interface AsyncBackend {
    *
    * @param into of the shape of the scores: where to write the gradient; null for a new array or buffer. It shares no
    * memory with the targets, nor with the scores but where both are the same array.
+   * @hidden
    */
   computeAsync(
     batch: DeviceBatch,

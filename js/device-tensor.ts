@@ -10,7 +10,7 @@ export class DeviceTensor<D extends DType = DType> {
   readonly shape: Shape;
   readonly dtype: D;
 
-  /** @internal */
+  /** @hidden */
   constructor(buffer: object, shape: Shape, dtype: D) {
     this.buffer = buffer;
     this.shape = shape.slice();

@@ -55,9 +55,7 @@ export class LossError extends Error {
   /** What went wrong, for programs: messages may change. */
   readonly code: LossErrorCode;
 
-  /**
-   * @internal
-   */
+  /** @hidden */
   constructor(code: LossErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.name = 'LossError';

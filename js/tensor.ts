@@ -190,7 +190,7 @@ export class Tensor<D extends DType = DType> implements TensorLike {
 
   /**
    * Use {@link tensor}, {@link zeros} or {@link randn}.
-   * @internal
+   * @hidden
    */
   constructor(data: ArrayTypes[D], shape: Shape, requires_grad = false) {
     const dtype = dtypeOf(data);

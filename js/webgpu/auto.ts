@@ -46,7 +46,7 @@ export class AutoBackend implements AsyncBackend {
   /** Batches of arrays go to the GPU from so many scores on; Infinity if it was never the quicker. */
   readonly crossover: number;
 
-  /** @internal */
+  /** @hidden */
   constructor(webgpu: WebGPUBackend, cpu: Backend, measurements: readonly Measurement[]) {
     this.webgpu = webgpu;
     this.cpu = cpu;
@@ -71,7 +71,7 @@ export class AutoBackend implements AsyncBackend {
     };
   }
 
-  /** @internal */
+  /** @hidden */
   async computeAsync(
     batch: DeviceBatch,
     options: LossOptions,

@@ -101,7 +101,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     if (this.#unusable !== null) throw new LossError(this.#unusable.code, this.#unusable.message, this.#unusable);
   }
 
-  /** @internal */
+  /** @hidden */
   async computeAsync(
     batch: DeviceBatch,
     options: LossOptions,

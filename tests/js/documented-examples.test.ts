@@ -165,6 +165,7 @@ test('what is exported', () => {
       'LossError',
       'MultiLabelMarginLoss',
       'Tensor',
+      'createWasmBackend',
       'float32',
       'float64',
       'fromMultiHot',
