@@ -109,7 +109,7 @@ describe('training', () => {
         () =>
           new Promise<string>((resolve) => {
             const place = document.querySelector('#lrap')!;
-            new MutationObserver(() => resolve(place.textContent!)).observe(place, { childList: true });
+            new MutationObserver(() => resolve(place.textContent)).observe(place, { childList: true });
           }),
       );
       await page.locator('#start').click();

@@ -69,8 +69,7 @@ describe('the pairs of the margin view', () => {
           const targets = [...scores.keys()].filter(() => random() < 0.05);
           if (targets.length === 0) targets.push(3);
           const sum = violatingPairs(scores, targets, settings).reduce((total, { hinge }) => total + hinge, 0);
-          const { margin: _, ...rest } = settings;
-          const loss = new MultiLabelMarginLoss({ ...rest, margin }).forward(scores, targets).item() as number;
+          const loss = new MultiLabelMarginLoss({ ...settings }).forward(scores, targets).item();
           const byPairs = sum / divisorOf(settings, scores.length, targets.length);
           // The thresholds and the result are float32: each pair is off by 2^-24 of a threshold below 8, the loss by itself.
           const pairs = targets.length * scores.length;
@@ -115,7 +114,7 @@ test('the head has the gradient of its scores: a step goes downhill on the loss'
   const lossFn = new MultiLabelMarginLoss();
   const loss = (): ReturnType<typeof lossFn.valueAndGrad> =>
     lossFn.valueAndGrad({ data: head.scores(input), shape: [8, 5] }, targets);
-  const before = loss().loss.item() as number;
+  const before = loss().loss.item();
   for (let step = 0; step < 50; step++) head.step(input, loss().grad.data as Float32Array, 0.05, 0);
   expect(loss().loss.item()).toBeLessThan(before / 10);
 });

@@ -43,6 +43,9 @@ export async function readPicture(file: Blob): Promise<ImageBitmap | HTMLImageEl
     resizeWidth: Math.max(1, Math.round(width * scale)),
     resizeHeight: Math.max(1, Math.round(height * scale)),
     resizeQuality: 'high',
+  }).catch(() => {
+    // What is cut off has a size, and no pixels.
+    throw new PictureError('This browser cannot read the file as a picture: it is damaged.');
   });
 }
 

@@ -14,6 +14,8 @@ import {
   tidy,
   valueAndGrad,
 } from '@tensorflow/tfjs-core';
+// The library's own index leaves them out.
+import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
 import { backendFor } from '../backends.js';
 import { randomNumbers } from '../training/trainer.js';
