@@ -30,7 +30,7 @@ const { quick = false, python } = new Command('npm run bench --')
 
 const EFFORT: Effort = quick
   ? { warmUpMilliseconds: 20, rounds: 5, turnMilliseconds: 4, budgetMilliseconds: 100 }
-  : { warmUpMilliseconds: 100, rounds: 15, turnMilliseconds: 10, budgetMilliseconds: 1500 };
+  : { warmUpMilliseconds: 25, rounds: 7, turnMilliseconds: 5, budgetMilliseconds: 250 };
 
 const SCORE_SETS: ScoreSet[] = ['random', 'trained'];
 const batches: { point: (typeof GRID)[number]; dtype: DType; scoreSet: ScoreSet }[] = [];

@@ -55,7 +55,9 @@ export async function timeBatch(
     if (fastest === undefined) continue;
     const [form, milliseconds] = fastest;
     const calls = Math.max(1, Math.round(effort.turnMilliseconds / milliseconds));
-    turns.push({ contender, form, calls, samples: [], spent: 0 });
+    // What takes a second is timed once: no turn of its own would tell more.
+    const samples = milliseconds > 1000 ? [milliseconds] : [];
+    turns.push({ contender, form, calls, samples, spent: 0 });
     const errors = errorsOf(await contender.result(form, gradient), reference);
     timings.set(contender.name, { milliseconds, form, forms, errors });
   }
@@ -68,6 +70,7 @@ export async function timeBatch(
   };
   for (let round = 0; round < effort.rounds; round++) {
     for (const other of others) {
+      if (timings.get(other.contender.name)!.milliseconds > 1000) continue;
       if (other.samples.length >= 2 && other.spent > effort.budgetMilliseconds) continue;
       await take(first!);
       await take(other);

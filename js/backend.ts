@@ -81,8 +81,20 @@ export interface DeviceResult extends Omit<BackendResult, 'grad'> {
   grad: FloatArray | DeviceTensor | null;
 }
 
-/** A backend whose results cannot be waited for: `forward()` and `valueAndGrad()` do not work with it. */
+/**
+ * Where losses are computed in promises only: {@link MultiLabelMarginLossOptions.backend}. With it, `forwardAsync()` and
+ * `valueAndGradAsync()` work; `forward()` and `valueAndGrad()` throw ERR_BACKEND_UNAVAILABLE.
+ *
+ * @example
+ * import type { AsyncBackend } from 'multilabel-margin-loss';
+ * import { createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
+ *
+ * using webgpu = await createWebGPUBackend();
+ * const backend: AsyncBackend = webgpu;
+ * backend.name; // => 'webgpu'
+ */
 export interface AsyncBackend {
+  /** Which one it is, in one word. */
   readonly name: string;
   /**
    * For the losses of this package: as {@link Backend.compute}, in a promise.

@@ -67,7 +67,18 @@ export type DTypeOf<S extends Scores | DeviceTensor> =
             : FloatDType
           : 'float32';
 
-/** What {@link MultiLabelMarginLoss.valueAndGradAsync} gives for a gradient, of scores S and an option `grad` of type G. */
+/**
+ * What {@link MultiLabelMarginLoss.valueAndGradAsync} gives for a gradient, of scores S and an option `grad` of type G: what
+ * was given as `grad`; without it, a tensor in memory or on the GPU, where the scores are.
+ *
+ * @example
+ * import { type GradOf, MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
+ *
+ * const scores = tensor([[0.1, 0.2, 0.4, 0.8]]);
+ * let last: GradOf<typeof scores, undefined> | null = null;
+ * last = (await new MultiLabelMarginLoss().valueAndGradAsync(scores, [[3, 0]])).grad;
+ * last.tolist(); // => [[-0.5, 0.5, 0.5, -0.5]]
+ */
 export type GradOf<S extends Scores | DeviceTensor, G> = G extends DeviceTensor
   ? G
   : G extends TensorLike
@@ -292,15 +303,31 @@ export class MultiLabelMarginLoss {
    *
    * @param scores as for {@link forwardAsync}
    * @param targets as for forwardAsync
-   * @returns the loss in an array; the gradient in the tensor given as the option, else where the scores are: in a new
-   * array, or in a new GPUBuffer, which is the caller's to destroy
-   * @throws (rejects with) what valueAndGrad throws
+   * @param options `grad`: where to write the gradient, in memory or, with a WebGPU backend, on the GPU
+   * @returns a promise of `loss`, as of forward, and of `grad`, of the shape and dtype of the scores: the tensor given as
+   * the option, if one was; else a new one where the scores are, in an array, or in a GPUBuffer, which is the caller's to
+   * destroy
+   * @throws (rejects with) LossError as valueAndGrad throws; ERR_DTYPE for tensors on a GPU without a WebGPU backend
+   * @example
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   *
+   * const { loss, grad } = await new MultiLabelMarginLoss().valueAndGradAsync([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+   * loss.item(); // => 0.85
+   * grad.tolist(); // => [[-0.5, 0.5, 0.5, -0.5]]
    */
   async valueAndGradAsync<S extends Scores | DeviceTensor, G extends TensorLike | DeviceTensor | undefined = undefined>(
     scores: S,
     targets: Targets | DeviceTensor,
-    options: { grad?: G } = {},
-  ): Promise<{ loss: Tensor<DTypeOf<S>>; grad: GradOf<S, G> }> {
+    options: {
+      /** Where to write the gradient: of the shape and dtype of the scores. */
+      grad?: G;
+    } = {},
+  ): Promise<{
+    /** In memory, of the shape that forward gives. */
+    loss: Tensor<DTypeOf<S>>;
+    /** Of the shape and dtype of the scores. */
+    grad: GradOf<S, G>;
+  }> {
     const { grad } = checkOptions(options, ['grad'], 'valueAndGradAsync()');
     return (await this.#computeAsync(scores, targets, true, grad)) as {
       loss: Tensor<DTypeOf<S>>;

@@ -137,14 +137,14 @@ class RowComputation {
     const auto divisor = static_cast<double>(by_classes ? classes_ : num_targets);
     const double scale = by_classes ? scale_of_classes_ : loss_scale_ / divisor;
     Finish<T> finish(reference_, std::max(lowest_, std::numeric_limits<T>::lowest()), static_cast<T>(scale));
-    const bool is_short = classes_ <= kShort && num_targets <= kFew && kernel_ == RowKernel::kMeasured;
+    const bool is_short = kHasDirect<T> && classes_ <= kShort && num_targets <= kFew && kernel_ == RowKernel::kMeasured;
     if constexpr (kHasDirect<T>) {
       if (is_short) {
         CountShortRow(row, classes_, buffers_.targets.data(), buffers_.thresholds.data(), finish,
                       buffers_.above.data());
       }
     }
-    if (!kHasDirect<T> || !is_short) {
+    if (!is_short) {
       MaskTargets(row, num_targets);
       CountPairs(row, num_targets, finish);
     }

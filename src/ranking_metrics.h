@@ -4,18 +4,16 @@
 // Labels are ranked by their scores, and everything follows from two counts for each of Y: the scores above its own,
 // and the scores at or above it, its own included. Where scikit-learn has a metric, the rule is scikit-learn's.
 //
-//   ranking loss   share of the pairs of one of Y and one of the others that are in the wrong order; ties are wrong. 0
-//   if
-//                  there is no pair
+//   ranking loss   share of the pairs of one of Y and one of the others that are in the wrong order; ties are wrong.
+//                  0 if there is no pair
 //   coverage       scores at or above the lowest of Y; 0 for an empty Y
 //   LRAP           mean over Y of: share of Y among the scores at or above. 1 if there is no pair
-//   nDCG@k         gain 1 for each of Y, discount 1/log2(rank + 1) up to rank k, over that of the best ranking. 0 for
-//   an
-//                  empty Y
+//   nDCG@k         gain 1 for each of Y, discount 1/log2(rank + 1) up to rank k, over that of the best ranking.
+//                  0 for an empty Y
 //   precision@k    number of Y among the first k, over k
 //   recall@k       the same over the size of Y; 0 for an empty Y
 //   one-error      1 - precision@1
-//   reciprocal     1 / rank of the first of Y, ties ranking after others; 0 for an empty Y
+//   reciprocal     1 / rank of the first of Y, ties ranking after others;
 //   rank           0 for an empty Y
 //
 // Equal scores: nDCG, precision, recall and one-error average over their orders.
@@ -95,8 +93,8 @@ class RankingMetrics {
   };
   struct OfLabel {
     double support;  // rows that have it
-    double
-        mean_rank;  // in these, from 1; the mean of its ranks if its score is not the only one. NaN if there are none
+    // In these, from 1; the mean of its ranks if its score is not the only one. NaN if there are none.
+    double mean_rank;
     double average_precision;  // see average_precision.h
   };
   // Of NaN if there are no rows. False when there is no memory for it.

@@ -6,6 +6,18 @@ import { checkOptions, type FloatDType, Tensor, toTensor } from '../tensor.js';
 import { fromBase64, toBase64 } from './base64.js';
 import { RankingMetrics } from './metrics.js';
 
+/**
+ * Options of {@link Evaluator}, all of them optional.
+ *
+ * @example
+ * import { Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
+ *
+ * const options: EvaluatorOptions = { k: [1, 10], loss: { normalization: 'targets' }, nonFinite: 'skip' };
+ * const evaluator = new Evaluator(options);
+ * evaluator.update([[0.1, 0.2, 0.4, 0.8], [0.5, NaN, 0.2, 0.3]], [[3, 0], [1]]);
+ * const { rows, rowsSkipped, loss } = evaluator.result();
+ * [rows, rowsSkipped, loss]; // => [1, 1, 1.7]
+ */
 export interface EvaluatorOptions {
   /**
    * For precision, recall and nDCG among the first k labels: whole numbers from 1, in any order.
@@ -15,6 +27,7 @@ export interface EvaluatorOptions {
   /**
    * Of the loss, whose mean over the rows is among the results: `margin`, `normalization`, `targetOrder` and `backend` as
    * for {@link MultiLabelMarginLoss}.
+   * @default those of the class
    */
   loss?: Pick<MultiLabelMarginLossOptions, 'margin' | 'normalization' | 'targetOrder' | 'backend'>;
   /**
@@ -25,7 +38,18 @@ export interface EvaluatorOptions {
   nonFinite?: 'error' | 'skip';
 }
 
-/** Where scores are equal, these are means over the orders they could be in. */
+/**
+ * Metrics of the first k labels of the ranking, each in [0, 1] and a mean over the rows. Where scores are equal, these are
+ * means over the orders they could be in.
+ *
+ * @example
+ * import { Evaluator, type MetricsAtK } from 'multilabel-margin-loss/evaluate';
+ *
+ * const evaluator = new Evaluator({ k: [1] });
+ * evaluator.update([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+ * const first: MetricsAtK | undefined = evaluator.result().at[1];
+ * first; // => { precision: 1, recall: 0.5, ndcg: 1 }
+ */
 export interface MetricsAtK {
   /** Labels of the row among the first k, over k. */
   precision: number;
@@ -35,33 +59,59 @@ export interface MetricsAtK {
   ndcg: number;
 }
 
+/**
+ * What is known of one label, over all rows.
+ *
+ * @example
+ * import { Evaluator, type LabelResult } from 'multilabel-margin-loss/evaluate';
+ *
+ * const evaluator = new Evaluator();
+ * evaluator.update([[0.1, 0.2, 0.4, 0.8], [0.5, 0.1, 0.2, 0.3]], [[3, 0], [0]]);
+ * const label: LabelResult | undefined = evaluator.result().perLabel[0];
+ * label; // => { label: 0, support: 2, meanRank: 2.5, averagePrecision: 1 }
+ */
 export interface LabelResult {
   /** The class, from 0. */
   label: number;
   /** Rows that have it. */
   support: number;
-  /** Of its score among those of the row, from 1, over the rows that have it; equal scores share their mean rank. */
+  /**
+   * Of its score among those of the row, from 1 for the highest, over the rows that have it; equal scores share their mean
+   * rank. Null where no row has it.
+   */
   meanRank: number | null;
   /** scikit-learn's `average_precision_score` of its column; 0 where no row has it. */
   averagePrecision: number;
 }
 
 /**
- * Means over the rows. All are NaN for no rows at all. For `rankingLoss`, `coverageError`,
+ * Counts of rows, and metrics, most of them means over the rows: NaN for no rows at all. For `rankingLoss`, `coverageError`,
  * `labelRankingAveragePrecision`, `ndcg` and the average precisions, the rules are scikit-learn's in every case.
+ *
+ * @example
+ * import { type EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
+ *
+ * const evaluator = new Evaluator();
+ * evaluator.update([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+ * const result: EvaluationResult = evaluator.result();
+ * result.loss; // => 0.85
+ * result.rankingLoss; // => 0.5
+ * result.coverageError; // => 4
  */
 export interface EvaluationResult {
-  /** Without those skipped. */
+  /** Number of rows, without those skipped. */
   rows: number;
   /** Number of labels C; 0 before the first row. */
   classes: number;
+  /** Number of rows that have no label. */
   rowsWithoutLabels: number;
+  /** Number of rows that have all labels. */
   rowsWithAllLabels: number;
-  /** In which one of the row's labels and one of the others have the same score. */
+  /** Number of rows in which one of the row's labels and one of the others have the same score. */
   rowsWithTies: number;
-  /** Under `nonFinite: 'skip'`. */
+  /** Number of rows left out for a NaN or infinite score, under `nonFinite: 'skip'`. */
   rowsSkipped: number;
-  /** The multi-label margin loss. */
+  /** The multi-label margin loss, under the options `loss`. */
   loss: number;
   /** Share of the pairs of a label and another class that are in the wrong order; equal scores are. 0 where there is no pair. */
   rankingLoss: number;
@@ -82,25 +132,43 @@ export interface EvaluationResult {
    * one label for equal where they differ by less than this, relative to the power of two below them.
    */
   averagePrecisionResolution: number;
-  /** By k. */
+  /** The metrics at k, by k. */
   at: Record<number, MetricsAtK>;
-  /** [C] */
+  /** What is known of each label: [C], in the order of the classes. */
   perLabel: LabelResult[];
 }
 
-/** What {@link Evaluator.toJSON} returns. */
+/**
+ * What {@link Evaluator.toJSON} returns: plain data.
+ *
+ * @example
+ * import { Evaluator, type EvaluatorJSON } from 'multilabel-margin-loss/evaluate';
+ *
+ * const evaluator = new Evaluator({ k: [5, 1] });
+ * evaluator.update([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+ * const { format, k, classes }: EvaluatorJSON = evaluator.toJSON();
+ * format; // => 'multilabel-margin-loss/evaluator'
+ * [k, classes]; // => [[1, 5], 4]
+ */
 export interface EvaluatorJSON {
   /** Tells it from other JSON. */
   format: typeof FORMAT;
-  /** Of the format. */
+  /** The version of the format. */
   version: 1;
-  /** In ascending order. */
+  /** The option `k`, in ascending order. */
   k: number[];
   /** The options of the loss but its backend. */
-  loss: { margin: number; normalization: 'classes' | 'targets'; targetOrder: 'ignored' | 'ranked' };
-  /** As in the options. */
+  loss: {
+    /** The option `margin`. */
+    margin: number;
+    /** The option `normalization`. */
+    normalization: 'classes' | 'targets';
+    /** The option `targetOrder`. */
+    targetOrder: 'ignored' | 'ranked';
+  };
+  /** The option `nonFinite`. */
   nonFinite: 'error' | 'skip';
-  /** 0 before the first row. */
+  /** Number of labels C; 0 before the first row. */
   classes: number;
   /** The exact sums, in base64; empty before the first row. */
   state: string;
@@ -119,9 +187,11 @@ const OF_LABEL = 3;
  * evaluated apart and merged in any order, and the results have the same bits.
  *
  * @example
+ * import { Evaluator } from 'multilabel-margin-loss/evaluate';
+ *
  * const evaluator = new Evaluator({ k: [1, 3] });
  * evaluator.update([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
- * evaluator.result().labelRankingAveragePrecision; // 0.75
+ * evaluator.result().labelRankingAveragePrecision; // => 0.75
  */
 export class Evaluator {
   readonly #k: readonly number[];
@@ -129,7 +199,15 @@ export class Evaluator {
   readonly #nonFinite: 'error' | 'skip';
   #metrics: RankingMetrics | null = null;
 
-  /** @throws LossError ERR_OPTION for an unknown option or value */
+  /**
+   * @param options `k`, `loss` and `nonFinite`
+   * @throws LossError ERR_OPTION for an unknown option or value
+   * @example
+   * import { Evaluator } from 'multilabel-margin-loss/evaluate';
+   *
+   * const evaluator = new Evaluator({ k: [1, 10], loss: { margin: 0.5 } });
+   * Object.keys(evaluator.result().at); // => ['1', '10']
+   */
   constructor(options: EvaluatorOptions = {}) {
     const {
       k = [1, 3, 5],
@@ -151,7 +229,16 @@ export class Evaluator {
    * @param scores float32 or float64, [N, C] or [C]; C is that of the first call
    * @param targets int32 or int64, [N, K] or [K], or lists of different lengths: as for {@link MultiLabelMarginLoss.forward}.
    * A label listed twice is one label for the metrics.
-   * @throws LossError ERR_NON_FINITE, and what MultiLabelMarginLoss.forward throws
+   * @throws LossError ERR_NON_FINITE under `nonFinite: 'error'`; ERR_SHAPE for another number of classes than before; and
+   * what MultiLabelMarginLoss.forward throws
+   * @example
+   * import { Evaluator } from 'multilabel-margin-loss/evaluate';
+   *
+   * const evaluator = new Evaluator();
+   * const scores = { data: Float32Array.of(0.1, 0.2, 0.4, 0.8, 0.5, 0.1, 0.2, 0.3), shape: [2, 4] };
+   * evaluator.update(scores, [[3, 0], [1]]);
+   * evaluator.update([0.5, 0.1, 0.2, 0.3], [0]);
+   * evaluator.result().rows; // => 3
    */
   update(scores: Scores, targets: Targets): void {
     const given = toTensor(scores, 'float32', 'scores');
@@ -174,9 +261,19 @@ export class Evaluator {
   }
 
   /**
-   * Adds the rows of another evaluator, which stays as it is.
+   * Adds the rows of another evaluator, which stays as it is. In whatever order parts are merged, the result is that of
+   * one evaluator for all rows, to the bit.
    *
-   * @throws LossError ERR_STATE if its `k`, its options of the loss or its number of classes are others
+   * @param other one with the same `k`, options of the loss and number of classes
+   * @throws LossError ERR_STATE if these are others, or it is no evaluator; where it throws, nothing is added
+   * @example
+   * import { Evaluator } from 'multilabel-margin-loss/evaluate';
+   *
+   * const [evaluator, other] = [new Evaluator(), new Evaluator()];
+   * evaluator.update([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+   * other.update([[0.5, 0.1, 0.2, 0.3]], [[1]]);
+   * evaluator.merge(other);
+   * evaluator.result().loss; // => 0.8875
    */
   merge(other: Evaluator): void {
     if (!(other instanceof Evaluator)) {
@@ -211,7 +308,16 @@ export class Evaluator {
 
   /**
    * The metrics of all rows so far. More may follow.
+   *
+   * @returns counts, means and what is known of each label; NaN where there are no rows
    * @throws LossError ERR_OUT_OF_MEMORY
+   * @example
+   * import { Evaluator } from 'multilabel-margin-loss/evaluate';
+   *
+   * const evaluator = new Evaluator();
+   * evaluator.update([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+   * const { loss, oneError, meanReciprocalRank } = evaluator.result();
+   * [loss, oneError, meanReciprocalRank]; // => [0.85, 0, 1]
    */
   result(): EvaluationResult {
     const classes = this.#metrics?.classes ?? 0;
@@ -255,7 +361,19 @@ export class Evaluator {
     };
   }
 
-  /** All that it is, for `JSON.stringify()` and {@link Evaluator.fromJSON}. */
+  /**
+   * All that it is, for `JSON.stringify()` and {@link Evaluator.fromJSON}.
+   *
+   * @returns the options, but the backend of the loss, and the exact sums
+   * @throws LossError ERR_OUT_OF_MEMORY
+   * @example
+   * import { Evaluator } from 'multilabel-margin-loss/evaluate';
+   *
+   * const evaluator = new Evaluator();
+   * evaluator.update([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+   * const text = JSON.stringify(evaluator);
+   * Evaluator.fromJSON(JSON.parse(text)).result().loss; // => 0.85
+   */
   toJSON(): EvaluatorJSON {
     return {
       format: FORMAT,
@@ -272,7 +390,16 @@ export class Evaluator {
    * An evaluator as it was when `toJSON()` was called. Its loss is computed by one thread.
    *
    * @param json what toJSON() returned, or JSON.parse() of what JSON.stringify() made of it
+   * @returns an evaluator that can be updated and merged
    * @throws LossError ERR_STATE for anything else
+   * @example
+   * import { Evaluator } from 'multilabel-margin-loss/evaluate';
+   *
+   * const evaluator = new Evaluator({ k: [1] });
+   * evaluator.update([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+   * const copy = Evaluator.fromJSON(evaluator.toJSON());
+   * copy.update([[0.5, 0.1, 0.2, 0.3]], [[1]]);
+   * [evaluator.result().rows, copy.result().rows]; // => [1, 2]
    */
   static fromJSON(json: unknown): Evaluator {
     const { format, version, k, loss, nonFinite, classes, state } = Object(json) as Partial<EvaluatorJSON>;

@@ -1,7 +1,16 @@
 /**
  * Loss and ranking metrics over data larger than memory.
  *
- * @packageDocumentation
+ * @example
+ * import { Evaluator } from 'multilabel-margin-loss/evaluate';
+ *
+ * const evaluator = new Evaluator({ k: [1] });
+ * evaluator.update([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+ * evaluator.update([[0.5, 0.1, 0.2, 0.3]], [[1]]);
+ * evaluator.result().loss; // => 0.8875
+ * evaluator.result().at[1]; // => { precision: 0.5, recall: 0.25, ndcg: 0.5 }
+ *
+ * @module multilabel-margin-loss/evaluate
  */
 export {
   type EvaluationResult,

@@ -5,6 +5,18 @@ import { checkOptions } from '../tensor.js';
 import { wasmBackend } from '../wasm/backend.js';
 import type { WebGPUBackend } from './backend.js';
 
+/**
+ * Options of {@link autoBackend}.
+ *
+ * @example
+ * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+ * import { type AutoBackendOptions, createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
+ *
+ * using webgpu = await createWebGPUBackend();
+ * using threads = await createThreadsBackend({ threads: 2 });
+ * const options: AutoBackendOptions = { webgpu, threads }; // await autoBackend(options) measures these two
+ * options.threads?.name; // => 'threads'
+ */
 export interface AutoBackendOptions {
   /** What `createWebGPUBackend()` resolves to. */
   webgpu: WebGPUBackend;
@@ -15,11 +27,21 @@ export interface AutoBackendOptions {
   threads?: Backend;
 }
 
-/** What was measured for batches of so many scores. */
+/**
+ * What was measured for batches of one size.
+ *
+ * @example
+ * import type { Measurement } from 'multilabel-margin-loss/webgpu';
+ *
+ * const speedup = ({ cpu, webgpu }: Measurement): number => cpu / webgpu;
+ * speedup({ scores: 2 ** 20, cpu: 3, webgpu: 2 }); // => 1.5
+ */
 export interface Measurement {
+  /** Number of scores of the batch, N * C; float32, C = 1024. */
   scores: number;
-  /** Milliseconds for the loss and gradient of arrays, the copies to the GPU and back included; the least of three. */
+  /** Milliseconds for the loss and gradient on the CPU; the least of three measurements. */
   cpu: number;
+  /** The same on the GPU, the copies of arrays to it and back included. */
   webgpu: number;
 }
 
@@ -37,13 +59,25 @@ const HOPELESS = 8;
  * Two backends, of which the one that was measured to be the quicker for a batch's size computes it.
  *
  * What is in the GPU's memory is computed there whatever its size, and float64 never is.
+ *
+ * @example
+ * import { type AutoBackend, autoBackend, createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
+ *
+ * using webgpu = await createWebGPUBackend();
+ * const backend: AutoBackend = await autoBackend({ webgpu });
+ * backend.cpu.name; // => 'wasm'
+ * backend.measurements[0]?.scores; // => 16384
  */
 export class AutoBackend implements AsyncBackend {
+  /** 'auto' */
   readonly name = 'auto';
+  /** The one given. */
   readonly webgpu: WebGPUBackend;
+  /** The backend of threads that was given, or one thread. */
   readonly cpu: Backend;
+  /** What was measured, from the fewest scores to the most. */
   readonly measurements: readonly Measurement[];
-  /** Batches of arrays go to the GPU from so many scores on; Infinity if it was never the quicker. */
+  /** Batches of arrays go to the GPU from so many scores, N * C, on; Infinity if it was never the quicker. */
   readonly crossover: number;
 
   /** @hidden */
@@ -56,8 +90,30 @@ export class AutoBackend implements AsyncBackend {
     this.crossover = measurements[slower + 1]?.scores ?? Number.POSITIVE_INFINITY;
   }
 
-  /** The backend for a batch of arrays of so many scores of float32, and why. */
-  choose(scores: number): { backend: WebGPUBackend | Backend; reason: string } {
+  /**
+   * Which backend is taken for a batch of arrays of float32, and why.
+   *
+   * @param scores number of scores of the batch, N * C
+   * @returns the `backend`, and the `reason` in words, with what was measured
+   * @throws LossError ERR_OPTION for what is not a number from 0
+   * @example
+   * import { autoBackend, createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
+   *
+   * using webgpu = await createWebGPUBackend();
+   * const backend = await autoBackend({ webgpu });
+   * const { backend: chosen, reason } = backend.choose(128 * 100);
+   * chosen.name; // => 'wasm'
+   * reason.startsWith('12800 scores are fewer than '); // => true
+   */
+  choose(scores: number): {
+    /** The one of the two that computes it. */
+    backend: WebGPUBackend | Backend;
+    /** In words, with what was measured. */
+    reason: string;
+  } {
+    if (typeof scores !== 'number' || !(scores >= 0)) {
+      throw new LossError('ERR_OPTION', `choose() needs a number of scores, from 0, got ${describe(scores)}`);
+    }
     const isLarge = scores >= this.crossover;
     const measured = this.measurements
       .map(({ scores: size, cpu, webgpu }) => `${size} scores ${cpu.toFixed(2)} ms and ${webgpu.toFixed(2)} ms`)
@@ -90,11 +146,18 @@ export class AutoBackend implements AsyncBackend {
  * Measures, once and in about a second, from which batch size on the GPU is quicker here than the CPU, and makes a
  * backend that chooses by it. The two backends stay the caller's, to use and to dispose of.
  *
- * @returns a backend that tells its `measurements`, its `crossover`, and with `choose(scores)` what it takes and why
+ * @param options `webgpu`, and `threads` for more than one thread of the CPU
+ * @returns a promise of a backend that tells its `measurements`, its `crossover`, and with `choose(scores)` what it takes
+ * and why
  * @throws (rejects with) LossError ERR_OPTION, and what the backends throw
  * @example
- * const backend = await autoBackend({ webgpu: await createWebGPUBackend(), threads: await createThreadsBackend() });
- * backend.choose(1024 * 1000).reason;
+ * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ * import { autoBackend, createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
+ *
+ * using webgpu = await createWebGPUBackend();
+ * const backend = await autoBackend({ webgpu });
+ * const lossFn = new MultiLabelMarginLoss({ backend });
+ * (await lossFn.forwardAsync([[0.1, 0.2, 0.4, 0.8]], [[3, 0]])).item(); // => 0.85
  */
 export async function autoBackend(options: AutoBackendOptions): Promise<AutoBackend> {
   const { webgpu, threads } = checkOptions(options, ['webgpu', 'threads'], 'autoBackend()');

@@ -35,9 +35,18 @@ interface Readback {
 /**
  * A backend on a GPU; {@link createWebGPUBackend} makes it. It computes in promises only: use `forwardAsync()` and
  * `valueAndGradAsync()`. Scores must be float32. Any number of calls may be under way.
+ *
+ * @example
+ * import { createWebGPUBackend, type WebGPUBackend } from 'multilabel-margin-loss/webgpu';
+ *
+ * const backend: WebGPUBackend = await createWebGPUBackend();
+ * typeof backend.adapterInfo.vendor; // => 'string'
+ * backend.dispose();
  */
 export class WebGPUBackend implements AsyncBackend, Disposable {
+  /** 'webgpu' */
   readonly name = 'webgpu';
+  /** The one given to {@link createWebGPUBackend}, or its own: that of the buffers of its tensors. */
   readonly device: GPUDevice;
   /** The vendor, architecture and description of the GPU, or of the program that stands in for one. */
   readonly adapterInfo: GPUAdapterInfo;
@@ -76,12 +85,31 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
    * Frees what this backend holds on the GPU, and the device too unless it was given. Losses that are under way, and
    * later ones, reject with ERR_DISPOSED. Gradients that were left on a device that was given stay. Calling it again does
    * nothing.
+   *
+   * @example
+   * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+   * import { createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
+   *
+   * const backend = await createWebGPUBackend();
+   * const lossFn = new MultiLabelMarginLoss({ backend });
+   * backend.dispose();
+   * await lossFn.forwardAsync([[1, 2]], [[0]]).catch(({ code }) => code); // => 'ERR_DISPOSED'
    */
   dispose(): void {
     this.#stop(new LossError('ERR_DISPOSED', 'this WebGPU backend was disposed: make a new one'));
   }
 
-  /** {@link dispose}, for `using`. */
+  /**
+   * {@link dispose}, for `using`.
+   *
+   * @example
+   * import { createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
+   *
+   * {
+   *   using backend = await createWebGPUBackend();
+   *   backend.device.label; // => 'multilabel-margin-loss'
+   * }
+   */
   [Symbol.dispose](): void {
     this.dispose();
   }

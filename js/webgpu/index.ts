@@ -1,7 +1,18 @@
 /**
  * The loss on a GPU.
  *
- * @packageDocumentation
+ * @example
+ * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ * import { createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
+ *
+ * const backend = await createWebGPUBackend(); // in Node, with the package webgpu
+ * const lossFn = new MultiLabelMarginLoss({ backend });
+ * const { loss, grad } = await lossFn.valueAndGradAsync([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+ * loss.item(); // => 0.85
+ * grad.tolist(); // => [[-0.5, 0.5, 0.5, -0.5]]
+ * backend.dispose();
+ *
+ * @module multilabel-margin-loss/webgpu
  */
 import { DeviceTensor } from '../device-tensor.js';
 import { describe, LossError } from '../errors.js';
@@ -12,20 +23,53 @@ import { findDevice, USAGE } from './device.js';
 export { type AutoBackend, autoBackend, type AutoBackendOptions, type Measurement } from './auto.js';
 export type { WebGPUBackend } from './backend.js';
 
-/** A tensor in a GPU's memory: see {@link fromGPUBuffer}. */
+/**
+ * A tensor in a GPU's memory: what {@link fromGPUBuffer} returns, and the gradient of scores that are one.
+ *
+ * @example
+ * import { createWebGPUBackend, fromGPUBuffer, type GPUTensor } from 'multilabel-margin-loss/webgpu';
+ *
+ * using backend = await createWebGPUBackend();
+ * const buffer = backend.device.createBuffer({ size: 128 * 5 * 4, usage: 128 }); // GPUBufferUsage.STORAGE
+ * const targets: GPUTensor<'int32'> = fromGPUBuffer(buffer, { shape: [128, 5], dtype: 'int32' });
+ * targets.buffer === buffer; // => true
+ */
 export interface GPUTensor<D extends GPUDType = GPUDType> extends DeviceTensor<D> {
+  /** Holds the elements from its first byte on, row-major; int64 as two 32-bit words, the low one first. */
   readonly buffer: GPUBuffer;
 }
 
+/**
+ * The dtypes of tensors on a GPU: float32 for scores and gradients, int32 and int64 for targets. WGSL has no float64.
+ *
+ * @example
+ * import type { GPUDType } from 'multilabel-margin-loss/webgpu';
+ *
+ * const bytes: Record<GPUDType, number> = { float32: 4, int32: 4, int64: 8 };
+ * 128 * 5 * bytes.int64; // => 5120
+ */
 export type GPUDType = 'float32' | 'int32' | 'int64';
 
+/**
+ * Options of {@link createWebGPUBackend}: one of them, or none.
+ *
+ * @example
+ * import { createWebGPUBackend, type WebGPUBackendOptions } from 'multilabel-margin-loss/webgpu';
+ *
+ * const options: WebGPUBackendOptions = { adapterOptions: { powerPreference: 'high-performance' } };
+ * using backend = await createWebGPUBackend(options);
+ * backend.name; // => 'webgpu'
+ */
 export interface WebGPUBackendOptions {
   /**
    * The device of your buffers, say that of TensorFlow.js. It stays yours: `dispose()` does not destroy it.
    * @default a new one, with the largest buffers that the adapter allows
    */
   device?: GPUDevice;
-  /** Which adapter to ask for a device, where none is given: `{ powerPreference: 'high-performance' }`, say. */
+  /**
+   * Which adapter to ask for a device, where none is given: `{ powerPreference: 'high-performance' }`, say.
+   * @default the one that the browser or the driver prefers
+   */
   adapterOptions?: GPURequestAdapterOptions;
 }
 
@@ -33,12 +77,16 @@ export interface WebGPUBackendOptions {
  * Makes a backend on a GPU, for the `backend` option of `MultiLabelMarginLoss`. It works in browsers with WebGPU, in
  * their workers, and in Node with the package `webgpu`.
  *
- * @returns a backend, whose `adapterInfo` says which GPU it is; its `dispose()` frees its memory there
+ * @param options `device`, or `adapterOptions` for a new one
+ * @returns a promise of a backend, whose `adapterInfo` says which GPU it is; its `dispose()` frees its memory there
  * @throws (rejects with) LossError ERR_OPTION; ERR_BACKEND_UNAVAILABLE where there is no WebGPU, saying why
  * @example
- * const backend = await createWebGPUBackend();
- * const lossFn = new MultiLabelMarginLoss({ backend });
- * const { loss, grad } = await lossFn.valueAndGradAsync(scores, targets);
+ * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ * import { createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
+ *
+ * using backend = await createWebGPUBackend();
+ * const lossFn = new MultiLabelMarginLoss({ backend, reduction: 'sum' });
+ * (await lossFn.forwardAsync([[0.1, 0.2, 0.4, 0.8]], [[3, 0]])).item(); // => 0.85
  */
 export async function createWebGPUBackend(options: WebGPUBackendOptions = {}): Promise<WebGPUBackend> {
   const { device, adapterOptions } = checkOptions(options, ['device', 'adapterOptions'], 'createWebGPUBackend()');
@@ -54,14 +102,37 @@ export async function createWebGPUBackend(options: WebGPUBackendOptions = {}): P
  *
  * @param buffer of the device of the backend, with usage STORAGE, which holds the elements from its first byte on,
  * row-major; int64 as two 32-bit words, the low one first
- * @throws LossError ERR_DTYPE, ERR_SHAPE, ERR_OPTION
+ * @param options `shape`: as for arrays, scores [N, C] or [C], targets [N, K] or [K]; `dtype`: 'float32' if not said,
+ * 'int32' or 'int64'
+ * @returns a tensor of that shape and dtype, whose `buffer` is the one given
+ * @throws LossError ERR_DTYPE for another dtype, or what is no GPUBuffer; ERR_SHAPE where the buffer is too small;
+ * ERR_OPTION without usage STORAGE
  * @example
- * const scores = fromGPUBuffer(buffer, { shape: [1024, 1000] });
- * const { loss, grad } = await lossFn.valueAndGradAsync(scores, targets); // grad.buffer is a new GPUBuffer
+ * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ * import { createWebGPUBackend, fromGPUBuffer } from 'multilabel-margin-loss/webgpu';
+ *
+ * using backend = await createWebGPUBackend();
+ * const { device } = backend;
+ * const buffer = device.createBuffer({ size: 16, usage: 8 | 128 }); // GPUBufferUsage.COPY_DST | GPUBufferUsage.STORAGE
+ * device.queue.writeBuffer(buffer, 0, Float32Array.of(0.1, 0.2, 0.4, 0.8));
+ *
+ * const scores = fromGPUBuffer(buffer, { shape: [1, 4] });
+ * const { loss, grad } = await new MultiLabelMarginLoss({ backend }).valueAndGradAsync(scores, [[3, 0]]);
+ * loss.item(); // => 0.85
+ * grad.buffer.size; // => 16
+ * grad.buffer.destroy();
  */
 export function fromGPUBuffer<D extends GPUDType = 'float32'>(
   buffer: GPUBuffer,
-  options: { shape: Shape; dtype?: D },
+  options: {
+    /** [N, C] or [C] for scores and gradients, [N, K] or [K] for targets. */
+    shape: Shape;
+    /**
+     * Of the elements: float32 for scores and gradients, int32 or int64 for targets.
+     * @default 'float32'
+     */
+    dtype?: D;
+  },
 ): GPUTensor<D> {
   const { shape, dtype = 'float32' } = checkOptions(options, ['shape', 'dtype'], 'fromGPUBuffer()');
   if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'int64') {

@@ -70,6 +70,11 @@ fn groupIndex(group: vec3<u32>, groups: vec3<u32>) -> u32 { return group.y * gro
 fn isNan(bits: u32) -> bool { return (bits & 0x7fffffffu) > 0x7f800000u; }
 `;
 
+// Of a kernel of many threads, before its body.
+const MAIN = /* wgsl */ `@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) thread: u32)`;
+
 // Floats as integers of the same order.
 const KEYS = /* wgsl */ `
 fn keyOf(bits: u32) -> u32 {
@@ -223,9 +228,7 @@ ${HEADER}
 @group(0) @binding(2) var<storage, read_write> status: array<atomic<u32>>;
 @group(0) @binding(3) var<storage, read_write> info: array<atomic<u32>>;
 
-@compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) thread: u32) {
+${MAIN} {
   let i = groupIndex(group, groups) * THREADS + thread;
   if (i >= params.rows * params.width) { return; }
   let at = params.targetsAt + i * params.targetWords;
@@ -269,9 +272,7 @@ ${HEADER}
 @group(0) @binding(2) var<storage, read_write> status: array<atomic<u32>>;
 @group(0) @binding(3) var<storage, read_write> info: array<atomic<u32>>;
 
-@compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) thread: u32) {
+${MAIN} {
   let i = groupIndex(group, groups) * THREADS + thread;
   let bound = params.end - params.begin;
   if (i >= params.rows * bound) { return; }
@@ -296,9 +297,7 @@ ${HEADER}${KEYS}${ENTRIES}${sharing(lanes)}
 @group(0) @binding(4) var<storage, read_write> status: array<atomic<u32>>;
 @group(0) @binding(5) var<storage, read_write> entries: array<Entry>;
 
-@compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) thread: u32) {
+${MAIN} {
   let number = groupIndex(group, groups);
   let row = number / params.spread * ROWS + thread / LANES;
   if (row >= params.rows) { return; }
@@ -357,9 +356,7 @@ ${HEADER}${KEYS}${ENTRIES}
 // Two, to merge from one to the other.
 var<workgroup> tiles: array<Entry, 2u * THREADS>;
 
-@compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) thread: u32) {
+${MAIN} {
   let number = groupIndex(group, groups);
   let runs = (params.width + params.length - 1u) / params.length;
   if (runs > 1u && number % runs * THREADS >= status[${STATUS.mostTargets}]) { return; }
@@ -394,9 +391,7 @@ ${HEADER}${KEYS}${ENTRIES}
 @group(0) @binding(2) var<storage, read> entries: array<Entry>;
 @group(0) @binding(3) var<storage, read_write> merged: array<Entry>;
 
-@compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) thread: u32) {
+${MAIN} {
   let number = groupIndex(group, groups);
   let row = number / params.spread;
   if (row >= params.rows) { return; }
@@ -436,9 +431,7 @@ var<workgroup> isTarget: array<atomic<u32>, MASK_WORDS * ROWS>;
 var<workgroup> localThresholds: array<u32, ${MOST_LOCAL}>;
 var<workgroup> localHistogram: array<atomic<u32>, ${MOST_LOCAL}>;
 
-@compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) thread: u32) {
+${MAIN} {
   if (status[${STATUS.badTarget}] != 0u || status[${STATUS.badScore}] != 0u) { return; }
   let number = groupIndex(group, groups);
   let segmentsBound = (params.end - params.begin + SPAN - 1u) / SPAN;
@@ -547,9 +540,7 @@ ${HEADER}${KEYS}${ENTRIES}${SUMS}${sharing(lanes)}
 
 var<workgroup> aboveLane: array<u32, THREADS>;
 
-@compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) thread: u32) {
+${MAIN} {
   if (status[${STATUS.badTarget}] != 0u || status[${STATUS.badScore}] != 0u) { return; }
   let row = groupIndex(group, groups) * ROWS + thread / LANES;
   let lane = thread % LANES;
@@ -652,9 +643,7 @@ fn scaled(count: i32, scale: vec4<u32>) -> f32 {
   return bitcast<f32>(bits | (u32(count) & 0x80000000u));
 }
 
-@compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) thread: u32) {
+${MAIN} {
   if (status[${STATUS.badTarget}] != 0u || status[${STATUS.badScore}] != 0u) { return; }
   let number = groupIndex(group, groups);
   let row = number / params.spread * ROWS + thread / LANES;

@@ -3,6 +3,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { type DeclarationReflection, ReflectionKind, type SignatureReflection } from 'typedoc';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -53,13 +54,15 @@ test('no block is in a language that no test reads', () => {
 });
 
 describe('commands are there', () => {
-  const scripts = Object.keys(
-    (JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as { scripts: object }).scripts,
-  );
+  const { bin, scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as {
+    bin: Record<string, string>;
+    scripts: Record<string, string>;
+  };
   const exists = (path: string | undefined): boolean => path !== undefined && existsSync(new URL(path, root));
   const known: [pattern: RegExp, check: (word: string | undefined) => boolean][] = [
-    [/^npm run (\S+)/, (script) => scripts.includes(script!)],
-    [/^npm (start|test)\b/, (script) => scripts.includes(script!)],
+    [/^npm run (\S+)/, (script) => script! in scripts],
+    [/^npm (start|test)\b/, (script) => script! in scripts],
+    [/^npx (multilabel-margin-loss .*)/, (line) => isCommand(line!)],
     [/^npx (?:tsx|vitest run --project \S+) (\S+)/, exists],
     [/^bash (\S+)/, exists],
     [/^(?:ctest|cmake --build) --preset (\S+)/, (preset) => presets().includes(preset!)],
@@ -77,6 +80,22 @@ describe('commands are there', () => {
   test.each(lines)('%s: %s', (_name, line) => {
     expect(known.some(([pattern, check]) => pattern.test(line) && check(pattern.exec(line)?.[1]))).toBe(true);
   });
+
+  test('a subcommand or option that is not there is found', () => {
+    expect(isCommand('multilabel-margin-loss merge --json part.json')).toBe(true);
+    expect(isCommand('multilabel-margin-loss assess part.json')).toBe(false);
+    expect(isCommand('multilabel-margin-loss merge --jso part.json')).toBe(false);
+  });
+
+  /** Whether the `--help` of a command of this package names the subcommand and the options of a line. */
+  function isCommand(line: string): boolean {
+    const [name, subcommand, ...args] = line.split(/\s+/) as [string, string, ...string[]];
+    const help = execFileSync(process.execPath, [fileURLToPath(new URL(bin[name]!, root)), '--help'], {
+      encoding: 'utf8',
+    });
+    const names = args.filter((arg) => arg.startsWith('-')).map((arg) => `^  (?:-\\w, )?${arg}(?: |$)`);
+    return [`^(?:Usage:)? *${name} ${subcommand} `, ...names].every((pattern) => new RegExp(pattern, 'm').test(help));
+  }
 
   function presets(): string[] {
     const { configurePresets } = JSON.parse(readFileSync(new URL('CMakePresets.json', root), 'utf8')) as {

@@ -483,6 +483,9 @@ test('autoBackend() measures, chooses by it and says why', async () => {
   expect(auto.choose(crossover).backend).toBe(backend);
   expect(auto.choose(crossover - 1).backend === backend).toBe(crossover === Infinity);
   expect(auto.choose(1000).reason).toMatch(/1000 scores.*measured on wasm and webgpu: 16384 scores/);
+  for (const scores of [NaN, -1, '1000']) {
+    expect(() => auto.choose(untyped(scores))).toThrow(expect.objectContaining({ code: 'ERR_OPTION' }));
+  }
   const lossFn = new Loss({ backend: auto });
   expect((await lossFn.forwardAsync([[1, 2]], [[0]])).item()).toBe(1);
   const double = await lossFn.forwardAsync({ data: Float64Array.of(1, 2), shape: [1, 2] }, [[0]]);
