@@ -77,6 +77,7 @@ export default defineConfig({
         },
       },
       {
+        resolve: one,
         test: {
           name: 'demo',
           include: ['tests/demo/**/*.test.ts'],

@@ -60,14 +60,8 @@ export default defineConfig({
   // Relative addresses: the site works from any folder of a server.
   base: './',
   define: { __DATA_BYTES__: JSON.stringify(dataBytes) },
-  resolve: {
-    // The demo runs over what is shipped: dist/, under the names that users import.
-    alias: [
-      { find: /^multilabel-margin-loss$/, replacement: path('../dist/index.js') },
-      { find: /^multilabel-margin-loss\/threads$/, replacement: path('../dist/threads/index.js') },
-      { find: /^multilabel-margin-loss\/webgpu$/, replacement: path('../dist/webgpu/index.js') },
-    ],
-  },
+  // The demo runs over what is shipped: tsconfig.json maps the names that users import to dist/.
+  resolve: { tsconfigPaths: true },
   plugins: [isolation(), serviceWorker()],
   worker: { format: 'es' },
   build: {

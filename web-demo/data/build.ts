@@ -9,11 +9,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { MultiLabelMarginLoss } from '../../dist/index.js';
+import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
 import { Progress } from '../../examples/training.js';
 import { type Gallery, packEmbeddings, quantise, standardisation, toDataset } from '../src/gallery.js';
-import type { RankingMetrics } from '../src/training/metrics.js';
-import { EPOCHS, priorMetrics, Trainer } from '../src/training/trainer.js';
+import { EPOCHS, priorMetrics, type RankingMetrics, Trainer } from '../src/training/trainer.js';
 import { FEATURES } from '../src/vision/layers.js';
 import { readBackbone } from './backbone.js';
 import { readEmoji } from './emoji.js';

@@ -1,6 +1,5 @@
 /** The gallery as it is shipped: written by data/build.ts, read by the page. */
-import type { RankingMetrics } from './training/metrics.js';
-import type { Dataset } from './training/trainer.js';
+import type { Dataset, RankingMetrics } from './training/trainer.js';
 
 export interface Gallery {
   /** Of each image. */
@@ -38,7 +37,9 @@ export function quantise(features: Float32Array, mean: Float32Array, deviation: 
 
 /** Standardised features, as a head takes them. */
 export function dequantise(quantised: Int8Array): Float32Array {
-  return Float32Array.from(quantised, (steps) => steps / STEPS);
+  const features = new Float32Array(quantised);
+  for (let i = 0; i < features.length; i++) features[i] = features[i]! / STEPS;
+  return features;
 }
 
 /** Mean and standard deviation of each feature, over some of the images. */

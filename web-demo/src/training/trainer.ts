@@ -1,7 +1,7 @@
 /** Trains the head on the gallery, step by step. */
 import type { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { LinearHead } from './head.js';
-import { rankingMetrics, type RankingMetrics } from './metrics.js';
 
 export const EPOCHS = 40;
 
@@ -25,6 +25,14 @@ export interface Dataset {
   heldOut: readonly number[];
   /** Features of these images: [images, features]. */
   rows(images: readonly number[]): Float32Array;
+}
+
+/** How well scores rank the true tags. */
+export interface RankingMetrics {
+  /** Label ranking average precision: for each true tag, the share of true ones among the tags ranked no lower. */
+  lrap: number;
+  /** Precision at 1: how often the tag ranked highest is a true one. */
+  precisionAt1: number;
 }
 
 export interface StepSettings {
@@ -100,24 +108,28 @@ export class Trainer {
 
   /** Of the held-out images. */
   evaluate(): RankingMetrics {
-    const { heldOut, targets } = this.dataset;
-    return rankingMetrics(
-      this.head.scores(this.dataset.rows(heldOut)),
-      heldOut.map((image) => targets[image]!),
-    );
+    return heldOutMetrics(this.dataset, this.head.scores(this.dataset.rows(this.dataset.heldOut)));
   }
 }
 
 /** What scoring every image by how frequent each tag is among the training images achieves. */
-export function priorMetrics({ classes, targets, train, heldOut }: Dataset): RankingMetrics {
-  const counts = new Float32Array(classes);
-  for (const image of train) for (const tag of targets[image]!) counts[tag]!++;
-  const scores = new Float32Array(heldOut.length * classes);
-  heldOut.forEach((_, row) => scores.set(counts, row * classes));
-  return rankingMetrics(
-    scores,
-    heldOut.map((image) => targets[image]!),
+export function priorMetrics(dataset: Dataset): RankingMetrics {
+  const counts = new Float32Array(dataset.classes);
+  for (const image of dataset.train) for (const tag of dataset.targets[image]!) counts[tag]!++;
+  const scores = new Float32Array(dataset.heldOut.length * dataset.classes);
+  for (let row = 0; row < scores.length; row += dataset.classes) scores.set(counts, row);
+  return heldOutMetrics(dataset, scores);
+}
+
+/** @param scores of the held-out images, [heldOut.length, classes] */
+function heldOutMetrics({ heldOut, targets, classes }: Dataset, scores: Float32Array): RankingMetrics {
+  const evaluator = new Evaluator({ k: [1] });
+  evaluator.update(
+    { data: scores, shape: [heldOut.length, classes] },
+    heldOut.map((image) => [...targets[image]!]),
   );
+  const { labelRankingAveragePrecision, at } = evaluator.result();
+  return { lrap: labelRankingAveragePrecision, precisionAt1: at[1]!.precision };
 }
 
 /** In place. What is left is scaled up, so that scores keep their size. */

@@ -2,8 +2,7 @@
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { Gallery } from '../gallery.js';
-import type { RankingMetrics } from '../training/metrics.js';
-import { EPOCHS } from '../training/trainer.js';
+import { EPOCHS, type RankingMetrics } from '../training/trainer.js';
 
 const HEIGHT = 170;
 

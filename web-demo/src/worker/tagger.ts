@@ -6,8 +6,7 @@ import { backendFor, type BackendName, type BackendStatus, backendStatus } from 
 import { download, gunzip } from '../download.js';
 import { dequantise, type Embeddings, type Gallery, quantise, toDataset, unpackEmbeddings } from '../gallery.js';
 import { decodeHead, encodeHead } from '../training/head-file.js';
-import type { RankingMetrics } from '../training/metrics.js';
-import { EPOCHS, Trainer } from '../training/trainer.js';
+import { EPOCHS, type RankingMetrics, Trainer } from '../training/trainer.js';
 import type { BenchmarkResult } from './benchmark.js';
 
 export interface LossSettings {
