@@ -118,6 +118,50 @@ export async function trainTo(page: Page, epochs: number): Promise<void> {
   await page.locator('#start', { hasText: 'Resume' }).waitFor();
 }
 
+/** Forgets what was trained. */
+export async function reset(page: Page): Promise<void> {
+  await page.getByRole('button', { exact: true, name: 'Reset' }).click();
+  await page.getByText('Not started').waitFor();
+}
+
+/** Of the frames of a page. */
+interface Frames {
+  /** Milliseconds from one to the next. */
+  medianGap: number;
+  /** Seconds that the processor spent on the page's own thread, not counting others that had it in the meantime. */
+  busyPerFrame: number;
+}
+
+/** From now until the returned function is called. */
+export async function recordFrames(page: Page): Promise<() => Promise<Frames>> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const busySeconds = async (): Promise<number> => {
+    const { metrics } = await session.send('Performance.getMetrics');
+    return metrics.find(({ name }) => name === 'TaskDuration')!.value;
+  };
+  const before = await busySeconds();
+  const recorder = await page.evaluateHandle(() => {
+    const state = { times: [] as number[], on: true };
+    requestAnimationFrame(function frame() {
+      state.times.push(performance.now());
+      if (state.on) requestAnimationFrame(frame);
+    });
+    return state;
+  });
+  return async () => {
+    const times = await recorder.evaluate((state) => {
+      state.on = false;
+      return state.times;
+    });
+    const busy = (await busySeconds()) - before;
+    await session.detach();
+    const gaps = times.slice(1).map((time, i) => time - times[i]!);
+    gaps.sort((a, b) => a - b);
+    return { medianGap: gaps[Math.floor(gaps.length / 2)]!, busyPerFrame: busy / gaps.length };
+  };
+}
+
 /** A figure of the training panel, as it stands there. */
 export async function figure(page: Page, id: 'loss' | 'lrap' | 'precision' | 'loss-ms'): Promise<number> {
   return parseFloat((await page.locator(`#${id}`).textContent())!);
