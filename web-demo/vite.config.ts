@@ -71,6 +71,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1000,
     rolldownOptions: {
+      // Says that the build of a worker takes time.
+      checks: { pluginTimings: false },
       input: { index: path('index.html'), 'service-worker': path('src/service-worker/service-worker.ts') },
       output: {
         entryFileNames: ({ name }) => (name === 'service-worker' ? '[name].js' : 'assets/[name]-[hash].js'),
