@@ -55,7 +55,7 @@ export default defineConfig({
     projects: [
       {
         resolve: one,
-        test: { name: 'node', include: [...suites, 'tests/node/**/*.test.ts'], ...node },
+        test: { name: 'node', include: [...suites, 'tests/node/**/*.test.ts', 'tests/cli/**/*.test.ts'], ...node },
       },
       {
         resolve: one,

@@ -2,7 +2,8 @@
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
 import { closeSync, openSync, readSync } from 'node:fs';
-import { InputError, type RowBatch, SCORES_PER_BATCH, sizeOfFile } from './input.js';
+import { InputError } from '../input-error.js';
+import { type RowBatch, SCORES_PER_BATCH, sizeOfFile } from './input.js';
 
 const BYTES: Record<string, number> = { f2: 2, f4: 4, f8: 8, i4: 4, i8: 8, b1: 1, u1: 1, i1: 1 };
 const SCORES = ['f2', 'f4', 'f8'];

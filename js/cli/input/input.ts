@@ -1,11 +1,7 @@
 import { readdirSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import type { FloatArray } from '../backend.js';
-
-/** What is wrong with what the user gave, in one line: exit code 2. */
-export class InputError extends Error {
-  override readonly name = 'InputError';
-}
+import type { FloatArray } from '../../backend.js';
+import { InputError } from '../input-error.js';
 
 /** Rows of one input that follow each other. */
 export interface RowBatch {

@@ -1,4 +1,4 @@
-import type { EvaluationResult } from '../evaluate/index.js';
+import type { EvaluationResult } from '../../evaluate/index.js';
 
 /** Labels to list, those of the lowest average precision. */
 const LABELS = 5;

@@ -1,42 +1,11 @@
 // The command multilabel-margin-loss, as a process: what it reads, what it prints, and what it says of broken input.
 
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { normal, padded, permutation, uniform } from '../js/support.js';
-
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'mlml-cli-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-function run(args: readonly string[], input = '') {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
-    cwd: folder,
-    input,
-    encoding: 'utf8',
-  });
-  return { status, stdout, stderr };
-}
-
-type Elements = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint16Array | Uint8Array;
-
-function npy(descr: string, shape: readonly number[], data: Elements, order = 'False'): Buffer {
-  const header = `{'descr': '${descr}', 'fortran_order': ${order}, 'shape': (${shape.join(', ')}${shape.length === 1 ? ',' : ''}), }`;
-  const text = Buffer.from(`${header.padEnd(117)}\n`);
-  const length = Buffer.alloc(2);
-  length.writeUInt16LE(text.length);
-  const elements = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  return Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), length, text, elements]);
-}
-
-function write(name: string, content: Buffer | string): string {
-  writeFileSync(join(folder, name), content);
-  return name;
-}
+import { folder, npy, run, write } from './command.js';
 
 // More rows than are read at a time.
 const CLASSES = 300;
@@ -183,7 +152,7 @@ describe('merge', () => {
       [['k1.json', 'k2.json'], /k2\.json: evaluators to be merged must have the same k/],
       [['missing.json'], /missing\.json: .*no such file/],
       [[], /no parts/],
-      [['--k', '1', 'k1.json'], /no option --k/],
+      [['--k', '1', 'k1.json'], /Unknown option '--k'/],
     ] as const) {
       const { status, stdout, stderr } = run(['merge', ...files]);
       expect(stderr).toMatch(message);
@@ -288,17 +257,19 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     const { status, stdout, stderr } = run(['evaluate', '--state', 'out.json', ...args]);
     expect(stderr).toMatch(message);
     expect(stderr).toMatch(/^multilabel-margin-loss: /);
-    if (args.length > 0) expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(existsSync(join(folder, 'out.json'))).toBe(false);
   });
 
   test('an unknown command', () => {
-    for (const args of [[], ['train']]) {
+    for (const args of [[], ['toString'], ['--json']]) {
       const { status, stdout, stderr } = run(args);
-      expect(stderr).toMatch(/Usage: multilabel-margin-loss evaluate/);
+      expect(stderr).toMatch(/Usage: multilabel-margin-loss <command>/);
       expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     }
-    expect(run(['--help'])).toMatchObject({ status: 0, stderr: '' });
+    for (const args of [['--help'], ['evaluate', '-h'], ['merge', '--help']]) {
+      expect(run(args)).toMatchObject({ status: 0, stderr: '', stdout: expect.stringMatching(/^Usage: /) });
+    }
   });
 });

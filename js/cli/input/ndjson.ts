@@ -1,7 +1,8 @@
 // Lines of JSON, each a row: { "scores": [ … ], "targets": [ … ] }.
 
 import { createReadStream } from 'node:fs';
-import { InputError, type RowBatch, SCORES_PER_BATCH } from './input.js';
+import { InputError } from '../input-error.js';
+import { type RowBatch, SCORES_PER_BATCH } from './input.js';
 
 /** @param file its name, or '-' for standard input */
 export async function* readNdjson(file: string): AsyncGenerator<RowBatch> {

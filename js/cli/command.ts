@@ -1,0 +1,25 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { InputError } from './input-error.js';
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+/** A word after multilabel-margin-loss, with options of its own. No library: what Node brings along parses them. */
+export interface Command {
+  /** As in "Usage: multilabel-margin-loss ", then what it does, and its options. */
+  usage: string;
+  run: (args: readonly string[]) => Promise<void> | void;
+}
+
+/** @throws InputError for an option that is not among `options`, or a value that is missing */
+export function parse<const T extends Options>(args: readonly string[], options: T) {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true });
+  } catch (error) {
+    throw new InputError((error as Error).message);
+  }
+}
+
+/** As a number; what is none is left to its user to refuse, with a message that says what it is for. */
+export function toNumber(text: string): number {
+  return text.trim() === '' ? Number.NaN : Number(text);
+}

@@ -1,0 +1,39 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
+
+export const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+/** Where the command runs, for the length of a file of tests. */
+export const folder = mkdtempSync(join(tmpdir(), 'mlml-cli-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs the command multilabel-margin-loss as a process. */
+export function run(args: readonly string[], input = '') {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+    cwd: folder,
+    input,
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
+
+export function write(name: string, content: Buffer | string): string {
+  writeFileSync(join(folder, name), content);
+  return name;
+}
+
+type Elements = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint16Array | Uint8Array;
+
+/** A file in NumPy's format. */
+export function npy(descr: string, shape: readonly number[], data: Elements, order = 'False'): Buffer {
+  const header = `{'descr': '${descr}', 'fortran_order': ${order}, 'shape': (${shape.join(', ')}${shape.length === 1 ? ',' : ''}), }`;
+  const text = Buffer.from(`${header.padEnd(117)}\n`);
+  const length = Buffer.alloc(2);
+  length.writeUInt16LE(text.length);
+  const elements = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  return Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), length, text, elements]);
+}
