@@ -12,7 +12,8 @@ interface Curve {
   dash?: number[];
 }
 
-// The loss falls by a factor of a thousand.
+// The loss falls by a factor of a thousand. Lines at the powers of ten are enough.
+const POWERS_OF_TEN: uPlot.Axis.Filter = (_, splits) => splits.map((y) => (Number.isInteger(Math.log10(y)) ? y : null));
 const LOGARITHMIC: uPlot.Scale = {
   distr: 3,
   range: (_, least, most) => uPlot.rangeLog(least ?? 0.01, most ?? 10, 10, true),
@@ -58,7 +59,11 @@ class Chart {
         scales: { x: { time: false, range: [0, EPOCHS] }, y: this.#scale },
         axes: [
           { ...axis, size: 24 },
-          { ...axis, size: 40 },
+          {
+            ...axis,
+            size: 40,
+            ...(this.#scale === LOGARITHMIC && { grid: { ...axis.grid, filter: POWERS_OF_TEN } }),
+          },
         ],
         series: [
           {},
@@ -66,7 +71,8 @@ class Chart {
             label,
             stroke: colour(name),
             width: dash ? 1.5 : 2,
-            points: { show: false },
+            // A single point makes no line.
+            points: { show: (plot: uPlot, i: number) => [...plot.data[i]!].filter((y) => y !== null).length === 1 },
             spanGaps: true,
             ...(dash && { dash }),
           })),
@@ -90,7 +96,7 @@ function colour(name: string): string {
 
 const METRIC_CURVES = [
   { label: 'LRAP', colour: '--accent' },
-  { label: 'first tag', colour: '--wrong' },
+  { label: 'P@1', colour: '--wrong' },
   { label: 'LRAP, raw pixels', colour: '--accent', dash: [5, 4] },
   { label: 'LRAP, tag frequency', colour: '--soft', dash: [2, 3] },
 ] as const;

@@ -84,7 +84,7 @@ export class MarginView {
       const scale = document.createElement('div');
       scale.className = 'scale';
       scale.append(
-        ...['Tag', 'Score', 'Gradient'].map((text) =>
+        ...['Tag', 'Score', '− Gradient'].map((text) =>
           Object.assign(document.createElement('span'), { textContent: text }),
         ),
       );
@@ -165,7 +165,8 @@ export class MarginView {
       return `${((score - from) / (to - from)) * 100}%`;
     };
     const threshold = focus === undefined ? Infinity : scores[focus]! - this.#settings.margin;
-    this.#elements.rows.style.setProperty('--threshold', focus === undefined ? '100%' : percent(threshold));
+    this.#elements.rows.classList.toggle('unmarked', focus === undefined);
+    if (focus !== undefined) this.#elements.rows.style.setProperty('--threshold', percent(threshold));
 
     for (const { tag, element, name, hinge, handle, gradient: bar } of this.#rows) {
       const score = scores[tag]!;
