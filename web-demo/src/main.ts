@@ -58,7 +58,8 @@ async function start(): Promise<void> {
       const text = [gallery.names[image]!, ...gallery.targets[image]!.map((tag) => gallery.vocabulary[tag]!)].join(' ');
       return words.every((word) => text.toLowerCase().includes(word));
     });
-    byId('gallery-hint').textContent = words.length === 0 ? hint : `${found} of ${gallery.names.length.toLocaleString('en')} pictures`;
+    byId('gallery-hint').textContent =
+      words.length === 0 ? hint : `${found} of ${gallery.names.length.toLocaleString('en')} pictures`;
   });
   const hint = byId('gallery-hint').textContent;
   byId<HTMLInputElement>('search').disabled = false;
