@@ -78,6 +78,15 @@ export default defineConfig({
         },
       },
       {
+        resolve: one,
+        test: {
+          name: 'demo',
+          include: ['tests/demo/**/*.test.ts'],
+          globalSetup: 'tests/demo/setup.ts',
+          ...node,
+        },
+      },
+      {
         resolve: webgpu,
         test: {
           name: 'node-webgpu',
