@@ -18,9 +18,12 @@ export async function timeWebGPU(
   quick: boolean,
 ): Promise<WebGPURun> {
   const { vendor, architecture, device, description, isFallbackAdapter } = backend.adapterInfo;
-  const plans = points.map(
-    (point): Plan => ({ point, dtype: 'float32', scoreSet: 'random', gradients: [true, false] }),
-  );
+  const plans = points.map((point): Plan => ({
+    point,
+    dtype: 'float32',
+    scoreSet: 'random',
+    gradients: [true, false],
+  }));
   const measurements = await timeAll(plans, [...thisPackage(), ...threads(), ...webgpu(backend)], effort, quick);
   return {
     measurements,
