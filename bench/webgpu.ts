@@ -9,9 +9,6 @@ import type { Point } from './grid.js';
 import type { WebGPURun } from './report.js';
 import { type Effort, type Plan, timeAll } from './timing.js';
 
-// Scores that take an adapter in software seconds. With the loss alone as well, all would take more than five minutes.
-const LARGE = 2 ** 21;
-
 const { version } = createRequire(import.meta.url)('webgpu/package.json') as { version: string };
 
 export async function timeWebGPU(
@@ -21,10 +18,12 @@ export async function timeWebGPU(
   quick: boolean,
 ): Promise<WebGPURun> {
   const { vendor, architecture, device, description, isFallbackAdapter } = backend.adapterInfo;
-  const plans = points.map((point): Plan => {
-    const takesLong = isFallbackAdapter && point.rows * point.classes > LARGE;
-    return { point, dtype: 'float32', scoreSet: 'random', gradients: takesLong ? [true] : [true, false] };
-  });
+  const plans = points.map((point): Plan => ({
+    point,
+    dtype: 'float32',
+    scoreSet: 'random',
+    gradients: [true, false],
+  }));
   const measurements = await timeAll(plans, [...thisPackage(), ...threads(), ...webgpu(backend)], effort, quick);
   return {
     measurements,

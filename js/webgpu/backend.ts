@@ -198,6 +198,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
           options,
           gradient: onDevice ? (grad.buffer as GPUBuffer) : null,
           withGradient: grad !== null,
+          subgroups: this.device.features.has('subgroups'),
           onlyChecks,
         };
         await this.#submit(work, losses, onDevice ? null : grad);

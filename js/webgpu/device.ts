@@ -136,6 +136,7 @@ export async function findDevice({ device, adapterOptions }: DeviceOptions): Pro
     const own = await adapter.requestDevice({
       label: 'multilabel-margin-loss',
       requiredLimits: { maxBufferSize, maxStorageBufferBindingSize },
+      requiredFeatures: adapter.features.has('subgroups') ? ['subgroups'] : [],
     });
     return { device: own, adapterInfo: adapter.info, isOwn: true, gpu };
   } catch (cause) {

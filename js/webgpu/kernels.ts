@@ -54,6 +54,8 @@ export const STATUS = {
 };
 export const STATUS_WORDS = 8;
 
+const ENABLE_SUBGROUPS = 'enable subgroups;';
+
 const HEADER = /* wgsl */ `
 struct Params { ${PARAMS.map((name) => `${name}: ${name === 'margin' ? 'f32' : 'u32'}`).join(', ')} }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -120,10 +122,25 @@ fn product(a: u32, b: u32) -> vec2<u32> {
 }
 `;
 
-// Sums of count * score. Each thread has one; those of a row are put together in workgroup memory, in integers: the
-// order does not matter.
-const SUMS = /* wgsl */ `
-${PRODUCT}
+// What the threads of a row have in common goes through workgroup memory; with subgroups, those of a subgroup put theirs
+// together before, and one of them goes there for all. Which threads are a subgroup, and whether they are of one row, is
+// known to the GPU alone. Without subgroups, each thread is on its own.
+const SUBGROUP = /* wgsl */ `
+fn isOfOneRow(row: u32) -> bool { return subgroupAll(row == subgroupBroadcastFirst(row)); }
+fn isFirstOf(oneRow: bool) -> bool { let isFirst = subgroupElect(); return isFirst || !oneRow; }
+fn maxOf(value: i32, oneRow: bool) -> i32 { return select(value, subgroupMax(value), oneRow); }
+fn sumOf(value: i32, oneRow: bool) -> i32 { return select(value, subgroupAdd(value), oneRow); }
+`;
+const NO_SUBGROUP = /* wgsl */ `
+fn isOfOneRow(row: u32) -> bool { return false; }
+fn isFirstOf(oneRow: bool) -> bool { return true; }
+fn maxOf(value: i32, oneRow: bool) -> i32 { return value; }
+fn sumOf(value: i32, oneRow: bool) -> i32 { return value; }
+`;
+
+// Sums of count * score. Each thread has one; those of a row are put together in integers: the order does not matter.
+const sums = (subgroups: boolean): string => /* wgsl */ `
+${PRODUCT}${subgroups ? SUBGROUP : NO_SUBGROUP}
 // (high * 2^32 + low) * 2^unit, in two's complement. The unit grows with the largest product, of which 56 bits are
 // kept, so the sum is about as good as one in float64.
 struct Sum { unit: i32, high: u32, low: u32, isInfinite: u32 }
@@ -189,15 +206,22 @@ fn beginSums(thread: u32) {
 // The sums of all threads of a row. By all threads of the workgroup.
 fn addUp(own: Sum, thread: u32) -> Sum {
   let row = thread / LANES;
-  atomicMax(&units[row], own.unit);
+  let oneRow = isOfOneRow(row);
+  let isFirst = isFirstOf(oneRow);
+  let highest = maxOf(own.unit, oneRow);
+  if (isFirst) { atomicMax(&units[row], highest); }
   workgroupBarrier();
   let unit = atomicLoad(&units[row]);
   let words = shiftedRight(own.high, own.low, u32(unit - own.unit));
-  if ((words.x | words.y) != 0u) {
-    atomicAdd(&pieces[row][0], i32(words.y & 0xffffu));
-    atomicAdd(&pieces[row][1], i32(words.y >> 16u));
-    atomicAdd(&pieces[row][2], i32(words.x & 0xffffu));
-    atomicAdd(&pieces[row][3], i32(words.x) >> 16u);
+  let sum0 = sumOf(i32(words.y & 0xffffu), oneRow);
+  let sum1 = sumOf(i32(words.y >> 16u), oneRow);
+  let sum2 = sumOf(i32(words.x & 0xffffu), oneRow);
+  let sum3 = sumOf(i32(words.x) >> 16u, oneRow);
+  if (isFirst && (sum0 | sum1 | sum2 | sum3) != 0) {
+    atomicAdd(&pieces[row][0], sum0);
+    atomicAdd(&pieces[row][1], sum1);
+    atomicAdd(&pieces[row][2], sum2);
+    atomicAdd(&pieces[row][3], sum3);
   }
   if (own.isInfinite != 0u) { atomicStore(&pieces[row][4], 1); }
   workgroupBarrier();
@@ -412,8 +436,8 @@ ${MAIN} {
 `;
 
 /** Counts, for every score bound that is no target, the thresholds below it. */
-export const count = (lanes: number): string => /* wgsl */ `
-${HEADER}${KEYS}${ENTRIES}${SUMS}${sharing(lanes)}
+export const count = (lanes: number, subgroups: boolean): string => /* wgsl */ `
+${subgroups ? ENABLE_SUBGROUPS : ''}${HEADER}${KEYS}${ENTRIES}${sums(subgroups)}${sharing(lanes)}
 @group(0) @binding(1) var<storage, read> scores: array<u32>;
 @group(0) @binding(2) var<storage, read> entries: array<Entry>;
 @group(0) @binding(3) var<storage, read> info: array<u32>;
@@ -527,8 +551,8 @@ ${MAIN} {
 `;
 
 /** The loss of each row, and the counts that the gradients of its targets are made of. */
-export const finish = (lanes: number): string => /* wgsl */ `
-${HEADER}${KEYS}${ENTRIES}${SUMS}${sharing(lanes)}
+export const finish = (lanes: number, subgroups: boolean): string => /* wgsl */ `
+${subgroups ? ENABLE_SUBGROUPS : ''}${HEADER}${KEYS}${ENTRIES}${sums(subgroups)}${sharing(lanes)}
 @group(0) @binding(1) var<storage, read> entries: array<Entry>;
 @group(0) @binding(2) var<storage, read> info: array<u32>;
 @group(0) @binding(3) var<storage, read> status: array<u32>;

@@ -16,6 +16,8 @@ export interface Work {
   /** Where the gradient goes if it stays in the device's memory; null if it does not. */
   gradient: GPUBuffer | null;
   withGradient: boolean;
+  /** Whether the kernels may use subgroup operations. */
+  subgroups: boolean;
   /** Whether to do no more than to check targets and scores. */
   onlyChecks: boolean;
 }
@@ -143,7 +145,7 @@ function lossSteps(work: Work, part: Part): Step[] {
     const { params: ofSlice, scores, gradient } = bound(work, part, params, slice);
     const ofCount = countLanes(classes, width);
     const groups = Math.ceil(rows / (THREADS / ofCount)) * Math.ceil((slice[1] - slice[0]) / SEGMENT);
-    add(kernels.count(ofCount), ofSlice, groups, (m) => [
+    add(kernels.count(ofCount, work.subgroups), ofSlice, groups, (m) => [
       scores(m),
       { buffer: m[ofTargets] },
       { buffer: m.info },
@@ -154,7 +156,7 @@ function lossSteps(work: Work, part: Part): Step[] {
       gradient(m),
     ]);
   }
-  add(kernels.finish(lanes), params, workgroups, (m) => [
+  add(kernels.finish(lanes, work.subgroups), params, workgroups, (m) => [
     { buffer: m[ofTargets] },
     { buffer: m.info },
     { buffer: m.status },

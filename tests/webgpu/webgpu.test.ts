@@ -9,7 +9,7 @@ import {
   Tensor,
 } from '../../dist/index.js';
 import { autoBackend, createWebGPUBackend, fromGPUBuffer } from '../../dist/webgpu/index.js';
-import { Pipelines } from '../../dist/webgpu/device.js';
+import { BufferPool, Pipelines } from '../../dist/webgpu/device.js';
 import { partsOf } from '../../dist/webgpu/plan.js';
 import { reference } from '../js/reference.js';
 import { expectSameBits, expectWithin, normal, uniform, untyped } from '../js/support.js';
@@ -19,6 +19,29 @@ vi.spyOn(console, 'warn').mockImplementation(() => {});
 const backend = await createWebGPUBackend();
 const { device } = backend;
 const STORAGE = 0x80 | 0x8 | 0x4; // with COPY_DST and COPY_SRC
+
+/** The device, but for what it says of itself: what it is asked to do is within that. */
+function deviceWith(properties: Partial<Record<keyof GPUDevice, unknown>>): GPUDevice {
+  const own = Object.create(device) as GPUDevice;
+  for (const name of ['queue', 'lost', 'adapterInfo', 'limits', 'features'] as const) {
+    Object.defineProperty(own, name, { value: properties[name] ?? device[name] });
+  }
+  for (const name of [
+    'createBuffer',
+    'createShaderModule',
+    'createComputePipelineAsync',
+    'createBindGroup',
+    'createCommandEncoder',
+    'pushErrorScope',
+    'popErrorScope',
+  ] as const) {
+    Object.defineProperty(own, name, { value: properties[name] ?? device[name].bind(device) });
+  }
+  return own;
+}
+
+// The kernels without subgroup operations, which the adapter has.
+const plain = await createWebGPUBackend({ device: deviceWith({ features: new Set() }) });
 
 interface Input {
   scores: { data: Float32Array; shape: [number, number] };
@@ -105,17 +128,33 @@ describe.each(SHAPES)('%i x %i, %i targets', (rows, classes, width) => {
       const bounds = Array.from(floats(expected.loss), (one) => 2 ** -23 * one);
       expectWithin(floats(loss), floats(expected.loss), bounds, 'loss');
       expectSameBits(floats(await lossFn.forwardAsync(scores, targets)), floats(loss), 'loss without gradient');
+      const without = await new Loss({ ...options, backend: plain }).valueAndGradAsync(scores, targets);
+      expectSameBits(floats(without.grad), floats(expected.grad), 'gradient without subgroups');
+      expectSameBits(floats(without.loss), floats(loss), 'loss without subgroups');
     }
   });
 });
 
+test('subgroup operations are for devices that have them', async () => {
+  for (const features of [[], ['subgroups']]) {
+    const createShaderModule = vi.fn((descriptor: GPUShaderModuleDescriptor) => device.createShaderModule(descriptor));
+    if (features.some((feature) => !device.features.has(feature))) continue;
+    const guest = await createWebGPUBackend({
+      device: deviceWith({ features: new Set(features), createShaderModule }),
+    });
+    expect((await new Loss({ backend: guest }).forwardAsync([[1, 2]], [[0]])).item()).toBe(1);
+    const enabling = createShaderModule.mock.calls.filter(([{ code }]) => code.includes('enable subgroups;'));
+    expect(enabling.length > 0).toBe(features.length > 0);
+    guest.dispose();
+  }
+});
+
 test('16 x 100,000 with 200 targets: the loss within a rounding of the reference', async () => {
-  // Four of the rows: the reference takes its time.
-  const { scores, targets } = makeInput(4, 100_000, 200, 5);
-  const lists = Array.from({ length: 4 }, (_, row) =>
+  const { scores, targets } = makeInput(16, 100_000, 200, 5);
+  const lists = Array.from({ length: 16 }, (_, row) =>
     Array.from(targets.data.slice(row * 200, row * 200 + 200), Number),
   );
-  const exact = reference({ scores: scores.data, rows: 4, classes: 100_000, targets: lists });
+  const exact = reference({ scores: scores.data, rows: 16, classes: 100_000, targets: lists });
   const { loss } = await new Loss({ backend }).valueAndGradAsync(scores, targets);
   expect(exact.lossBound).toBeLessThan(1e-6 * exact.loss);
   expectWithin(floats(loss), [exact.loss], exact.lossBound, 'loss');
@@ -334,25 +373,9 @@ describe('parts', () => {
     }
   });
 
-  // Through a device that says that it can bind no more: what it is asked to do is within that.
   test('of a batch, and slices of a row, give what the whole does', async () => {
-    const small = Object.create(device, {
-      limits: { value: { maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 17 + 512 } },
-    }) as GPUDevice;
-    for (const name of [
-      'createBuffer',
-      'createShaderModule',
-      'createComputePipelineAsync',
-      'createBindGroup',
-      'createCommandEncoder',
-      'pushErrorScope',
-      'popErrorScope',
-    ] as const) {
-      // prettier-ignore
-      Object.defineProperty(small, name, { value: device[name].bind(device) });
-    }
-    for (const name of ['queue', 'lost', 'adapterInfo'] as const)
-      Object.defineProperty(small, name, { value: device[name] });
+    const limits = { maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 17 + 512 };
+    const small = deviceWith({ limits });
     const split = await createWebGPUBackend({ device: small });
     for (const [rows, classes, width] of [
       [2, 70_000, 30],
@@ -417,6 +440,63 @@ describe('pipelines', () => {
     const code = '@compute @workgroup_size(1) fn main() { let a: u32 = 1.5; }';
     await expectRejection(pipelines.get(code), 'ERR_BACKEND_UNAVAILABLE', ['error 1:', 'u32']);
     await expectRejection(pipelines.get(code), 'ERR_BACKEND_UNAVAILABLE', ['error 1:']);
+  });
+});
+
+describe('buffers for later calls', () => {
+  const take = (pool: BufferPool, bytes: number, usage = STORAGE) => {
+    const buffer = pool.take(bytes, usage);
+    return { buffer, destroy: vi.spyOn(buffer, 'destroy') };
+  };
+
+  test('are used again by calls of about that size', () => {
+    const pool = new BufferPool(device, 4096);
+    const { buffer } = take(pool, 1000);
+    expect(buffer.size).toBeGreaterThanOrEqual(1000);
+    pool.giveBack(buffer);
+    expect(pool.bytes).toBe(buffer.size);
+    expect(take(pool, 1000, 0x1 | 0x8).buffer).not.toBe(buffer); // to be mapped
+    expect(take(pool, 2000).buffer).not.toBe(buffer);
+    expect(take(pool, 990).buffer).toBe(buffer);
+    expect(pool.bytes).toBe(0);
+    expect(take(pool, 1000).buffer).not.toBe(buffer); // which is taken
+    pool.close();
+  });
+
+  test('are kept up to a bound: those that were not used for longest are destroyed', () => {
+    const pool = new BufferPool(device, 4096);
+    const taken = Array.from({ length: 6 }, () => take(pool, 1024));
+    for (const { buffer } of taken) {
+      pool.giveBack(buffer);
+      expect(pool.bytes).toBeLessThanOrEqual(4096);
+    }
+    expect(taken.map(({ destroy }) => destroy.mock.calls.length)).toEqual([1, 1, 0, 0, 0, 0]);
+    const large = take(pool, 5000);
+    pool.giveBack(large.buffer);
+    expect(large.destroy).toHaveBeenCalledTimes(1);
+    expect(pool.bytes).toBe(4096);
+    const last = take(pool, 1024);
+    pool.close();
+    expect(taken.map(({ destroy }) => destroy.mock.calls.length).reduce((sum, one) => sum + one)).toBe(5);
+    pool.giveBack(last.buffer);
+    expect(last.destroy).toHaveBeenCalled();
+    expect(pool.bytes).toBe(0);
+  });
+
+  test('suffice for calls that are like those before', async () => {
+    const createBuffer = vi.fn((descriptor: GPUBufferDescriptor) => device.createBuffer(descriptor));
+    const guest = await createWebGPUBackend({ device: deviceWith({ createBuffer }) });
+    const lossFn = new Loss({ backend: guest });
+    for (let i = 0; i < 4; i++) {
+      const { scores, targets } = makeInput(40, 200, 5, i);
+      await lossFn.valueAndGradAsync(scores, targets);
+      if (i === 0) {
+        expect(createBuffer).toHaveBeenCalled();
+        createBuffer.mockClear();
+      }
+    }
+    expect(createBuffer).not.toHaveBeenCalled();
+    guest.dispose();
   });
 });
 
