@@ -3,16 +3,18 @@
 
 import { LossError } from '../errors.js';
 import type { Command } from './command.js';
+import { compare } from './commands/compare.js';
 import { evaluate } from './commands/evaluate.js';
 import { merge } from './commands/merge.js';
 import { InputError } from './input-error.js';
 
-const COMMANDS: Record<string, Command> = { evaluate, merge };
+const COMMANDS: Record<string, Command> = { evaluate, merge, compare };
 
 const USAGE = `Usage: multilabel-margin-loss <command> [options]
 
   evaluate  loss and ranking metrics of data of any size
   merge     the result of parts that evaluate wrote
+  compare   two models side by side, with confidence intervals
 
 multilabel-margin-loss <command> --help says more.
 Exit code 2: something is wrong with the arguments or a file, and nothing was written.`;

@@ -6,7 +6,7 @@ import { readNdjson } from '../input/ndjson.js';
 import { readNpy } from '../input/npy.js';
 import { InputError } from '../input-error.js';
 import { Progress } from '../output/progress.js';
-import { OUTPUT_OPTIONS, OUTPUT_USAGE, putOut } from '../output/result.js';
+import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 
 const usage = `evaluate [options] <rows.ndjson>... | -
        multilabel-margin-loss evaluate [options] --scores <scores.npy> --targets <targets.npy>
@@ -76,6 +76,7 @@ function inputsOf(values: Values, files: readonly string[]): Input[] {
 
 async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
+  const putOut = await prepareOutput(values);
   const evaluator = new Evaluator(evaluatorOptions(values));
   const inputs = inputsOf(values, positionals);
   const sizes = inputs.map(({ bytes }) => bytes);
@@ -86,7 +87,7 @@ async function run(args: readonly string[]): Promise<void> {
     for (const { bytes, read } of inputs) {
       for await (const batch of read()) {
         try {
-          evaluator.update(batch.scores, batch.targets);
+          evaluator.update(batch.scores, batch.targets, { source: batch.scoresFile, firstRow: batch.firstRow });
         } catch (error) {
           throw error instanceof LossError ? inFile(error, batch) : error;
         }
@@ -98,7 +99,7 @@ async function run(args: readonly string[]): Promise<void> {
   } finally {
     progress.stop();
   }
-  putOut(evaluator, values);
+  await putOut(evaluator);
 }
 
 /** With the row's number in its file for that in its batch. */

@@ -3,7 +3,7 @@ import { Evaluator } from '../../evaluate/index.js';
 import { type Command, parse } from '../command.js';
 import { expand } from '../input/input.js';
 import { InputError } from '../input-error.js';
-import { OUTPUT_OPTIONS, OUTPUT_USAGE, putOut } from '../output/result.js';
+import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 
 const usage = `merge [options] <part.json>...
 
@@ -11,8 +11,9 @@ Adds up what evaluate --state wrote, in any order: the result is that of a singl
 
 ${OUTPUT_USAGE}`;
 
-function run(args: readonly string[]): void {
+async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OUTPUT_OPTIONS);
+  const putOut = await prepareOutput(values);
   let merged: Evaluator | undefined;
   for (const file of expand(positionals)) {
     try {
@@ -24,7 +25,7 @@ function run(args: readonly string[]): void {
     }
   }
   if (merged === undefined) throw new InputError('no parts to merge');
-  putOut(merged, values);
+  await putOut(merged);
 }
 
 export const merge: Command = { usage, run };
