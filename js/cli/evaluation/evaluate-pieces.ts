@@ -1,0 +1,37 @@
+import { LossError } from '../../errors.js';
+import { Evaluator, type EvaluatorOptions } from '../../evaluate/index.js';
+import { nameOf, type Piece, type RowBatch } from '../input/input.js';
+import { readPiece, rowsBefore } from '../input/pieces.js';
+import { InputError } from '../input-error.js';
+
+/** Is told of each batch, when it has been added. */
+export type OnBatch = (bytes: number, rows: number) => void;
+
+/** @throws InputError for what is wrong with the files, in one line that names file and row */
+export async function evaluatePieces(
+  pieces: readonly Piece[],
+  options: EvaluatorOptions,
+  onBatch: OnBatch,
+): Promise<Evaluator> {
+  const evaluator = new Evaluator(options);
+  for (const piece of pieces) await addPiece(evaluator, piece, onBatch);
+  return evaluator;
+}
+
+async function addPiece(evaluator: Evaluator, piece: Piece, onBatch: OnBatch): Promise<void> {
+  for await (const batch of readPiece(piece)) {
+    try {
+      evaluator.update(batch.scores, batch.targets);
+    } catch (error) {
+      throw error instanceof LossError ? await inFile(error, piece, batch) : error;
+    }
+    onBatch(batch.bytes, batch.scores.shape[0]);
+  }
+}
+
+/** With the row's number in its file for that in its batch. */
+async function inFile({ code, message }: LossError, piece: Piece, { firstRow }: RowBatch): Promise<InputError> {
+  const file = nameOf(code === 'ERR_TARGET_RANGE' ? piece.targetsFile : piece.scoresFile);
+  const first = firstRow + (/\brow \d/.test(message) ? await rowsBefore(piece) : 0);
+  return new InputError(`${file}: ${message.replace(/\brow (\d+)/, (_, row) => `row ${first + Number(row)}`)}`);
+}
