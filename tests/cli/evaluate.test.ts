@@ -297,6 +297,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     ['a folder', withScores('parts'), /parts: is a folder/],
     ['no targets', ['--scores', 'scores-f4.npy'], /1 files of scores need as many of targets, got 0/],
     ['a line that is no JSON', jsonl('json.ndjson', 1600, '{'), /json\.ndjson: row 1600 is not JSON/],
+    ['a line in a shard', [...jsonl('late.ndjson', 1600, '{'), '--shard', '4/4'], /late\.ndjson: row 1600 is not JSON/],
     [
       'a line of another width',
       jsonl('width.ndjson', 1601, '{"scores":[1],"targets":[]}'),

@@ -1,7 +1,7 @@
 import { LossError } from '../../errors.js';
 import { Evaluator, type EvaluatorOptions } from '../../evaluate/index.js';
 import { nameOf, type Piece, type RowBatch } from '../input/input.js';
-import { readPiece, rowsBefore } from '../input/pieces.js';
+import { joinPieces, readPiece } from '../input/pieces.js';
 import { InputError } from '../input-error.js';
 
 /** Is told of each batch, when it has been added. */
@@ -14,7 +14,7 @@ export async function evaluatePieces(
   onBatch: OnBatch,
 ): Promise<Evaluator> {
   const evaluator = new Evaluator(options);
-  for (const piece of pieces) await addPiece(evaluator, piece, onBatch);
+  for (const piece of joinPieces(pieces)) await addPiece(evaluator, piece, onBatch);
   return evaluator;
 }
 
@@ -23,15 +23,14 @@ async function addPiece(evaluator: Evaluator, piece: Piece, onBatch: OnBatch): P
     try {
       evaluator.update(batch.scores, batch.targets);
     } catch (error) {
-      throw error instanceof LossError ? await inFile(error, piece, batch) : error;
+      throw error instanceof LossError ? inFile(error, piece, batch) : error;
     }
     onBatch(batch.bytes, batch.scores.shape[0]);
   }
 }
 
 /** With the row's number in its file for that in its batch. */
-async function inFile({ code, message }: LossError, piece: Piece, { firstRow }: RowBatch): Promise<InputError> {
+function inFile({ code, message }: LossError, piece: Piece, { firstRow }: RowBatch): InputError {
   const file = nameOf(code === 'ERR_TARGET_RANGE' ? piece.targetsFile : piece.scoresFile);
-  const first = firstRow + (/\brow \d/.test(message) ? await rowsBefore(piece) : 0);
-  return new InputError(`${file}: ${message.replace(/\brow (\d+)/, (_, row) => `row ${first + Number(row)}`)}`);
+  return new InputError(`${file}: ${message.replace(/\brow (\d+)/, (_, row) => `row ${firstRow + Number(row)}`)}`);
 }

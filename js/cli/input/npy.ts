@@ -149,7 +149,7 @@ function cut(source: Source, bytes: number): Piece[] {
   const pieces: Piece[] = [];
   for (let begin = 0; begin < rows; begin += step) {
     const end = Math.min(rows, begin + step);
-    pieces.push({ ...source, begin, end, bytes: (end - begin) * rowBytes, classes });
+    pieces.push({ ...source, begin, end, bytes: (end - begin) * rowBytes, firstRow: begin, classes });
   }
   return pieces;
 }
@@ -180,7 +180,7 @@ function* read(piece: Piece): Generator<RowBatch> {
   }
 }
 
-export const npy: Reader = { cut, read, rowsBefore: () => 0 };
+export const npy: Reader = { cut, read, numberRows: (pieces) => pieces };
 
 function fromMask(mask: Uint8Array, { columns, name }: NpyFile, firstRow: number): number[][] {
   const lists: number[][] = [];

@@ -40,7 +40,34 @@ export function readPiece(piece: Piece): Iterable<RowBatch> | AsyncIterable<RowB
   return READERS[piece.format].read(piece);
 }
 
-/** See {@link Reader.rowsBefore}. */
-export function rowsBefore(piece: Piece): Promise<number> | number {
-  return READERS[piece.format].rowsBefore(piece);
+/** Neighbours as one piece: for one reader that is to read them all. */
+export function joinPieces(pieces: readonly Piece[]): Piece[] {
+  const joined: Piece[] = [];
+  for (const piece of pieces) {
+    const last = joined.at(-1);
+    if (last !== undefined && isSameSource(last, piece) && last.end === piece.begin) {
+      joined[joined.length - 1] = { ...last, end: piece.end, bytes: last.bytes + piece.bytes };
+    } else {
+      joined.push(piece);
+    }
+  }
+  return joined;
+}
+
+/**
+ * Pieces in the order of `piecesOf`, each with the number of its first row. Lines of JSON must be counted for it, up to the
+ * last piece: who reads one piece needs not call it, who hands many of them out saves that each is counted again.
+ */
+export async function numberRows(pieces: readonly Piece[]): Promise<Piece[]> {
+  const numbered: Piece[] = [];
+  for (let begin = 0, end = 0; begin < pieces.length; begin = end) {
+    const first = pieces[begin] as Piece;
+    while (end < pieces.length && isSameSource(pieces[end] as Piece, first)) end++;
+    numbered.push(...(await READERS[first.format].numberRows(pieces.slice(begin, end))));
+  }
+  return numbered;
+}
+
+function isSameSource(a: Source, b: Source): boolean {
+  return a.scoresFile === b.scoresFile && a.targetsFile === b.targetsFile;
 }
