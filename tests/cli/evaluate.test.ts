@@ -121,6 +121,47 @@ describe('evaluate', () => {
   });
 });
 
+describe('threads', () => {
+  test.each([
+    ['.npy', ['--scores', 'scores-f4.npy', '--targets', 'targets-i4.npy']],
+    ['lines of JSON', ['rows.ndjson']],
+  ])('%s: the same bits for any number of them', (_, input) => {
+    const single = run(['evaluate', ...input, '--threads', '1', '--json']).stdout;
+    for (const threads of ['2', '3']) {
+      expect(run(['evaluate', ...input, '--threads', threads, '--json'])).toEqual({
+        status: 0,
+        stdout: single,
+        stderr: '',
+      });
+    }
+  });
+
+  test('of several broken rows, the first is named', () => {
+    const broken = [...lines];
+    for (const row of [1990, 1500, 700, 699]) broken[row] = '{';
+    write('broken.ndjson', broken.join('\n'));
+    for (const threads of ['1', '3']) {
+      const { status, stderr } = run(['evaluate', 'broken.ndjson', '--threads', threads, '--state', 'broken.json']);
+      expect(stderr).toMatch(/^multilabel-margin-loss: broken\.ndjson: row 699 is not JSON: .*\n$/);
+      expect(status).toBe(2);
+    }
+    expect(existsSync(join(folder, 'broken.json'))).toBe(false);
+  });
+
+  test.each([
+    ['ended', 'process.exit(3)', 'exit code 3'],
+    ['threw', 'throw new Error("no room")', 'no room'],
+  ])('one that %s is told in one line, with exit code 1 and no output', (_, code, message) => {
+    write('die.cjs', `require('node:worker_threads').parentPort?.once('message', () => { ${code} })`);
+    const { status, stdout, stderr } = run(['evaluate', 'rows.ndjson', '--threads', '2', '--state', 'died.json'], '', {
+      NODE_OPTIONS: `--require=${join(folder, 'die.cjs')}`,
+    });
+    expect(stderr).toBe(`multilabel-margin-loss: a thread died: ${message}\n`);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(existsSync(join(folder, 'died.json'))).toBe(false);
+  });
+});
+
 describe('merge', () => {
   test('gives what a single run gives, to the bit, in any order', () => {
     const part = (name: string, begin: number, end: number): string => {
@@ -324,6 +365,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
       /missing\/part\.json: cannot be written/,
     ],
     ['no input', [], /no input/],
+    ['no threads', ['rows.ndjson', '--threads', '0'], /--threads must be a whole number from 1, got '0'/],
     ['a shard that is none', ['rows.ndjson', '--shard', '4/3'], /--shard must be i\/n, with i from 1 to n, got '4\/3'/],
     ['a shard of standard input', ['-', '--shard', '1/3'], /standard input cannot be read in shards/],
   ];

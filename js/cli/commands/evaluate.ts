@@ -1,9 +1,10 @@
 import { Evaluator, type EvaluatorOptions } from '../../evaluate/index.js';
 import { type Command, parse, toNumber } from '../command.js';
-import { evaluatePieces } from '../evaluation/evaluate-pieces.js';
+import { defaultThreads, evaluatePieces } from '../evaluation/evaluate-pieces.js';
 import { describeShard, parseShard, shardOf } from '../evaluation/shards.js';
 import { piecesOf } from '../input/pieces.js';
 import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
+import { InputError } from '../input-error.js';
 import { Progress } from '../output/progress.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, putOut } from '../output/result.js';
 
@@ -17,12 +18,14 @@ ${INPUT_USAGE}
   --margin <number>       of the loss (default: 1)
   --normalization <what>  of the loss: classes or targets (default: classes)
   --target-order <what>   of the loss: ignored or ranked (default: ignored)
+  --threads <number>      (default: one for each processor, fewer for little input)
   --shard <i/n>           evaluate the i-th of n parts of the input, from 1, for merge --expect n
   --skip-non-finite       leave out rows with NaN or infinite scores, and count them
 ${OUTPUT_USAGE}`;
 
 const OPTIONS = {
   ...INPUT_OPTIONS,
+  threads: { type: 'string' },
   shard: { type: 'string' },
   k: { type: 'string' },
   margin: { type: 'string' },
@@ -51,13 +54,18 @@ async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
   const options = evaluatorOptions(values);
   const evaluator = new Evaluator(options);
+  const threads = values.threads === undefined ? undefined : toNumber(values.threads);
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
+    throw new InputError(`--threads must be a whole number from 1, got '${values.threads}'`);
+  }
   const shard = values.shard === undefined ? null : parseShard(values.shard);
   const all = await piecesOf(sourcesOf(values, positionals), shard?.of);
   const pieces = shard === null ? all : shardOf(all, shard.index, shard.of);
   const shards = shard === null ? null : describeShard(all, evaluator, shard.index, shard.of);
   const progress = new Progress(pieces);
   try {
-    evaluator.merge(await evaluatePieces(pieces, options, (bytes, rows) => progress.add(bytes, rows)));
+    const onBatch = (bytes: number, rows: number): void => progress.add(bytes, rows);
+    evaluator.merge(await evaluatePieces(pieces, options, threads ?? defaultThreads(pieces), onBatch));
   } finally {
     progress.stop();
   }
