@@ -12,9 +12,10 @@ export const folder = mkdtempSync(join(tmpdir(), 'mlml-cli-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs the command multilabel-margin-loss as a process. */
-export function run(args: readonly string[], input = '') {
+export function run(args: readonly string[], input = '', env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
     cwd: folder,
+    env: { ...process.env, ...env },
     input,
     encoding: 'utf8',
   });

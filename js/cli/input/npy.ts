@@ -3,7 +3,7 @@
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { InputError } from '../input-error.js';
-import { type RowBatch, SCORES_PER_BATCH, sizeOfFile } from './input.js';
+import { type Piece, type Reader, type RowBatch, SCORES_PER_BATCH, type Source, sizeOfFile } from './input.js';
 
 const BYTES: Record<string, number> = { f2: 2, f4: 4, f8: 8, i4: 4, i8: 8, b1: 1, u1: 1, i1: 1 };
 const SCORES = ['f2', 'f4', 'f8'];
@@ -99,25 +99,69 @@ class NpyFile {
   }
 }
 
-/** The rows of a file of scores and the file of their targets: class indices padded with -1, or a 0/1 mask. */
-export function* readNpy(scoresFile: string, targetsFile: string): Generator<RowBatch> {
-  const scores = new NpyFile(scoresFile, 'scores', SCORES);
-  let targets: NpyFile | undefined;
-  try {
-    targets = new NpyFile(targetsFile, 'targets', [...INDICES, ...MASKS]);
-    if (targets.rows !== scores.rows) {
-      throw new InputError(`${targetsFile}: has ${targets.rows} rows, but ${scoresFile} has ${scores.rows}`);
+/** A file of scores and the file of their targets: class indices padded with -1, or a 0/1 mask. */
+class NpyPair {
+  readonly scores: NpyFile;
+  readonly targets: NpyFile;
+  readonly isMask: boolean;
+
+  constructor({ scoresFile, targetsFile }: Source) {
+    this.scores = new NpyFile(scoresFile, 'scores', SCORES);
+    try {
+      this.targets = new NpyFile(targetsFile, 'targets', [...INDICES, ...MASKS]);
+    } catch (error) {
+      this.scores.close();
+      throw error;
     }
-    const isMask = MASKS.includes(targets.type);
-    if (isMask && targets.columns !== scores.columns) {
+    this.isMask = MASKS.includes(this.targets.type);
+    try {
+      this.#check();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  #check(): void {
+    const { scores, targets } = this;
+    if (targets.rows !== scores.rows) {
+      throw new InputError(`${targets.name}: has ${targets.rows} rows, but ${scores.name} has ${scores.rows}`);
+    }
+    if (this.isMask && targets.columns !== scores.columns) {
       throw new InputError(
-        `${targetsFile}: is a mask of ${targets.columns} columns, but ${scoresFile} has ${scores.columns}`,
+        `${targets.name}: is a mask of ${targets.columns} columns, but ${scores.name} has ${scores.columns}`,
       );
     }
-    if (scores.columns === 0) throw new InputError(`${scoresFile}: has no columns`);
+    if (scores.columns === 0) throw new InputError(`${scores.name}: has no columns`);
+  }
+
+  close(): void {
+    this.scores.close();
+    this.targets.close();
+  }
+}
+
+function cut(source: Source, bytes: number): Piece[] {
+  const pair = new NpyPair(source);
+  const { rows, columns: classes, rowBytes } = pair.scores;
+  pair.close();
+  const step = Math.max(1, Math.floor(bytes / rowBytes));
+  const pieces: Piece[] = [];
+  for (let begin = 0; begin < rows; begin += step) {
+    const end = Math.min(rows, begin + step);
+    pieces.push({ ...source, begin, end, bytes: (end - begin) * rowBytes, firstRow: begin, classes });
+  }
+  return pieces;
+}
+
+function* read(piece: Piece): Generator<RowBatch> {
+  const pair = new NpyPair(piece);
+  const { scores, targets, isMask } = pair;
+  try {
+    if (piece.end > scores.rows) throw new InputError(`${scores.name}: has changed: it has ${scores.rows} rows now`);
     const step = Math.max(1, Math.floor(SCORES_PER_BATCH / scores.columns));
-    for (let row = 0; row < scores.rows; row += step) {
-      const end = Math.min(scores.rows, row + step);
+    for (let row = piece.begin; row < piece.end; row += step) {
+      const end = Math.min(piece.end, row + step);
       const elements = targets.rowsOf(row, end);
       yield {
         scores: { data: toFloats(scores.rowsOf(row, end), scores.type), shape: [end - row, scores.columns] },
@@ -128,16 +172,15 @@ export function* readNpy(scoresFile: string, targetsFile: string): Generator<Row
               shape: [end - row, targets.columns],
             },
         firstRow: row,
-        scoresFile,
-        targetsFile,
-        bytes: end * scores.rowBytes,
+        bytes: (end - row) * scores.rowBytes,
       };
     }
   } finally {
-    scores.close();
-    targets?.close();
+    pair.close();
   }
 }
+
+export const npy: Reader = { cut, read, numberRows: (pieces) => pieces };
 
 function fromMask(mask: Uint8Array, { columns, name }: NpyFile, firstRow: number): number[][] {
   const lists: number[][] = [];

@@ -1,4 +1,5 @@
 import type { Evaluator } from '../../evaluate/index.js';
+import type { Shards } from '../evaluation/shards.js';
 import { loadCharts } from './charts.js';
 import { checkPageName } from './page.js';
 import { reportOf } from './report.js';
@@ -23,18 +24,23 @@ interface Values {
   json?: boolean | undefined;
 }
 
+/** @param shards that it is the sum of, or null where it is of whole inputs */
+type PutOut = (evaluator: Evaluator, shards: Shards | null) => Promise<void>;
+
 /**
  * To be called before the work is done, for what is missing to be known by then.
  *
  * @returns what writes the files that are asked for, and prints the metrics
  */
-export async function prepareOutput({ state, out, json }: Values): Promise<(evaluator: Evaluator) => Promise<void>> {
+export async function prepareOutput({ state, out, json }: Values): Promise<PutOut> {
   if (out !== undefined) checkPageName(out);
   const draw = out === undefined ? null : await loadCharts();
-  return async (evaluator) => {
+  return async (evaluator, shards) => {
     const result = evaluator.result();
     const report = draw === null ? '' : await reportOf(result, draw);
-    if (state !== undefined) writeWhole(state, JSON.stringify(evaluator));
+    if (state !== undefined) {
+      writeWhole(state, JSON.stringify({ ...evaluator.toJSON(), ...(shards === null ? {} : { shards }) }));
+    }
     if (out !== undefined) writeWhole(out, report);
     console.log(json === true ? JSON.stringify(result) : toTable(result));
   };

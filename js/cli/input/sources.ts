@@ -1,0 +1,54 @@
+import { InputError } from '../input-error.js';
+import { expand, type Source } from './input.js';
+
+/** The options of commands that read rows. */
+export const INPUT_OPTIONS = {
+  scores: { type: 'string', multiple: true },
+  targets: { type: 'string', multiple: true },
+  'scores-column': { type: 'string' },
+  'targets-column': { type: 'string' },
+} as const;
+
+export const INPUT_USAGE = `\
+Input: lines of JSON, each { "scores": [...], "targets": [...] }, from files or standard input (-); or .npy files
+of scores (float16, 32 or 64, [N, C]) and targets (int32 or int64 class indices padded with -1, [N, K], or a 0/1
+mask of one byte each, [N, C]). * and ? in a file's name match several files; scores and targets pair up in order.
+
+  --scores <file.npy>     may be given several times; so may --targets
+  --targets <file.npy>
+  --scores-column <name>  in lines of JSON (default: scores)
+  --targets-column <name> (default: targets)`;
+
+interface Values {
+  scores?: string[] | undefined;
+  targets?: string[] | undefined;
+  'scores-column'?: string | undefined;
+  'targets-column'?: string | undefined;
+}
+
+/** What the options, and the names of files beside them, say is to be read. */
+export function sourcesOf(values: Values, names: readonly string[]): Source[] {
+  const scores = expand(values.scores ?? []);
+  const targets = expand(values.targets ?? []);
+  const files = expand(names);
+  if (scores.length + targets.length + files.length === 0) throw new InputError('no input');
+  if (files.length > 0 && scores.length + targets.length > 0) {
+    throw new InputError('give either files of rows, or --scores and --targets');
+  }
+  if (scores.length !== targets.length) {
+    throw new InputError(`${scores.length} files of scores need as many of targets, got ${targets.length}`);
+  }
+  const columns = {
+    scores: values['scores-column'] ?? 'scores',
+    targets: values['targets-column'] ?? 'targets',
+  };
+  return [
+    ...files.map((file): Source => ({ format: 'ndjson', scoresFile: file, targetsFile: file, columns })),
+    ...scores.map((file, i): Source => ({
+      format: 'npy',
+      scoresFile: file,
+      targetsFile: targets[i] as string,
+      columns,
+    })),
+  ];
+}
