@@ -100,7 +100,9 @@ export function comparisonPage(compared: Compared): string {
     numeric: false,
   }));
   const rows = linesOf(compared).map(({ metric, first, second, difference, verdict }) =>
-    [metric, first, second, difference, verdict].map(escape),
+    [metric, first, second, difference, verdict].map((text) =>
+      escape(text).replace(/\[.*\]/, '<span class="interval">$&</span>'),
+    ),
   );
   return page(
     'Comparison of two models',

@@ -147,6 +147,7 @@ th button {
 th button::after { content: '\\2195' / ''; margin-left: 0.35em; color: var(--quiet); }
 th[aria-sort=ascending] button::after { content: '\\2191' / ''; color: var(--ink); }
 th[aria-sort=descending] button::after { content: '\\2193' / ''; color: var(--ink); }
+.interval { display: inline-block; white-space: nowrap; color: var(--quiet); font-size: 0.9375em; }
 td.long { min-width: 16rem; }
 .right { color: var(--first); font-weight: 600; }
 @media (max-width: 40rem) {
