@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { normal, padded, permutation, uniform } from '../js/support.js';
-import { folder, npy, run, write } from './command.js';
+import { folder, half, npy, run, write } from './command.js';
 
 // More rows than are read at a time.
 const CLASSES = 300;
@@ -28,13 +28,6 @@ const expected = ((): unknown => {
   evaluator.update({ data: scores, shape: [ROWS, CLASSES] }, targets);
   return JSON.parse(JSON.stringify(evaluator.result()));
 })();
-
-/** The bits of float16 of a multiple of 1/8 below 16. */
-function half(value: number): number {
-  if (value === 0) return 0;
-  const exponent = Math.floor(Math.log2(Math.abs(value)));
-  return ((value < 0 ? 1 : 0) << 15) | ((exponent + 15) << 10) | (1024 * (Math.abs(value) / 2 ** exponent - 1));
-}
 
 const width = 5;
 const indices = padded(targets, width);

@@ -8,7 +8,7 @@ import { InputError } from '../input-error.js';
 import { Progress } from '../output/progress.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 
-const usage = `evaluate [options] <rows.ndjson>... | -
+const usage = `evaluate [options] <file>... | -
        multilabel-margin-loss evaluate [options] --scores <scores.npy> --targets <targets.npy>
 
 Prints the multi-label margin loss and ranking metrics of data of any size.

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { FloatArray } from '../../backend.js';
 import { InputError } from '../input-error.js';
 
-export type Format = 'npy' | 'ndjson';
+export type Format = 'npy' | 'ndjson' | 'arrow';
 
 /** What the user named: rows in one file, or their scores and their targets in two. Plain data. */
 export interface Source {
@@ -22,7 +22,10 @@ export interface Source {
  * sent as JSON.
  */
 export interface Piece extends Source {
-  /** From here to before there: rows of .npy; bytes of lines of JSON, of which those count that start there. */
+  /**
+   * From here to before there: rows of .npy; bytes of lines of JSON, and of messages of
+   * Arrow, of which those count that start there.
+   */
   begin: number;
   end: number;
   /** About as many are to be read; 0 if that is unknown. */
