@@ -3,17 +3,21 @@
 
 import { LossError } from '../errors.js';
 import type { Command } from './command.js';
+import { compare } from './commands/compare.js';
 import { evaluate } from './commands/evaluate.js';
 import { merge } from './commands/merge.js';
+import { train } from './commands/train.js';
 import { InputError } from './input-error.js';
 import { RunError } from './run-error.js';
 
-const COMMANDS: Record<string, Command> = { evaluate, merge };
+const COMMANDS: Record<string, Command> = { evaluate, merge, compare, train };
 
 const USAGE = `Usage: multilabel-margin-loss <command> [options]
 
   evaluate  loss and ranking metrics of data of any size
   merge     the result of parts that evaluate wrote
+  compare   two models side by side, with confidence intervals
+  train     a linear head, from features and labels
 
 multilabel-margin-loss <command> --help says more.
 Exit code 2: something is wrong with the arguments or a file, and nothing was written.`;

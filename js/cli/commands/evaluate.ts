@@ -6,7 +6,7 @@ import { piecesOf } from '../input/pieces.js';
 import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
 import { InputError } from '../input-error.js';
 import { Progress } from '../output/progress.js';
-import { OUTPUT_OPTIONS, OUTPUT_USAGE, putOut } from '../output/result.js';
+import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 
 const usage = `evaluate [options] <file>... | -
        multilabel-margin-loss evaluate [options] --scores <scores.npy> --targets <targets.npy>
@@ -52,6 +52,7 @@ function evaluatorOptions(values: Values): EvaluatorOptions {
 
 async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
+  const putOut = await prepareOutput(values);
   const options = evaluatorOptions(values);
   const evaluator = new Evaluator(options);
   const threads = values.threads === undefined ? undefined : toNumber(values.threads);
@@ -69,7 +70,7 @@ async function run(args: readonly string[]): Promise<void> {
   } finally {
     progress.stop();
   }
-  putOut(evaluator, shards, values);
+  await putOut(evaluator, shards);
 }
 
 export const evaluate: Command = { usage, run };

@@ -11,6 +11,8 @@ export interface Source {
   /** The same, unless the format is npy. '-' is standard input. */
   scoresFile: string;
   targetsFile: string;
+  /** What a row has beside its targets, which next to features may be a mask of another width. */
+  what: 'scores' | 'features';
   /** Where a row has names for what is in it. */
   columns: { scores: string; targets: string };
 }

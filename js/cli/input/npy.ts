@@ -111,8 +111,8 @@ class NpyPair {
   readonly targets: NpyFile;
   readonly isMask: boolean;
 
-  constructor({ scoresFile, targetsFile }: Source) {
-    this.scores = new NpyFile(scoresFile, 'scores', SCORES);
+  constructor({ scoresFile, targetsFile, what }: Source) {
+    this.scores = new NpyFile(scoresFile, what, SCORES);
     try {
       this.targets = new NpyFile(targetsFile, 'targets', [...INDICES, ...MASKS]);
     } catch (error) {
@@ -121,19 +121,19 @@ class NpyPair {
     }
     this.isMask = MASKS.includes(this.targets.type);
     try {
-      this.#check();
+      this.#check(what);
     } catch (error) {
       this.close();
       throw error;
     }
   }
 
-  #check(): void {
+  #check(what: Source['what']): void {
     const { scores, targets } = this;
     if (targets.rows !== scores.rows) {
       throw new InputError(`${targets.name}: has ${targets.rows} rows, but ${scores.name} has ${scores.rows}`);
     }
-    if (this.isMask && targets.columns !== scores.columns) {
+    if (what === 'scores' && this.isMask && targets.columns !== scores.columns) {
       throw new InputError(
         `${targets.name}: is a mask of ${targets.columns} columns, but ${scores.name} has ${scores.columns}`,
       );

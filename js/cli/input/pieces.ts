@@ -31,7 +31,8 @@ export async function piecesOf(sources: readonly Source[], shards = 1): Promise<
     first ??= known;
     if (first !== undefined && known !== undefined && known.classes !== first.classes) {
       throw new InputError(
-        `${known.scoresFile}: scores must have ${first.classes} classes, as those of ${first.scoresFile}, got ${known.classes}`,
+        `${known.scoresFile}: ${known.what} must have ${first.classes} ${known.what === 'scores' ? 'classes' : 'columns'}, ` +
+          `as those of ${first.scoresFile}, got ${known.classes}`,
       );
     }
     all.push(...pieces);

@@ -43,28 +43,33 @@ interface Values {
   'targets-column'?: string | undefined;
 }
 
-/** What the options, and the names of files beside them, say is to be read. */
-export function sourcesOf(values: Values, names: readonly string[]): Source[] {
+/**
+ * What the options, and the names of files beside them, say is to be read.
+ *
+ * @param what rows have in place of scores
+ */
+export function sourcesOf(values: Values, names: readonly string[], what: Source['what'] = 'scores'): Source[] {
   const scores = expand(values.scores ?? []);
   const targets = expand(values.targets ?? []);
   const files = expand(names);
   if (scores.length + targets.length + files.length === 0) throw new InputError('no input');
   if (files.length > 0 && scores.length + targets.length > 0) {
-    throw new InputError('give either files of rows, or --scores and --targets');
+    throw new InputError(`give either files of rows, or --${what} and --targets`);
   }
   if (scores.length !== targets.length) {
-    throw new InputError(`${scores.length} files of scores need as many of targets, got ${targets.length}`);
+    throw new InputError(`${scores.length} files of ${what} need as many of targets, got ${targets.length}`);
   }
   const columns = {
-    scores: values['scores-column'] ?? 'scores',
+    scores: values['scores-column'] ?? what,
     targets: values['targets-column'] ?? 'targets',
   };
   return [
-    ...files.map((file): Source => ({ format: formatOf(file), scoresFile: file, targetsFile: file, columns })),
+    ...files.map((file): Source => ({ format: formatOf(file), scoresFile: file, targetsFile: file, what, columns })),
     ...scores.map((file, i): Source => ({
       format: 'npy',
       scoresFile: file,
       targetsFile: targets[i] as string,
+      what,
       columns,
     })),
   ];
