@@ -5,8 +5,9 @@ import { InputError } from '../input-error.js';
 import { type Format, type Piece, type Reader, type RowBatch, type Source, sizeOfFile } from './input.js';
 import { ndjson } from './ndjson.js';
 import { npy } from './npy.js';
+import { parquet } from './parquet.js';
 
-const READERS: Record<Format, Reader> = { arrow, ndjson, npy };
+const READERS: Record<Format, Reader> = { arrow, ndjson, npy, parquet };
 
 // Enough for shards to be of about the same size, and for threads to end at about the same time.
 const PIECES_PER_SHARD = 16;
