@@ -3,16 +3,21 @@
 
 import { LossError } from '../errors.js';
 import type { Command } from './command.js';
+import { compare } from './commands/compare.js';
 import { evaluate } from './commands/evaluate.js';
 import { merge } from './commands/merge.js';
+import { train } from './commands/train.js';
 import { InputError } from './input-error.js';
+import { RunError } from './run-error.js';
 
-const COMMANDS: Record<string, Command> = { evaluate, merge };
+const COMMANDS: Record<string, Command> = { evaluate, merge, compare, train };
 
 const USAGE = `Usage: multilabel-margin-loss <command> [options]
 
   evaluate  loss and ranking metrics of data of any size
   merge     the result of parts that evaluate wrote
+  compare   two models side by side, with confidence intervals
+  train     a linear head, from features and labels
 
 multilabel-margin-loss <command> --help says more.
 Exit code 2: something is wrong with the arguments or a file, and nothing was written.`;
@@ -31,7 +36,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  if (!(error instanceof InputError || error instanceof LossError)) throw error;
+  const isInput = error instanceof InputError || error instanceof LossError;
+  if (!isInput && !(error instanceof RunError)) throw error;
   console.error(`multilabel-margin-loss: ${error.message}`);
-  process.exitCode = 2;
+  process.exitCode = isInput ? 2 : 1;
 });

@@ -14,7 +14,22 @@ export interface MetricsBatch {
   losses: FloatArray;
   rows: number;
   width: number;
+  /** The number of the first row among all. */
+  firstRow: number;
 }
+
+/** Sums of rows that fall into groups at random: see src/group_sums.h. */
+export interface GroupSums {
+  groups: number;
+  /** [groups, sumsOfGroup], row-major: number of rows, and the sums in the order of RankingMetrics::groups */
+  sums: Float64Array;
+  sumsOfGroup: number;
+}
+
+// In src/group_sums.h and src/ranking_metrics.h: kGroups, kSums and kSumsAtK.
+const GROUPS = 256;
+const SUMS = 6;
+const SUMS_AT_K = 3;
 
 // The numbers of MetricsStatus in src/ranking_metrics.h.
 const STATUS = { ok: 0, nonFiniteScore: 2, outOfMemory: 3, tooManyRows: 4, badState: 5 };
@@ -29,7 +44,7 @@ export class RankingMetrics {
 
   constructor(
     readonly classes: number,
-    ks: readonly number[],
+    private readonly ks: readonly number[],
   ) {
     try {
       this.#module = createModule();
@@ -44,7 +59,7 @@ export class RankingMetrics {
 
   /** Adds all rows or, where it throws, none. */
   update(batch: MetricsBatch, skipNonFinite: boolean): void {
-    const { scores, targets, losses, rows, width } = batch;
+    const { scores, targets, losses, rows, width, firstRow } = batch;
     const { classes } = this;
     const float64 = scores.BYTES_PER_ELEMENT === 8 ? 1 : 0;
     const layout = layoutOf(rows, classes * scores.BYTES_PER_ELEMENT, width * 4, STAGED_BYTES);
@@ -74,7 +89,7 @@ export class RankingMetrics {
     forEachPart((row, end) => {
       if (capacity < rows) copyIn(row, end);
       else prepare(row, end);
-      this.#module._add(float64, scoresAt, targetsAt, lossesAt, end - row, width);
+      this.#module._add(float64, scoresAt, targetsAt, lossesAt, end - row, width, firstRow + row);
     });
   }
 
@@ -92,12 +107,29 @@ export class RankingMetrics {
     return new Uint8Array(this.#memory.buffer).slice(at, at + this.#module._writtenSize());
   }
 
-  /** Numbers in the order of RankingMetrics::Means, and then of MeansAtK for each k, and of OfLabel for each label. */
+  /**
+   * Numbers in the order of RankingMetrics::Means, and then of MeansAtK for each k, of OfLabel for each label, and the
+   * bins of margins.
+   */
   compute(): Float64Array {
     const at = this.#module._compute();
     this.#memory.renew();
     if (at === 0) throw this.#outOfMemory();
     return this.#memory.f64.slice(at / 8, at / 8 + this.#module._computedSize());
+  }
+
+  groupSums(): GroupSums {
+    const at = this.#module._sumsOfGroups();
+    this.#memory.renew();
+    if (at === 0) throw this.#outOfMemory();
+    const sumsOfGroup = 1 + SUMS + SUMS_AT_K * this.ks.length;
+    return { groups: GROUPS, sums: this.#memory.f64.slice(at / 8, at / 8 + GROUPS * sumsOfGroup), sumsOfGroup };
+  }
+
+  /** Of the rows' numbers and labels. */
+  fingerprint(): bigint {
+    const halves = [this.#module._fingerprintHigh(), this.#module._fingerprintLow()].map((half) => BigInt(half >>> 0));
+    return ((halves[0] as bigint) << 32n) | (halves[1] as bigint);
   }
 
   /** Aligned room. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { normal, padded, permutation, uniform } from '../js/support.js';
-import { folder, npy, run, write } from './command.js';
+import { folder, half, metricsOf, npy, run, write } from './command.js';
 
 // More rows than are read at a time.
 const CLASSES = 300;
@@ -26,15 +26,8 @@ const lines = targets.map((labels, row) => JSON.stringify({ scores: rowOf(row), 
 const expected = ((): unknown => {
   const evaluator = new Evaluator();
   evaluator.update({ data: scores, shape: [ROWS, CLASSES] }, targets);
-  return JSON.parse(JSON.stringify(evaluator.result()));
+  return metricsOf(evaluator.result());
 })();
-
-/** The bits of float16 of a multiple of 1/8 below 16. */
-function half(value: number): number {
-  if (value === 0) return 0;
-  const exponent = Math.floor(Math.log2(Math.abs(value)));
-  return ((value < 0 ? 1 : 0) << 15) | ((exponent + 15) << 10) | (1024 * (Math.abs(value) / 2 ** exponent - 1));
-}
 
 const width = 5;
 const indices = padded(targets, width);
@@ -52,7 +45,7 @@ function evaluated(...args: string[]): unknown {
   const { status, stdout, stderr } = run(['evaluate', '--json', ...args]);
   expect(stderr).toBe('');
   expect(status).toBe(0);
-  return JSON.parse(stdout);
+  return metricsOf(JSON.parse(stdout));
 }
 
 /** But the loss, which float32 rounds for each row, and float64 does not. */
@@ -76,7 +69,7 @@ describe('evaluate', () => {
     const fromFile = evaluated('rows.ndjson');
     expectResult(fromFile, 'float64');
     const { stdout } = run(['evaluate', '-', '--json'], lines.join('\n'));
-    expect(JSON.parse(stdout)).toEqual(fromFile);
+    expect(metricsOf(JSON.parse(stdout))).toEqual(fromFile);
   });
 
   test('several files by a pattern, in the order of their names', () => {
@@ -108,7 +101,7 @@ describe('evaluate', () => {
     write('two.npy', npy('<i4', [2, width], Int32Array.from(indices.slice(0, 2 * width))));
     const options = ['--k', '2,7', '--margin', '0.5', '--normalization', 'targets', '--target-order', 'ranked'];
     const actual = evaluated('--scores', 'bad.npy', '--targets', 'two.npy', '--skip-non-finite', ...options);
-    expect(actual).toEqual(JSON.parse(JSON.stringify(evaluator.result())));
+    expect(actual).toEqual(metricsOf(evaluator.result()));
   });
 
   test('a table, and nothing on stderr', () => {
@@ -121,6 +114,47 @@ describe('evaluate', () => {
   });
 });
 
+describe('threads', () => {
+  test.each([
+    ['.npy', ['--scores', 'scores-f4.npy', '--targets', 'targets-i4.npy']],
+    ['lines of JSON', ['rows.ndjson']],
+  ])('%s: the same bits for any number of them', (_, input) => {
+    const single = run(['evaluate', ...input, '--threads', '1', '--json']).stdout;
+    for (const threads of ['2', '3']) {
+      expect(run(['evaluate', ...input, '--threads', threads, '--json'])).toEqual({
+        status: 0,
+        stdout: single,
+        stderr: '',
+      });
+    }
+  });
+
+  test('of several broken rows, the first is named', () => {
+    const broken = [...lines];
+    for (const row of [1990, 1500, 700, 699]) broken[row] = '{';
+    write('broken.ndjson', broken.join('\n'));
+    for (const threads of ['1', '3']) {
+      const { status, stderr } = run(['evaluate', 'broken.ndjson', '--threads', threads, '--state', 'broken.json']);
+      expect(stderr).toMatch(/^multilabel-margin-loss: broken\.ndjson: row 699 is not JSON: .*\n$/);
+      expect(status).toBe(2);
+    }
+    expect(existsSync(join(folder, 'broken.json'))).toBe(false);
+  });
+
+  test.each([
+    ['ended', 'process.exit(3)', 'exit code 3'],
+    ['threw', 'throw new Error("no room")', 'no room'],
+  ])('one that %s is told in one line, with exit code 1 and no output', (_, code, message) => {
+    write('die.cjs', `require('node:worker_threads').parentPort?.once('message', () => { ${code} })`);
+    const { status, stdout, stderr } = run(['evaluate', 'rows.ndjson', '--threads', '2', '--state', 'died.json'], '', {
+      NODE_OPTIONS: `--require=${join(folder, 'die.cjs')}`,
+    });
+    expect(stderr).toBe(`multilabel-margin-loss: a thread died: ${message}\n`);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(existsSync(join(folder, 'died.json'))).toBe(false);
+  });
+});
+
 describe('merge', () => {
   test('gives what a single run gives, to the bit, in any order', () => {
     const part = (name: string, begin: number, end: number): string => {
@@ -129,16 +163,88 @@ describe('merge', () => {
       return name;
     };
     const parts = [part('a.json', 0, 10), part('b.json', 10, 1500), part('c.json', 1500, ROWS)];
-    const single = run(['evaluate', '-', '--json'], lines.join('\n')).stdout;
+    // Each part counts its rows from 0.
+    const single = metricsOf(JSON.parse(run(['evaluate', '-', '--json'], lines.join('\n')).stdout));
     for (const order of [
       [0, 1, 2],
       [2, 0, 1],
     ]) {
       const { status, stdout } = run(['merge', '--json', ...order.map((i) => parts[i]!)]);
       expect(status).toBe(0);
-      expect(stdout).toBe(single);
+      expect(metricsOf(JSON.parse(stdout))).toEqual(single);
     }
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  describe('of shards', () => {
+    const sources = { npy: ['--scores', 'scores-f4.npy', '--targets', 'targets-i4.npy'], ndjson: ['rows.ndjson'] };
+    const shard = (i: number, n: number, input: readonly string[], name = `${input.at(-1)}-${i}-${n}.json`): string => {
+      const { status, stderr } = run(['evaluate', ...input, '--shard', `${i}/${n}`, '--state', name]);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      return name;
+    };
+    const few = (rows: number): string =>
+      Array.from({ length: rows }, (_, row) => `{"scores":[0.1,0.2,0.4,0.8],"targets":[${row % 4}]}`).join('\n');
+    const rowsIn = (name: string): number =>
+      Evaluator.fromJSON(JSON.parse(readFileSync(join(folder, name), 'utf8'))).result().rows;
+
+    test.each(Object.entries(sources))(
+      '%s: about as many rows each, and together the single run, to the bit',
+      (_, input) => {
+        const parts = [1, 2, 3].map((i) => shard(i, 3, input));
+        for (const part of parts) expect(Math.abs(rowsIn(part) - ROWS / 3)).toBeLessThan(ROWS / 16);
+        const single = run(['evaluate', ...input, '--json']).stdout;
+        expect(run(['merge', '--json', '--expect', '3', ...parts.reverse()])).toEqual({
+          status: 0,
+          stdout: single,
+          stderr: '',
+        });
+        // Two of them first.
+        expect(run(['merge', '--state', 'two-of-three.json', parts[2]!, parts[0]!]).status).toBe(0);
+        expect(run(['merge', '--json', '--expect', '3', parts[1]!, 'two-of-three.json']).stdout).toBe(single);
+      },
+    );
+
+    test('more of them than rows', () => {
+      write('three.ndjson', few(3));
+      const parts = Array.from({ length: 5 }, (_, i) => shard(i + 1, 5, ['three.ndjson']));
+      expect(parts.map(rowsIn).reduce((a, b) => a + b)).toBe(3);
+      const single = run(['evaluate', 'three.ndjson', '--json']).stdout;
+      expect(run(['merge', '--json', '--expect', '5', ...parts]).stdout).toBe(single);
+    });
+
+    test('gaps, doubles and parts of something else are refused', () => {
+      mkdirSync(join(folder, 'copy'));
+      write('few.ndjson', few(8));
+      write('copy/few.ndjson', few(8));
+      write('copy/more.ndjson', few(8));
+      const parts = [1, 2, 3, 4].map((i) => shard(i, 4, ['few.ndjson'], `part${i}.json`));
+      const elsewhere = shard(2, 4, ['copy/few.ndjson'], 'elsewhere.json');
+      const other = shard(2, 4, ['copy/more.ndjson'], 'other-input.json');
+      const options = shard(2, 4, ['few.ndjson', '--skip-non-finite'], 'other-options.json');
+      const fifth = shard(5, 5, ['few.ndjson'], 'fifth.json');
+      run(['evaluate', 'few.ndjson', '--state', 'whole.json']);
+      expect(run(['merge', '--expect', '4', parts[0]!, elsewhere, parts[2]!, parts[3]!]).status).toBe(0);
+      for (const [expected, files, message] of [
+        [4, [parts[3]!], /^multilabel-margin-loss: of 4 shards, these are missing: 1-3$/m],
+        [4, [parts[0]!, parts[2]!], /these are missing: 2, 4$/m],
+        [4, [...parts, parts[1]!], /part2\.json: shard 2 of 4 is there already/],
+        [4, [parts[0]!, other, parts[2]!, parts[3]!], /other-input\.json: is of other files or options/],
+        [4, [parts[0]!, options, parts[2]!, parts[3]!], /other-options\.json: is of other files or options/],
+        [4, [...parts, fifth], /fifth\.json: is of 5 shards, 4 are expected/],
+        [5, parts, /part1\.json: is of 4 shards, 5 are expected/],
+        [4, [...parts, 'whole.json'], /whole\.json: is of no shard/],
+        [null, [parts[0]!, fifth], /fifth\.json: is of 5 shards, those before are of 4/],
+        ['0', parts, /--expect must be a number of shards, got '0'/],
+        ['four', parts, /--expect must be a number of shards, got 'four'/],
+      ] as const) {
+        const args = expected === null ? [] : ['--expect', String(expected)];
+        const { status, stdout, stderr } = run(['merge', ...args, '--state', 'refused.json', ...files]);
+        expect(stderr).toMatch(message);
+        expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+      }
+      expect(existsSync(join(folder, 'refused.json'))).toBe(false);
+    });
   });
 
   test('refuses what is no part, and parts that differ', () => {
@@ -226,6 +332,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     ['a folder', withScores('parts'), /parts: is a folder/],
     ['no targets', ['--scores', 'scores-f4.npy'], /1 files of scores need as many of targets, got 0/],
     ['a line that is no JSON', jsonl('json.ndjson', 1600, '{'), /json\.ndjson: row 1600 is not JSON/],
+    ['a line in a shard', [...jsonl('late.ndjson', 1600, '{'), '--shard', '4/4'], /late\.ndjson: row 1600 is not JSON/],
     [
       'a line of another width',
       jsonl('width.ndjson', 1601, '{"scores":[1],"targets":[]}'),
@@ -241,7 +348,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     [
       'files of other widths',
       ['rows.ndjson', write('other.ndjson', '{"scores":[1,2],"targets":[]}')],
-      /other\.ndjson: scores must have 300 classes/,
+      /other\.ndjson: scores must have 300 classes, as those of rows\.ndjson, got 2/,
     ],
     ['an unknown option', ['--speed', '9'], /Unknown option '--speed'/],
     ['a value that is none', ['rows.ndjson', '--k', '1,x'], /k must hold whole numbers.*NaN/],
@@ -252,6 +359,9 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
       /missing\/part\.json: cannot be written/,
     ],
     ['no input', [], /no input/],
+    ['no threads', ['rows.ndjson', '--threads', '0'], /--threads must be a whole number from 1, got '0'/],
+    ['a shard that is none', ['rows.ndjson', '--shard', '4/3'], /--shard must be i\/n, with i from 1 to n, got '4\/3'/],
+    ['a shard of standard input', ['-', '--shard', '1/3'], /standard input cannot be read in shards/],
   ];
   test.each(cases)('%s', (_, args, message) => {
     const { status, stdout, stderr } = run(['evaluate', '--state', 'out.json', ...args]);

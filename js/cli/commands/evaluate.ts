@@ -1,34 +1,32 @@
-import { LossError } from '../../errors.js';
 import { Evaluator, type EvaluatorOptions } from '../../evaluate/index.js';
 import { type Command, parse, toNumber } from '../command.js';
-import { expand, type RowBatch, sizeOfFile } from '../input/input.js';
-import { readNdjson } from '../input/ndjson.js';
-import { readNpy } from '../input/npy.js';
+import { defaultThreads, evaluatePieces } from '../evaluation/evaluate-pieces.js';
+import { describeShard, parseShard, shardOf } from '../evaluation/shards.js';
+import { piecesOf } from '../input/pieces.js';
+import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
 import { InputError } from '../input-error.js';
 import { Progress } from '../output/progress.js';
-import { OUTPUT_OPTIONS, OUTPUT_USAGE, putOut } from '../output/result.js';
+import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 
-const usage = `evaluate [options] <rows.ndjson>... | -
+const usage = `evaluate [options] <file>... | -
        multilabel-margin-loss evaluate [options] --scores <scores.npy> --targets <targets.npy>
 
 Prints the multi-label margin loss and ranking metrics of data of any size.
 
-Input: lines of JSON, each { "scores": [...], "targets": [...] }, from files or standard input (-); or .npy files
-of scores (float16, 32 or 64, [N, C]) and targets (int32 or int64 class indices padded with -1, [N, K], or a 0/1
-mask of one byte each, [N, C]). * and ? in a file's name match several files; scores and targets pair up in order.
-
-  --scores <file>         may be given several times; so may --targets
-  --targets <file>
+${INPUT_USAGE}
   --k <numbers>           for precision, recall and nDCG at k (default: 1,3,5)
   --margin <number>       of the loss (default: 1)
   --normalization <what>  of the loss: classes or targets (default: classes)
   --target-order <what>   of the loss: ignored or ranked (default: ignored)
+  --threads <number>      (default: one for each processor, fewer for little input)
+  --shard <i/n>           evaluate the i-th of n parts of the input, from 1, for merge --expect n
   --skip-non-finite       leave out rows with NaN or infinite scores, and count them
 ${OUTPUT_USAGE}`;
 
 const OPTIONS = {
-  scores: { type: 'string', multiple: true },
-  targets: { type: 'string', multiple: true },
+  ...INPUT_OPTIONS,
+  threads: { type: 'string' },
+  shard: { type: 'string' },
   k: { type: 'string' },
   margin: { type: 'string' },
   normalization: { type: 'string' },
@@ -52,59 +50,27 @@ function evaluatorOptions(values: Values): EvaluatorOptions {
   };
 }
 
-interface Input {
-  bytes: number;
-  read: () => Iterable<RowBatch> | AsyncIterable<RowBatch>;
-}
-
-function inputsOf(values: Values, files: readonly string[]): Input[] {
-  const scores = expand(values.scores ?? []);
-  const targets = expand(values.targets ?? []);
-  const lines = expand(files);
-  if (scores.length + targets.length + lines.length === 0) throw new InputError('no input');
-  if (lines.length > 0 && scores.length + targets.length > 0) {
-    throw new InputError('give either files of lines, or --scores and --targets');
-  }
-  if (scores.length !== targets.length) {
-    throw new InputError(`${scores.length} files of scores need as many of targets, got ${targets.length}`);
-  }
-  return [
-    ...lines.map((file) => ({ bytes: file === '-' ? 0 : sizeOfFile(file), read: () => readNdjson(file) })),
-    ...scores.map((file, i) => ({ bytes: sizeOfFile(file), read: () => readNpy(file, targets[i] as string) })),
-  ];
-}
-
 async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
-  const evaluator = new Evaluator(evaluatorOptions(values));
-  const inputs = inputsOf(values, positionals);
-  const sizes = inputs.map(({ bytes }) => bytes);
-  const progress = new Progress(sizes.includes(0) ? 0 : sizes.reduce((a, b) => a + b));
-  let before = 0;
-  let rows = 0;
+  const putOut = await prepareOutput(values);
+  const options = evaluatorOptions(values);
+  const evaluator = new Evaluator(options);
+  const threads = values.threads === undefined ? undefined : toNumber(values.threads);
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
+    throw new InputError(`--threads must be a whole number from 1, got '${values.threads}'`);
+  }
+  const shard = values.shard === undefined ? null : parseShard(values.shard);
+  const all = await piecesOf(sourcesOf(values, positionals), shard?.of);
+  const pieces = shard === null ? all : shardOf(all, shard.index, shard.of);
+  const shards = shard === null ? null : describeShard(all, evaluator, shard.index, shard.of);
+  const progress = new Progress(pieces);
   try {
-    for (const { bytes, read } of inputs) {
-      for await (const batch of read()) {
-        try {
-          evaluator.update(batch.scores, batch.targets);
-        } catch (error) {
-          throw error instanceof LossError ? inFile(error, batch) : error;
-        }
-        rows += batch.scores.shape[0];
-        progress.update(before + batch.bytes, rows);
-      }
-      before += bytes;
-    }
+    const onBatch = (bytes: number, rows: number): void => progress.add(bytes, rows);
+    evaluator.merge(await evaluatePieces(pieces, options, threads ?? defaultThreads(pieces), onBatch));
   } finally {
     progress.stop();
   }
-  putOut(evaluator, values);
-}
-
-/** With the row's number in its file for that in its batch. */
-function inFile({ code, message }: LossError, { firstRow, scoresFile, targetsFile }: RowBatch): InputError {
-  const file = code === 'ERR_TARGET_RANGE' ? targetsFile : scoresFile;
-  return new InputError(`${file}: ${message.replace(/\brow (\d+)/, (_, row) => `row ${firstRow + Number(row)}`)}`);
+  await putOut(evaluator, shards);
 }
 
 export const evaluate: Command = { usage, run };

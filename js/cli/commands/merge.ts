@@ -1,30 +1,55 @@
 import { readFileSync } from 'node:fs';
 import { Evaluator } from '../../evaluate/index.js';
-import { type Command, parse } from '../command.js';
+import { type Command, parse, toNumber } from '../command.js';
+import { joinShards, missingShards, type Shards, shardsIn } from '../evaluation/shards.js';
 import { expand } from '../input/input.js';
 import { InputError } from '../input-error.js';
-import { OUTPUT_OPTIONS, OUTPUT_USAGE, putOut } from '../output/result.js';
+import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 
 const usage = `merge [options] <part.json>...
 
 Adds up what evaluate --state wrote, in any order: the result is that of a single run, to the bit.
 
+  --expect <n>            refuse parts that are not the n shards of one input, each of them once
 ${OUTPUT_USAGE}`;
 
-function run(args: readonly string[]): void {
-  const { values, positionals } = parse(args, OUTPUT_OPTIONS);
+const OPTIONS = { expect: { type: 'string' }, ...OUTPUT_OPTIONS } as const;
+
+async function run(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parse(args, OPTIONS);
+  const putOut = await prepareOutput(values);
+  const wanted = values.expect === undefined ? null : toNumber(values.expect);
+  if (wanted !== null && !(Number.isInteger(wanted) && wanted >= 1)) {
+    throw new InputError(`--expect must be a number of shards, got '${values.expect}'`);
+  }
   let merged: Evaluator | undefined;
+  let shards: Shards | null = null;
   for (const file of expand(positionals)) {
     try {
-      const part = Evaluator.fromJSON(JSON.parse(readFileSync(file, 'utf8')));
-      if (merged === undefined) merged = part;
-      else merged.merge(part);
+      const json: unknown = JSON.parse(readFileSync(file, 'utf8'));
+      const part = Evaluator.fromJSON(json);
+      const own = shardsIn(json);
+      if (wanted !== null && own?.of !== wanted) {
+        throw new InputError(`is of ${own === null ? 'no shard' : `${own.of} shards`}, ${wanted} are expected`);
+      }
+      if (merged === undefined) {
+        merged = part;
+        shards = own;
+        continue;
+      }
+      shards = shards === null || own === null ? null : joinShards(shards, own);
+      merged.merge(part);
     } catch (error) {
       throw new InputError(`${file}: ${(error as Error).message}`);
     }
   }
   if (merged === undefined) throw new InputError('no parts to merge');
-  putOut(merged, values);
+  const missing = shards === null ? '' : missingShards(shards);
+  if (wanted !== null && missing !== '') {
+    throw new InputError(`of ${wanted} shards, these are missing: ${missing}`);
+  }
+  // All of them are a whole input, which can be merged with others.
+  await putOut(merged, missing === '' ? null : shards);
 }
 
 export const merge: Command = { usage, run };

@@ -3,7 +3,8 @@
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { InputError } from '../input-error.js';
-import { type RowBatch, SCORES_PER_BATCH, sizeOfFile } from './input.js';
+import { fromHalves, fromMask } from './elements.js';
+import { type Piece, type Reader, type RowBatch, SCORES_PER_BATCH, type Source, sizeOfFile } from './input.js';
 
 const BYTES: Record<string, number> = { f2: 2, f4: 4, f8: 8, i4: 4, i8: 8, b1: 1, u1: 1, i1: 1 };
 const SCORES = ['f2', 'f4', 'f8'];
@@ -18,6 +19,7 @@ class NpyFile {
   readonly type: string;
   readonly #file: number;
   readonly #dataAt: number;
+  #buffer = new ArrayBuffer(0);
 
   constructor(
     readonly name: string,
@@ -78,10 +80,11 @@ class NpyFile {
     return this.columns * (BYTES[this.type] as number);
   }
 
-  /** The elements from row `begin` to before `end`, in memory of their own. */
-  rowsOf(begin: number, end: number): ArrayBuffer {
-    const bytes = this.#read(this.#dataAt + begin * this.rowBytes, (end - begin) * this.rowBytes);
-    return bytes.buffer as ArrayBuffer;
+  /** The elements from row `begin` to before `end`, where those of the next call will be too. */
+  rowsOf(begin: number, end: number): Uint8Array<ArrayBuffer> {
+    const length = (end - begin) * this.rowBytes;
+    if (this.#buffer.byteLength < length) this.#buffer = new ArrayBuffer(length);
+    return this.#fill(new Uint8Array(this.#buffer, 0, length), this.#dataAt + begin * this.rowBytes);
   }
 
   close(): void {
@@ -89,9 +92,12 @@ class NpyFile {
   }
 
   #read(at: number, length: number): Buffer {
-    const bytes = Buffer.from(new ArrayBuffer(length));
-    for (let read = 0; read < length;) {
-      const count = readSync(this.#file, bytes, read, length - read, at + read);
+    return this.#fill(Buffer.alloc(length), at);
+  }
+
+  #fill<T extends Uint8Array>(bytes: T, at: number): T {
+    for (let read = 0; read < bytes.length;) {
+      const count = readSync(this.#file, bytes, read, bytes.length - read, at + read);
       if (count === 0) throw new InputError(`${this.name}: ended while it was read`);
       read += count;
     }
@@ -99,77 +105,99 @@ class NpyFile {
   }
 }
 
-/** The rows of a file of scores and the file of their targets: class indices padded with -1, or a 0/1 mask. */
-export function* readNpy(scoresFile: string, targetsFile: string): Generator<RowBatch> {
-  const scores = new NpyFile(scoresFile, 'scores', SCORES);
-  let targets: NpyFile | undefined;
-  try {
-    targets = new NpyFile(targetsFile, 'targets', [...INDICES, ...MASKS]);
-    if (targets.rows !== scores.rows) {
-      throw new InputError(`${targetsFile}: has ${targets.rows} rows, but ${scoresFile} has ${scores.rows}`);
+/** A file of scores and the file of their targets: class indices padded with -1, or a 0/1 mask. */
+class NpyPair {
+  readonly scores: NpyFile;
+  readonly targets: NpyFile;
+  readonly isMask: boolean;
+
+  constructor({ scoresFile, targetsFile, what }: Source) {
+    this.scores = new NpyFile(scoresFile, what, SCORES);
+    try {
+      this.targets = new NpyFile(targetsFile, 'targets', [...INDICES, ...MASKS]);
+    } catch (error) {
+      this.scores.close();
+      throw error;
     }
-    const isMask = MASKS.includes(targets.type);
-    if (isMask && targets.columns !== scores.columns) {
+    this.isMask = MASKS.includes(this.targets.type);
+    try {
+      this.#check(what);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  #check(what: Source['what']): void {
+    const { scores, targets } = this;
+    if (targets.rows !== scores.rows) {
+      throw new InputError(`${targets.name}: has ${targets.rows} rows, but ${scores.name} has ${scores.rows}`);
+    }
+    if (what === 'scores' && this.isMask && targets.columns !== scores.columns) {
       throw new InputError(
-        `${targetsFile}: is a mask of ${targets.columns} columns, but ${scoresFile} has ${scores.columns}`,
+        `${targets.name}: is a mask of ${targets.columns} columns, but ${scores.name} has ${scores.columns}`,
       );
     }
-    if (scores.columns === 0) throw new InputError(`${scoresFile}: has no columns`);
+    if (scores.columns === 0) throw new InputError(`${scores.name}: has no columns`);
+  }
+
+  close(): void {
+    this.scores.close();
+    this.targets.close();
+  }
+}
+
+function cut(source: Source, bytes: number): Piece[] {
+  const pair = new NpyPair(source);
+  const { rows, columns: classes, rowBytes } = pair.scores;
+  pair.close();
+  const step = Math.max(1, Math.floor(bytes / rowBytes));
+  const pieces: Piece[] = [];
+  for (let begin = 0; begin < rows; begin += step) {
+    const end = Math.min(rows, begin + step);
+    pieces.push({ ...source, begin, end, bytes: (end - begin) * rowBytes, firstRow: begin, classes });
+  }
+  return pieces;
+}
+
+function* read(piece: Piece): Generator<RowBatch> {
+  const pair = new NpyPair(piece);
+  const { scores, targets, isMask } = pair;
+  try {
+    if (piece.end > scores.rows) throw new InputError(`${scores.name}: has changed: it has ${scores.rows} rows now`);
     const step = Math.max(1, Math.floor(SCORES_PER_BATCH / scores.columns));
-    for (let row = 0; row < scores.rows; row += step) {
-      const end = Math.min(scores.rows, row + step);
+    for (let row = piece.begin; row < piece.end; row += step) {
+      const end = Math.min(piece.end, row + step);
       const elements = targets.rowsOf(row, end);
       yield {
         scores: { data: toFloats(scores.rowsOf(row, end), scores.type), shape: [end - row, scores.columns] },
         targets: isMask
-          ? fromMask(new Uint8Array(elements), targets, row)
+          ? fromMasks(elements, targets, row, end)
           : {
-              data: targets.type === 'i8' ? new BigInt64Array(elements) : new Int32Array(elements),
+              data: toIndices(elements, targets.type),
               shape: [end - row, targets.columns],
             },
         firstRow: row,
-        scoresFile,
-        targetsFile,
-        bytes: end * scores.rowBytes,
+        bytes: (end - row) * scores.rowBytes,
       };
     }
   } finally {
-    scores.close();
-    targets?.close();
+    pair.close();
   }
 }
 
-function fromMask(mask: Uint8Array, { columns, name }: NpyFile, firstRow: number): number[][] {
-  const lists: number[][] = [];
-  for (let at = 0; at < mask.length; at += columns) {
-    const list: number[] = [];
-    for (let column = 0; column < columns; column++) {
-      const value = mask[at + column] as number;
-      if (value > 1) {
-        const row = firstRow + at / columns;
-        throw new InputError(`${name}: a mask holds 0 and 1, got ${value} at row ${row}, column ${column}`);
-      }
-      if (value === 1) list.push(column);
-    }
-    lists.push(list);
-  }
-  return lists;
+export const npy: Reader = { cut, read, numberRows: (pieces) => pieces };
+
+function fromMasks(masks: Uint8Array, { columns, name }: NpyFile, begin: number, end: number): number[][] {
+  return Array.from({ length: end - begin }, (_, i) => fromMask(masks, i * columns, columns, name, begin + i));
 }
 
-function toFloats(elements: ArrayBuffer, type: string): Float32Array | Float64Array {
-  if (type === 'f8') return new Float64Array(elements);
-  if (type === 'f4') return new Float32Array(elements);
-  const table = (halves ??= Float32Array.from({ length: 2 ** 16 }, (_, bits) => fromHalf(bits)));
-  return Float32Array.from(new Uint16Array(elements), (bits) => table[bits] as number);
+function toIndices({ buffer, length }: Uint8Array<ArrayBuffer>, type: string): Int32Array | BigInt64Array {
+  return type === 'i8' ? new BigInt64Array(buffer, 0, length / 8) : new Int32Array(buffer, 0, length / 4);
 }
 
-/** The value of each pattern of bits of a float16. */
-let halves: Float32Array | undefined;
-
-function fromHalf(bits: number): number {
-  const sign = bits >> 15 === 0 ? 1 : -1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
+function toFloats({ buffer, length }: Uint8Array<ArrayBuffer>, type: string): Float32Array | Float64Array {
+  if (type === 'f8') return new Float64Array(buffer, 0, length / 8);
+  if (type === 'f4') return new Float32Array(buffer, 0, length / 4);
+  return fromHalves(new Uint16Array(buffer, 0, length / 2));
 }

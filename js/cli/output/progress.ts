@@ -3,18 +3,27 @@ export class Progress {
   readonly #start = performance.now();
   #shown = this.#start;
 
-  /** @param total bytes, or 0 if that is unknown */
-  constructor(private readonly total: number) {}
+  /** In bytes, or 0 if that is unknown. */
+  readonly #total: number;
+  #bytes = 0;
+  #rows = 0;
 
-  update(bytes: number, rows: number): void {
+  constructor(work: readonly { bytes: number }[]) {
+    this.#total = work.some(({ bytes }) => bytes === 0) ? 0 : work.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Of what has been done since the last call. */
+  add(bytes: number, rows: number): void {
+    this.#bytes += bytes;
+    this.#rows += rows;
     const now = performance.now();
     if (!process.stderr.isTTY || now - this.#shown < 200) return;
     this.#shown = now;
     const seconds = (now - this.#start) / 1000;
-    const share = this.total === 0 ? null : bytes / this.total;
+    const share = this.#total === 0 ? null : Math.min(1, this.#bytes / this.#total);
     const parts = [
-      `${rows.toLocaleString('en-US')} rows`,
-      `${Math.round(rows / seconds).toLocaleString('en-US')} rows/s`,
+      `${this.#rows.toLocaleString('en-US')} rows`,
+      `${Math.round(this.#rows / seconds).toLocaleString('en-US')} rows/s`,
     ];
     if (share !== null) {
       const done = Math.round(20 * share);
