@@ -224,7 +224,10 @@ export interface Comparison {
   /** The option `level`. */
   level: number;
   /** The metrics that are means over rows. */
-  metrics: Record<(typeof MEANS_OF_ROWS)[number], ComparedMetric>;
+  metrics: Record<
+    'loss' | 'rankingLoss' | 'coverageError' | 'labelRankingAveragePrecision' | 'oneError' | 'meanReciprocalRank',
+    ComparedMetric
+  >;
   /** The metrics at k, by k. */
   at: Record<number, Record<keyof MetricsAtK, ComparedMetric>>;
 }
@@ -237,7 +240,7 @@ const MEANS_OF_ROWS = [
   'labelRankingAveragePrecision',
   'oneError',
   'meanReciprocalRank',
-] as const;
+] as const satisfies readonly (keyof Comparison['metrics'])[];
 const METRICS_AT_K = ['precision', 'recall', 'ndcg'] as const;
 
 /**

@@ -24,7 +24,12 @@ export interface HighLoss {
   /** The row's labels, ascending. */
   labels: number[];
   /** The classes of the highest scores, at most 5, the highest first; of equal ones the lower class. */
-  predictions: { label: number; score: number }[];
+  predictions: {
+    /** The class, from 0. */
+    label: number;
+    /** What the row has for it. */
+    score: number;
+  }[];
 }
 
 /** Rows that are kept. */
