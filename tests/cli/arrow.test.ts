@@ -20,10 +20,10 @@ const targets = Array.from({ length: ROWS }, () =>
     .slice(0, Math.floor((WIDTH + 1) * choose()))
     .sort((a, b) => a - b),
 );
-const expected = ((): object => {
+const expected = ((): unknown => {
   const evaluator = new Evaluator();
   evaluator.update({ data: scores, shape: [ROWS, CLASSES] }, targets);
-  return metricsOf(JSON.stringify(evaluator.result()));
+  return metricsOf(evaluator.result());
 })();
 
 type Values = arrow.Data['values'];
@@ -135,14 +135,14 @@ function tool(command: string, ...args: string[]) {
   };
 }
 
-function evaluated(args: readonly string[], input?: Uint8Array): object {
+function evaluated(args: readonly string[], input?: Uint8Array): unknown {
   const { status, stdout, stderr } = run(['evaluate', '--json', ...args], input);
   expect(stderr).toBe('');
   expect(status).toBe(0);
-  return metricsOf(stdout);
+  return metricsOf(JSON.parse(stdout));
 }
 
-const close = { ...expected, loss: expect.closeTo((expected as { loss: number }).loss, 6) };
+const close = { ...(expected as object), loss: expect.closeTo((expected as { loss: number }).loss, 6) };
 
 describe('columns', () => {
   test.each(Object.entries(SCORES))('scores: %s', (name, column) => {
@@ -187,7 +187,7 @@ describe('files and streams', () => {
       expect(run(['evaluate', name, '--shard', `${i}/2`, '--state', `${format}${i}.json`]).status).toBe(0);
       return `${format}${i}.json`;
     });
-    expect(metricsOf(run(['merge', '--json', '--expect', '2', ...parts]).stdout)).toEqual(expected);
+    expect(metricsOf(JSON.parse(run(['merge', '--json', '--expect', '2', ...parts]).stdout))).toEqual(expected);
   });
 
   test.each([

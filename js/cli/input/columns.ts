@@ -78,7 +78,7 @@ function toScores({ type, values, begins, lengths }: Lists, begin: number, end: 
   }
   let data = elements.subarray(first, first + (end - begin) * classes);
   if (!areNeighbours) {
-    data = data.slice();
+    data = new (elements.constructor as new (length: number) => Elements)((end - begin) * classes);
     for (let row = begin; row < end; row++) {
       const from = begins[row] as number;
       data.set(elements.subarray(from, from + classes), (row - begin) * classes);
@@ -100,8 +100,9 @@ function toTargets(lists: Lists, begin: number, end: number, classes: number, at
       const from = begins[begin + i] as number;
       const row = at.firstRow + begin + i;
       const length = lengths[begin + i] as number;
-      if (length !== classes)
+      if (length !== wanted) {
         throw new InputError(`${at.file}: row ${row} has a mask of ${length}, where ${wanted} are wanted`);
+      }
       return fromMask(masks, from, wanted, at.file, row);
     });
   }
