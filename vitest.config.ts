@@ -92,7 +92,7 @@ export default defineConfig({
           name: 'node-webgpu',
           include: webgpuSuites,
           provide: fewer,
-          setupFiles: 'tests/webgpu/node-gpu.ts',
+          setupFiles: 'tests/webgpu/node-gpu.js',
           ...node,
         },
       },
