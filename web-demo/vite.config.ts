@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Connect, defineConfig, type Plugin } from 'vite';
 
@@ -28,6 +28,35 @@ function isolation(): Plugin {
     name: 'isolation',
     configureServer: ({ middlewares }) => void middlewares.use(middleware),
     configurePreviewServer: ({ middlewares }) => void middlewares.use(middleware),
+  };
+}
+
+// What the site has parts of. Packages of TensorFlow.js say Apache-2.0 and come without its text, which is that of ../LICENSE.
+const PARTS = ['emoji-datasource-google', 'emojibase-data', 'emojilib', '@vladmandic/human', 'uplot', 'comlink'];
+
+/** Ships the licences of the parts, as they ask for. */
+function licences(): Plugin {
+  const textOf = (name: string): string => {
+    const folder = path(`../node_modules/${name}`);
+    const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+    if (file === undefined) throw new Error(`${name} has no licence file`);
+    return readFileSync(`${folder}/${file}`, 'utf8').trim();
+  };
+  const all = (): string =>
+    [
+      ...PARTS.map((name) => `${name}\n\n${textOf(name)}`),
+      `Noto Emoji, TensorFlow.js, multilabel-margin-loss\n\n${readFileSync(path('../LICENSE'), 'utf8').trim()}`,
+    ].join(`\n\n${'-'.repeat(80)}\n\n`);
+  return {
+    name: 'licences',
+    generateBundle() {
+      this.emitFile({ type: 'asset', fileName: 'licences.txt', source: all() });
+    },
+    configureServer: ({ middlewares }) =>
+      void middlewares.use('/licences.txt', (_, response) => {
+        response.setHeader('Content-Type', 'text/plain; charset=utf-8');
+        response.end(all());
+      }),
   };
 }
 
@@ -62,7 +91,7 @@ export default defineConfig({
   define: { __DATA_BYTES__: JSON.stringify(dataBytes) },
   // The demo runs over what is shipped: tsconfig.json maps the names that users import to dist/.
   resolve: { tsconfigPaths: true },
-  plugins: [isolation(), serviceWorker()],
+  plugins: [isolation(), licences(), serviceWorker()],
   worker: { format: 'es' },
   build: {
     outDir: path('build/site'),

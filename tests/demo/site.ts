@@ -37,6 +37,7 @@ export async function plainServer(): Promise<Server> {
     '.css': 'text/css',
     '.json': 'application/json',
     '.svg': 'image/svg+xml',
+    '.txt': 'text/plain',
     '.webp': 'image/webp',
     '.wasm': 'application/wasm',
     '.bin': 'application/octet-stream',

@@ -18,6 +18,7 @@ interface Row {
   tag: number;
   element: HTMLElement;
   name: HTMLButtonElement;
+  score: HTMLElement;
   hinge: HTMLElement;
   handle: HTMLElement;
   gradient: HTMLElement;
@@ -84,7 +85,7 @@ export class MarginView {
       const scale = document.createElement('div');
       scale.className = 'scale';
       scale.append(
-        ...['Tag', 'Score', '− Gradient'].map((text) =>
+        ...['Tag', 'Score', '', '− Gradient'].map((text) =>
           Object.assign(document.createElement('span'), { textContent: text }),
         ),
       );
@@ -97,6 +98,7 @@ export class MarginView {
     const element = document.createElement('div');
     element.className = 'row';
     element.innerHTML = `<button type="button"></button>
+      <span class="score"></span>
       <div class="track"><div class="zone"></div><div class="hinge"></div>
         <div class="handle" role="slider" tabindex="0"></div></div>
       <div class="gradient"><i></i></div>`;
@@ -105,6 +107,7 @@ export class MarginView {
       tag: 0,
       element,
       name: find('button') as HTMLButtonElement,
+      score: find('.score'),
       hinge: find('.hinge'),
       handle: find('.handle'),
       gradient: find('.gradient i'),
@@ -168,12 +171,13 @@ export class MarginView {
     this.#elements.rows.classList.toggle('unmarked', focus === undefined);
     if (focus !== undefined) this.#elements.rows.style.setProperty('--threshold', percent(threshold));
 
-    for (const { tag, element, name, hinge, handle, gradient: bar } of this.#rows) {
+    for (const { tag, element, name, score: number, hinge, handle, gradient: bar } of this.#rows) {
       const score = scores[tag]!;
       const isTarget = this.#targets.includes(tag);
       name.textContent = this.#vocabulary[tag]!;
       name.setAttribute('aria-pressed', `${isTarget}`);
       name.title = isTarget ? 'A true tag' : 'Mark it as a true tag';
+      number.textContent = score.toFixed(2).replace('-', '−');
       element.classList.toggle('focused', tag === focus);
       handle.classList.toggle('target', isTarget);
       handle.style.setProperty('--x', percent(score));
