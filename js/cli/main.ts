@@ -5,14 +5,16 @@ import { LossError } from '../errors.js';
 import type { Command } from './command.js';
 import { evaluate } from './commands/evaluate.js';
 import { merge } from './commands/merge.js';
+import { worker } from './commands/worker.js';
 import { InputError } from './input-error.js';
 
-const COMMANDS: Record<string, Command> = { evaluate, merge };
+const COMMANDS: Record<string, Command> = { evaluate, merge, worker };
 
 const USAGE = `Usage: multilabel-margin-loss <command> [options]
 
   evaluate  loss and ranking metrics of data of any size
   merge     the result of parts that evaluate wrote
+  worker    evaluates shards for evaluate --queue, on any number of machines
 
 multilabel-margin-loss <command> --help says more.
 Exit code 2: something is wrong with the arguments or a file, and nothing was written.`;
