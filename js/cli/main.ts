@@ -7,6 +7,7 @@ import { evaluate } from './commands/evaluate.js';
 import { merge } from './commands/merge.js';
 import { worker } from './commands/worker.js';
 import { InputError } from './input-error.js';
+import { RunError } from './run-error.js';
 
 const COMMANDS: Record<string, Command> = { evaluate, merge, worker };
 
@@ -33,7 +34,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  if (!(error instanceof InputError || error instanceof LossError)) throw error;
+  const isInput = error instanceof InputError || error instanceof LossError;
+  if (!isInput && !(error instanceof RunError)) throw error;
   console.error(`multilabel-margin-loss: ${error.message}`);
-  process.exitCode = 2;
+  process.exitCode = isInput ? 2 : 1;
 });

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 
@@ -12,9 +12,22 @@ export const folder = mkdtempSync(join(tmpdir(), 'mlml-cli-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs the command multilabel-margin-loss as a process. */
-export function run(args: readonly string[], input = '') {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+export function run(args: readonly string[], input: string | Uint8Array = '', env: Record<string, string> = {}) {
+  return runFile(main, args, input, env);
+}
+
+/** The same where no other package is installed. */
+export function runAlone(args: readonly string[]) {
+  const alone = join(folder, 'alone');
+  cpSync(dirname(dirname(main)), join(alone, 'dist'), { recursive: true });
+  writeFileSync(join(alone, 'package.json'), '{ "type": "module" }');
+  return runFile(join(alone, 'dist/cli/main.js'), args, '', {});
+}
+
+function runFile(file: string, args: readonly string[], input: string | Uint8Array, env: Record<string, string>) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [file, ...args], {
     cwd: folder,
+    env: { ...process.env, ...env },
     input,
     encoding: 'utf8',
   });
@@ -36,4 +49,11 @@ export function npy(descr: string, shape: readonly number[], data: Elements, ord
   length.writeUInt16LE(text.length);
   const elements = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   return Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), length, text, elements]);
+}
+
+/** The bits of float16 of a multiple of 1/8 below 16. */
+export function half(value: number): number {
+  if (value === 0) return 0;
+  const exponent = Math.floor(Math.log2(Math.abs(value)));
+  return ((value < 0 ? 1 : 0) << 15) | ((exponent + 15) << 10) | (1024 * (Math.abs(value) / 2 ** exponent - 1));
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { normal, padded, permutation, uniform } from '../js/support.js';
-import { folder, npy, run, write } from './command.js';
+import { folder, half, npy, run, write } from './command.js';
 
 // More rows than are read at a time.
 const CLASSES = 300;
@@ -28,13 +28,6 @@ const expected = ((): unknown => {
   evaluator.update({ data: scores, shape: [ROWS, CLASSES] }, targets);
   return JSON.parse(JSON.stringify(evaluator.result()));
 })();
-
-/** The bits of float16 of a multiple of 1/8 below 16. */
-function half(value: number): number {
-  if (value === 0) return 0;
-  const exponent = Math.floor(Math.log2(Math.abs(value)));
-  return ((value < 0 ? 1 : 0) << 15) | ((exponent + 15) << 10) | (1024 * (Math.abs(value) / 2 ** exponent - 1));
-}
 
 const width = 5;
 const indices = padded(targets, width);
@@ -118,6 +111,47 @@ describe('evaluate', () => {
     expect(stdout).toMatch(/^label ranking average precision +0\.7500$/m);
     expect(stdout).toMatch(/^ +3 +0\.3333 +0\.5000 +0\.6131$/m);
     expect(stdout).toMatch(/^ +0 +1 +4\.00 +1\.0000$/m);
+  });
+});
+
+describe('threads', () => {
+  test.each([
+    ['.npy', ['--scores', 'scores-f4.npy', '--targets', 'targets-i4.npy']],
+    ['lines of JSON', ['rows.ndjson']],
+  ])('%s: the same bits for any number of them', (_, input) => {
+    const single = run(['evaluate', ...input, '--threads', '1', '--json']).stdout;
+    for (const threads of ['2', '3']) {
+      expect(run(['evaluate', ...input, '--threads', threads, '--json'])).toEqual({
+        status: 0,
+        stdout: single,
+        stderr: '',
+      });
+    }
+  });
+
+  test('of several broken rows, the first is named', () => {
+    const broken = [...lines];
+    for (const row of [1990, 1500, 700, 699]) broken[row] = '{';
+    write('broken.ndjson', broken.join('\n'));
+    for (const threads of ['1', '3']) {
+      const { status, stderr } = run(['evaluate', 'broken.ndjson', '--threads', threads, '--state', 'broken.json']);
+      expect(stderr).toMatch(/^multilabel-margin-loss: broken\.ndjson: row 699 is not JSON: .*\n$/);
+      expect(status).toBe(2);
+    }
+    expect(existsSync(join(folder, 'broken.json'))).toBe(false);
+  });
+
+  test.each([
+    ['ended', 'process.exit(3)', 'exit code 3'],
+    ['threw', 'throw new Error("no room")', 'no room'],
+  ])('one that %s is told in one line, with exit code 1 and no output', (_, code, message) => {
+    write('die.cjs', `require('node:worker_threads').parentPort?.once('message', () => { ${code} })`);
+    const { status, stdout, stderr } = run(['evaluate', 'rows.ndjson', '--threads', '2', '--state', 'died.json'], '', {
+      NODE_OPTIONS: `--require=${join(folder, 'die.cjs')}`,
+    });
+    expect(stderr).toBe(`multilabel-margin-loss: a thread died: ${message}\n`);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(existsSync(join(folder, 'died.json'))).toBe(false);
   });
 });
 
@@ -297,6 +331,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     ['a folder', withScores('parts'), /parts: is a folder/],
     ['no targets', ['--scores', 'scores-f4.npy'], /1 files of scores need as many of targets, got 0/],
     ['a line that is no JSON', jsonl('json.ndjson', 1600, '{'), /json\.ndjson: row 1600 is not JSON/],
+    ['a line in a shard', [...jsonl('late.ndjson', 1600, '{'), '--shard', '4/4'], /late\.ndjson: row 1600 is not JSON/],
     [
       'a line of another width',
       jsonl('width.ndjson', 1601, '{"scores":[1],"targets":[]}'),
@@ -323,6 +358,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
       /missing\/part\.json: cannot be written/,
     ],
     ['no input', [], /no input/],
+    ['no threads', ['rows.ndjson', '--threads', '0'], /--threads must be a whole number from 1, got '0'/],
     ['a shard that is none', ['rows.ndjson', '--shard', '4/3'], /--shard must be i\/n, with i from 1 to n, got '4\/3'/],
     ['a shard of standard input', ['-', '--shard', '1/3'], /standard input cannot be read in shards/],
   ];

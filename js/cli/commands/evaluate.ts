@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { Evaluator, type EvaluatorOptions } from '../../evaluate/index.js';
 import { type Command, parse, toNumber } from '../command.js';
-import { evaluatePieces } from '../evaluation/evaluate-pieces.js';
+import { defaultThreads, evaluatePieces } from '../evaluation/evaluate-pieces.js';
 import { describeShard, parseShard, shardOf } from '../evaluation/shards.js';
 import type { Source } from '../input/input.js';
 import { piecesOf } from '../input/pieces.js';
@@ -12,7 +12,7 @@ import { OUTPUT_OPTIONS, OUTPUT_USAGE, putOut } from '../output/result.js';
 import { ShardProgress } from '../output/shard-progress.js';
 import { submit } from '../queue/submit.js';
 
-const usage = `evaluate [options] <rows.ndjson>... | -
+const usage = `evaluate [options] <file>... | -
        multilabel-margin-loss evaluate [options] --scores <scores.npy> --targets <targets.npy>
 
 Prints the multi-label margin loss and ranking metrics of data of any size.
@@ -22,6 +22,7 @@ ${INPUT_USAGE}
   --margin <number>       of the loss (default: 1)
   --normalization <what>  of the loss: classes or targets (default: classes)
   --target-order <what>   of the loss: ignored or ranked (default: ignored)
+  --threads <number>      (default: one for each processor, fewer for little input)
   --shard <i/n>           evaluate the i-th of n parts of the input, from 1, for merge --expect n
   --queue <address>       have the workers of a queue do it: redis://… or postgres://… (see worker --help)
   --shards <n>            for --queue, jobs to cut the input into (default: one for each 256 MB)
@@ -30,6 +31,7 @@ ${OUTPUT_USAGE}`;
 
 const OPTIONS = {
   ...INPUT_OPTIONS,
+  threads: { type: 'string' },
   shard: { type: 'string' },
   queue: { type: 'string' },
   shards: { type: 'string' },
@@ -63,6 +65,10 @@ async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
   const options = evaluatorOptions(values);
   const evaluator = new Evaluator(options);
+  const threads = values.threads === undefined ? undefined : toNumber(values.threads);
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
+    throw new InputError(`--threads must be a whole number from 1, got '${values.threads}'`);
+  }
   const shard = values.shard === undefined ? null : parseShard(values.shard);
   const sources = sourcesOf(values, positionals);
   if (values.queue !== undefined) {
@@ -76,7 +82,8 @@ async function run(args: readonly string[]): Promise<void> {
   const shards = shard === null ? null : describeShard(all, evaluator, shard.index, shard.of);
   const progress = new Progress(pieces);
   try {
-    evaluator.merge(await evaluatePieces(pieces, options, (bytes, rows) => progress.add(bytes, rows)));
+    const onBatch = (bytes: number, rows: number): void => progress.add(bytes, rows);
+    evaluator.merge(await evaluatePieces(pieces, options, threads ?? defaultThreads(pieces), onBatch));
   } finally {
     progress.stop();
   }

@@ -1,37 +1,37 @@
-import { LossError } from '../../errors.js';
+import { availableParallelism } from 'node:os';
 import { Evaluator, type EvaluatorOptions } from '../../evaluate/index.js';
-import { nameOf, type Piece, type RowBatch } from '../input/input.js';
-import { readPiece, rowsBefore } from '../input/pieces.js';
-import { InputError } from '../input-error.js';
+import type { Piece } from '../input/input.js';
+import { joinPieces } from '../input/pieces.js';
+import { addPiece, type OnBatch } from './add-piece.js';
+import { evaluateInThreads } from './pool.js';
 
-/** Is told of each batch, when it has been added. */
-export type OnBatch = (bytes: number, rows: number) => void;
+/** A thread takes about a tenth of a second to start, in which another reads about as much. */
+const BYTES_PER_THREAD = 2 ** 24;
 
-/** @throws InputError for what is wrong with the files, in one line that names file and row */
+/** As many as the machine can run at a time, or fewer where there is little to do. */
+export function defaultThreads(pieces: readonly Piece[]): number {
+  const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(bytes / BYTES_PER_THREAD)));
+}
+
+/**
+ * The sums of pieces: the same bits for any number of threads.
+ *
+ * @param threads 1 is this one
+ * @throws InputError for what is wrong with the files, in one line that names file and row
+ * @throws RunError for a thread that died
+ */
 export async function evaluatePieces(
   pieces: readonly Piece[],
   options: EvaluatorOptions,
+  threads: number,
   onBatch: OnBatch,
 ): Promise<Evaluator> {
-  const evaluator = new Evaluator(options);
-  for (const piece of pieces) await addPiece(evaluator, piece, onBatch);
-  return evaluator;
-}
-
-async function addPiece(evaluator: Evaluator, piece: Piece, onBatch: OnBatch): Promise<void> {
-  for await (const batch of readPiece(piece)) {
-    try {
-      evaluator.update(batch.scores, batch.targets);
-    } catch (error) {
-      throw error instanceof LossError ? await inFile(error, piece, batch) : error;
-    }
-    onBatch(batch.bytes, batch.scores.shape[0]);
+  // Standard input can be read by this thread alone.
+  if (threads > 1 && pieces.length > 1 && !pieces.some(({ scoresFile }) => scoresFile === '-')) {
+    return evaluateInThreads(pieces, options, Math.min(threads, pieces.length), onBatch);
   }
-}
-
-/** With the row's number in its file for that in its batch. */
-async function inFile({ code, message }: LossError, piece: Piece, { firstRow }: RowBatch): Promise<InputError> {
-  const file = nameOf(code === 'ERR_TARGET_RANGE' ? piece.targetsFile : piece.scoresFile);
-  const first = firstRow + (/\brow \d/.test(message) ? await rowsBefore(piece) : 0);
-  return new InputError(`${file}: ${message.replace(/\brow (\d+)/, (_, row) => `row ${first + Number(row)}`)}`);
+  const evaluator = new Evaluator(options);
+  for (const piece of joinPieces(pieces)) await addPiece(evaluator, piece, onBatch);
+  return evaluator;
 }

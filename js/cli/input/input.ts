@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { FloatArray } from '../../backend.js';
 import { InputError } from '../input-error.js';
 
-export type Format = 'npy' | 'ndjson';
+export type Format = 'npy' | 'ndjson' | 'arrow';
 
 /** What the user named: rows in one file, or their scores and their targets in two. Plain data. */
 export interface Source {
@@ -20,11 +20,16 @@ export interface Source {
  * sent as JSON.
  */
 export interface Piece extends Source {
-  /** From here to before there: rows of .npy; bytes of lines of JSON, of which those count that start there. */
+  /**
+   * From here to before there: rows of .npy; bytes of lines of JSON, and of messages of
+   * Arrow, of which those count that start there.
+   */
   begin: number;
   end: number;
   /** About as many are to be read; 0 if that is unknown. */
   bytes: number;
+  /** The number of its first row in its file, from 0, or null if that has not been counted: see `numberRows`. */
+  firstRow: number | null;
   /** Scores of each row, or null if that is unknown until they are read. */
   classes: number | null;
 }
@@ -34,19 +39,19 @@ export interface RowBatch {
   /** [rows, classes] */
   scores: { data: FloatArray; shape: [rows: number, classes: number] };
   targets: number[][] | { data: Int32Array | BigInt64Array; shape: [rows: number, width: number] };
-  /** Number of its first row, from 0: in its file, after as many as `rowsBefore` says of the piece. */
+  /** The number of its first row in its file, from 0. */
   firstRow: number;
   /** Of its piece, that were read for it. */
   bytes: number;
 }
 
-/** What knows a format. */
+/** What knows a format. Pieces that it is given are all of one source. */
 export interface Reader {
   /** A source in pieces of about so many bytes. */
   cut: (source: Source, bytes: number) => Promise<Piece[]> | Piece[];
   read: (piece: Piece) => Iterable<RowBatch> | AsyncIterable<RowBatch>;
-  /** Rows of the file before those that `RowBatch.firstRow` counts. It may take long: it is for messages. */
-  rowsBefore: (piece: Piece) => Promise<number> | number;
+  /** Pieces in the order of `cut`, each with the number of its first row. */
+  numberRows: (pieces: readonly Piece[]) => Promise<Piece[]> | readonly Piece[];
 }
 
 /** About as many scores as pass through linear memory at a time, so that memory stays small and batches are not tiny. */

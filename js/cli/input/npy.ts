@@ -3,6 +3,7 @@
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { InputError } from '../input-error.js';
+import { fromHalves, fromMask } from './elements.js';
 import { type Piece, type Reader, type RowBatch, SCORES_PER_BATCH, type Source, sizeOfFile } from './input.js';
 
 const BYTES: Record<string, number> = { f2: 2, f4: 4, f8: 8, i4: 4, i8: 8, b1: 1, u1: 1, i1: 1 };
@@ -149,7 +150,7 @@ function cut(source: Source, bytes: number): Piece[] {
   const pieces: Piece[] = [];
   for (let begin = 0; begin < rows; begin += step) {
     const end = Math.min(rows, begin + step);
-    pieces.push({ ...source, begin, end, bytes: (end - begin) * rowBytes, classes });
+    pieces.push({ ...source, begin, end, bytes: (end - begin) * rowBytes, firstRow: begin, classes });
   }
   return pieces;
 }
@@ -166,7 +167,7 @@ function* read(piece: Piece): Generator<RowBatch> {
       yield {
         scores: { data: toFloats(scores.rowsOf(row, end), scores.type), shape: [end - row, scores.columns] },
         targets: isMask
-          ? fromMask(new Uint8Array(elements), targets, row)
+          ? fromMasks(new Uint8Array(elements), targets, row, end)
           : {
               data: targets.type === 'i8' ? new BigInt64Array(elements) : new Int32Array(elements),
               shape: [end - row, targets.columns],
@@ -180,39 +181,14 @@ function* read(piece: Piece): Generator<RowBatch> {
   }
 }
 
-export const npy: Reader = { cut, read, rowsBefore: () => 0 };
+export const npy: Reader = { cut, read, numberRows: (pieces) => pieces };
 
-function fromMask(mask: Uint8Array, { columns, name }: NpyFile, firstRow: number): number[][] {
-  const lists: number[][] = [];
-  for (let at = 0; at < mask.length; at += columns) {
-    const list: number[] = [];
-    for (let column = 0; column < columns; column++) {
-      const value = mask[at + column] as number;
-      if (value > 1) {
-        const row = firstRow + at / columns;
-        throw new InputError(`${name}: a mask holds 0 and 1, got ${value} at row ${row}, column ${column}`);
-      }
-      if (value === 1) list.push(column);
-    }
-    lists.push(list);
-  }
-  return lists;
+function fromMasks(masks: Uint8Array, { columns, name }: NpyFile, begin: number, end: number): number[][] {
+  return Array.from({ length: end - begin }, (_, i) => fromMask(masks, i * columns, columns, name, begin + i));
 }
 
 function toFloats(elements: ArrayBuffer, type: string): Float32Array | Float64Array {
   if (type === 'f8') return new Float64Array(elements);
   if (type === 'f4') return new Float32Array(elements);
-  const table = (halves ??= Float32Array.from({ length: 2 ** 16 }, (_, bits) => fromHalf(bits)));
-  return Float32Array.from(new Uint16Array(elements), (bits) => table[bits] as number);
-}
-
-/** The value of each pattern of bits of a float16. */
-let halves: Float32Array | undefined;
-
-function fromHalf(bits: number): number {
-  const sign = bits >> 15 === 0 ? 1 : -1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
+  return fromHalves(new Uint16Array(elements));
 }

@@ -1,5 +1,9 @@
+import { extname } from 'node:path';
 import { InputError } from '../input-error.js';
-import { expand, type Source } from './input.js';
+import { expand, type Format, type Source } from './input.js';
+
+/** By the end of a file's name; others are lines of JSON. */
+const FORMATS: Record<string, Format> = { '.arrow': 'arrow', '.arrows': 'arrow', '.feather': 'arrow', '.ipc': 'arrow' };
 
 /** The options of commands that read rows. */
 export const INPUT_OPTIONS = {
@@ -10,14 +14,18 @@ export const INPUT_OPTIONS = {
 } as const;
 
 export const INPUT_USAGE = `\
-Input: lines of JSON, each { "scores": [...], "targets": [...] }, from files or standard input (-); or .npy files
-of scores (float16, 32 or 64, [N, C]) and targets (int32 or int64 class indices padded with -1, [N, K], or a 0/1
-mask of one byte each, [N, C]). * and ? in a file's name match several files; scores and targets pair up in order.
+Input: files of rows, or standard input (-), each row with scores and targets:
+  .arrow .feather         columns of an Arrow file or stream, by the package apache-arrow: lists of float16, 32 or 64,
+                          and lists of class indices, or masks (fixed-size lists of bool or uint8)
+  any other name          lines of JSON, each { "scores": [...], "targets": [...] }
+or .npy files of scores (float16, 32 or 64, [N, C]) and targets (int32 or int64 class indices padded with -1, [N, K],
+or a 0/1 mask of one byte each, [N, C]).
+* and ? in a file's name match several files; --scores and --targets pair up in order.
 
   --scores <file.npy>     may be given several times; so may --targets
   --targets <file.npy>
-  --scores-column <name>  in lines of JSON (default: scores)
-  --targets-column <name> (default: targets)`;
+  --scores-column <name>  of the scores (default: scores)
+  --targets-column <name> of the targets (default: targets)`;
 
 interface Values {
   scores?: string[] | undefined;
@@ -43,7 +51,7 @@ export function sourcesOf(values: Values, names: readonly string[]): Source[] {
     targets: values['targets-column'] ?? 'targets',
   };
   return [
-    ...files.map((file): Source => ({ format: 'ndjson', scoresFile: file, targetsFile: file, columns })),
+    ...files.map((file): Source => ({ format: formatOf(file), scoresFile: file, targetsFile: file, columns })),
     ...scores.map((file, i): Source => ({
       format: 'npy',
       scoresFile: file,
@@ -51,4 +59,8 @@ export function sourcesOf(values: Values, names: readonly string[]): Source[] {
       columns,
     })),
   ];
+}
+
+function formatOf(file: string): Format {
+  return FORMATS[extname(file).toLowerCase()] ?? 'ndjson';
 }

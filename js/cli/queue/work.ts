@@ -7,7 +7,7 @@ export type Work = { pieces: Piece[]; options: EvaluatorOptions } | { parts: num
 
 /** @param parts what came of the others, for a job that merges */
 export async function doWork(work: Work, parts: readonly EvaluatorJSON[]): Promise<EvaluatorJSON> {
-  if ('pieces' in work) return (await evaluatePieces(work.pieces, work.options, () => {})).toJSON();
+  if ('pieces' in work) return (await evaluatePieces(work.pieces, work.options, 1, () => {})).toJSON();
   const [first, ...others] = parts;
   // BullMQ keeps them by the ids of jobs: there are never two of a shard.
   if (parts.length !== work.parts) throw new Error(`${work.parts} parts are to be merged, ${parts.length} are there`);

@@ -1,0 +1,346 @@
+// What the command multilabel-margin-loss reads of Apache Arrow's format, and what it says of files that are broken.
+
+import { spawnSync } from 'node:child_process';
+import * as arrow from 'apache-arrow';
+import { Evaluator } from 'multilabel-margin-loss/evaluate';
+import { describe, expect, test } from 'vitest';
+import { normal, padded, permutation, uniform } from '../js/support.js';
+import { half, run, runAlone, write } from './command.js';
+
+const CLASSES = 40;
+const ROWS = 500;
+const BATCH_ROWS = 120;
+const WIDTH = 4;
+const next = normal(4);
+const choose = uniform(5);
+// Multiples of 1/8, which float16 holds too.
+const scores = Float32Array.from({ length: ROWS * CLASSES }, () => Math.round(8 * next()) / 8);
+const targets = Array.from({ length: ROWS }, () =>
+  permutation(CLASSES, choose)
+    .slice(0, Math.floor((WIDTH + 1) * choose()))
+    .sort((a, b) => a - b),
+);
+const expected = ((): unknown => {
+  const evaluator = new Evaluator();
+  evaluator.update({ data: scores, shape: [ROWS, CLASSES] }, targets);
+  return JSON.parse(JSON.stringify(evaluator.result()));
+})();
+
+type Values = arrow.Data['values'];
+interface Column {
+  type: arrow.DataType;
+  /** The column's data from row `begin` to before `end`. */
+  data: (begin: number, end: number) => arrow.Data;
+}
+
+const item = (type: arrow.DataType): arrow.Field => new arrow.Field('item', type, true);
+const child = (type: arrow.DataType, values: Values, length = (values as Uint8Array).length): arrow.Data =>
+  new arrow.Data(type, 0, length, 0, { [arrow.BufferType.DATA]: values });
+
+function fixed(element: arrow.DataType, values: { subarray: (a: number, b: number) => Values }, width: number): Column {
+  const type = new arrow.FixedSizeList(width, item(element));
+  const data = (begin: number, end: number): arrow.Data => {
+    const elements = child(element, values.subarray(begin * width, end * width));
+    return arrow.makeData({ type, length: end - begin, nullCount: 0, child: elements as never });
+  };
+  return { type, data };
+}
+
+function listed<T extends number | bigint>(
+  element: arrow.DataType,
+  lists: readonly (readonly T[])[],
+  toArray: (values: readonly T[]) => Values,
+  isLarge = false,
+): Column {
+  const type = isLarge ? new arrow.LargeList(item(element)) : new arrow.List(item(element));
+  const data = (begin: number, end: number): arrow.Data => {
+    const part = lists.slice(begin, end);
+    const offsets = [0];
+    for (const list of part) offsets.push((offsets.at(-1) as number) + list.length);
+    const valueOffsets = isLarge ? BigInt64Array.from(offsets, BigInt) : Int32Array.from(offsets);
+    const elements = child(element, toArray(part.flat()));
+    return arrow.makeData({ type, length: end - begin, nullCount: 0, valueOffsets, child: elements } as never);
+  };
+  return { type, data };
+}
+
+function table(columns: Record<string, Column>, rows = ROWS): arrow.Table {
+  const fields = Object.entries(columns).map(([name, { type }]) => new arrow.Field(name, type, true));
+  const schema = new arrow.Schema(fields);
+  const batches: arrow.RecordBatch[] = [];
+  for (let begin = 0; begin < rows; begin += BATCH_ROWS) {
+    const end = Math.min(rows, begin + BATCH_ROWS);
+    const children = Object.values(columns).map(({ data }) => data(begin, end));
+    const type = new arrow.Struct(fields);
+    batches.push(new arrow.RecordBatch(schema, arrow.makeData({ type, length: end - begin, nullCount: 0, children })));
+  }
+  return new arrow.Table(schema, batches);
+}
+
+const rowOf = (row: number): number[] => [...scores.subarray(row * CLASSES, (row + 1) * CLASSES)];
+const rows = Array.from({ length: ROWS }, (_, row) => rowOf(row));
+const indices = padded(targets, WIDTH);
+const mask = new Uint8Array(ROWS * CLASSES);
+targets.forEach((labels, row) => labels.forEach((label) => (mask[row * CLASSES + label] = 1)));
+
+function bits(type: arrow.FixedSizeList): Column {
+  const data = (begin: number, end: number): arrow.Data => {
+    const part = mask.subarray(begin * CLASSES, end * CLASSES);
+    const packed = new Uint8Array(Math.ceil(part.length / 8));
+    part.forEach((bit, i) => (packed[i >> 3]! |= bit << (i & 7)));
+    return arrow.makeData({
+      type,
+      length: end - begin,
+      nullCount: 0,
+      child: child(new arrow.Bool(), packed, part.length) as never,
+    });
+  };
+  return { type, data };
+}
+
+const SCORES: Record<string, Column> = {
+  'fixed-size lists of float16': fixed(new arrow.Float16(), Uint16Array.from(scores, half), CLASSES),
+  'fixed-size lists of float32': fixed(new arrow.Float32(), scores, CLASSES),
+  'fixed-size lists of float64': fixed(new arrow.Float64(), Float64Array.from(scores), CLASSES),
+  'lists of float32': listed(new arrow.Float32(), rows, (values) => Float32Array.from(values)),
+  'large lists of float64': listed(new arrow.Float64(), rows, (values) => Float64Array.from(values), true),
+};
+const TARGETS: Record<string, Column> = {
+  'lists of int32': listed(new arrow.Int32(), targets, (values) => Int32Array.from(values)),
+  'lists of int64': listed(
+    new arrow.Int64(),
+    targets.map((list) => list.map(BigInt)),
+    (v) => BigInt64Array.from(v),
+  ),
+  'lists of uint8': listed(new arrow.Uint8(), targets, (values) => Uint8Array.from(values)),
+  'large lists of uint64': listed(
+    new arrow.Uint64(),
+    targets.map((list) => list.map(BigInt)),
+    (values) => BigUint64Array.from(values),
+    true,
+  ),
+  'padded int16': fixed(new arrow.Int16(), Int16Array.from(indices), WIDTH),
+  'padded int64': fixed(new arrow.Int64(), BigInt64Array.from(indices, BigInt), WIDTH),
+  'a mask of uint8': fixed(new arrow.Uint8(), mask, CLASSES),
+  'a mask of bool': bits(new arrow.FixedSizeList(CLASSES, item(new arrow.Bool()))),
+};
+const [float32, int32] = [SCORES['fixed-size lists of float32']!, TARGETS['lists of int32']!];
+
+// The tools that the formats come from.
+function tool(command: string, ...args: string[]) {
+  return (bytes: Uint8Array): Uint8Array => {
+    const { status, stdout, stderr } = spawnSync(command, args, { input: bytes, maxBuffer: 2 ** 30 });
+    if (status !== 0) throw new Error(`${command}: ${stderr}`);
+    return stdout;
+  };
+}
+
+function evaluated(args: readonly string[], input?: Uint8Array): unknown {
+  const { status, stdout, stderr } = run(['evaluate', '--json', ...args], input);
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
+  return JSON.parse(stdout);
+}
+
+const close = { ...(expected as object), loss: expect.closeTo((expected as { loss: number }).loss, 6) };
+
+describe('columns', () => {
+  test.each(Object.entries(SCORES))('scores: %s', (name, column) => {
+    write('scores.arrow', Buffer.from(arrow.tableToIPC(table({ targets: int32, scores: column }), 'file')));
+    // float64 rounds the loss of a row differently.
+    expect(evaluated(['scores.arrow'])).toEqual(name.endsWith('64') ? close : expected);
+  });
+
+  test.each(Object.entries(TARGETS))('targets: %s', (_, column) => {
+    write('targets.arrow', Buffer.from(arrow.tableToIPC(table({ scores: float32, targets: column }), 'file')));
+    expect(evaluated(['targets.arrow'])).toEqual(expected);
+  });
+
+  test('of other names, among columns of other types', () => {
+    const names = arrow.vectorFromArray(
+      Array.from({ length: ROWS }, (_, row) => `row ${row % 7}`),
+      new arrow.Dictionary(new arrow.Utf8(), new arrow.Int32()),
+    ).data[0]!;
+    const other: Column = { type: names.type, data: (begin, end) => names.slice(begin, end - begin) };
+    const logits = table({ id: other, logits: float32, labels: int32 });
+    write('names.feather', Buffer.from(arrow.tableToIPC(logits, 'file')));
+    const options = ['--scores-column', 'logits', '--targets-column', 'labels'];
+    expect(evaluated(['names.feather', ...options])).toEqual(expected);
+  });
+});
+
+describe('files and streams', () => {
+  test('a stream, from a file and from standard input', () => {
+    const stream = arrow.tableToIPC(table({ scores: float32, targets: int32 }), 'stream');
+    write('rows.arrows', Buffer.from(stream));
+    expect(evaluated(['rows.arrows'])).toEqual(expected);
+    expect(evaluated(['-'], stream)).toEqual(expected);
+  });
+
+  test.each(['file', 'stream'] as const)('a %s in shards and by threads, to the bit', (format) => {
+    const name = write(
+      `${format}.arrow`,
+      Buffer.from(arrow.tableToIPC(table({ scores: float32, targets: int32 }), format)),
+    );
+    expect(evaluated([name, '--threads', '2'])).toEqual(expected);
+    const parts = [1, 2].map((i) => {
+      expect(run(['evaluate', name, '--shard', `${i}/2`, '--state', `${format}${i}.json`]).status).toBe(0);
+      return `${format}${i}.json`;
+    });
+    expect(JSON.parse(run(['merge', '--json', '--expect', '2', ...parts]).stdout)).toEqual(expected);
+  });
+
+  test.each([
+    ['LZ4', arrow.CompressionType.LZ4_FRAME, tool('lz4', '-c')],
+    ['LZ4 in blocks that depend on each other', arrow.CompressionType.LZ4_FRAME, tool('lz4', '-c', '-B4', '-BD', '-9')],
+    ['LZ4 with checksums and size', arrow.CompressionType.LZ4_FRAME, tool('lz4', '-c', '-BX', '--content-size')],
+    ['ZSTD', arrow.CompressionType.ZSTD, tool('zstd', '-c')],
+    ['ZSTD of level 19', arrow.CompressionType.ZSTD, tool('zstd', '-c', '-19', '--no-check')],
+  ])('compressed by %s', (_, type, encode) => {
+    arrow.compressionRegistry.set(type, { encode });
+    const compressed = arrow.tableToIPC(table({ scores: float32, targets: int32 }), 'file', type);
+    write('compressed.arrow', Buffer.from(compressed));
+    expect(evaluated(['compressed.arrow'])).toEqual(expected);
+  });
+});
+
+describe('what is broken is named in one line, with exit code 2 and no output', () => {
+  const whole = Buffer.from(arrow.tableToIPC(table({ scores: float32, targets: int32 }), 'file'));
+  const stream = Buffer.from(arrow.tableToIPC(table({ scores: float32, targets: int32 }), 'stream'));
+  const ipc = (name: string, columns: Record<string, Column>, rows = ROWS): string[] => [
+    write(name, Buffer.from(arrow.tableToIPC(table(columns, rows), 'file'))),
+  ];
+  const changed = <T>(list: readonly T[], index: number, value: T): T[] =>
+    list.map((each, i) => (i === index ? value : each));
+  const toFloats = (values: readonly number[]): Float32Array => Float32Array.from(values);
+  const toInts = (values: readonly number[]): Int32Array => Int32Array.from(values);
+  const withNull = (column: Column, row: number): Column => ({
+    type: column.type,
+    data: (begin, end) => {
+      const data = column.data(begin, end);
+      if (row < begin || row >= end) return data;
+      const valid = new Uint8Array(Math.ceil((end - begin) / 8)).fill(255);
+      valid[(row - begin) >> 3]! ^= 1 << ((row - begin) & 7);
+      return data.clone(data.type, 0, end - begin, 1, { ...data.buffers, [arrow.BufferType.VALIDITY]: valid });
+    },
+  });
+  const nan = scores.slice();
+  nan[499 * CLASSES + 7] = Number.NaN;
+  const cases: [string, () => string[], RegExp][] = [
+    [
+      'wrong magic',
+      () => [write('magic.arrow', 'PAR1 is something else')],
+      /magic\.arrow: is not an Arrow file or stream/,
+    ],
+    ['empty', () => [write('empty.arrow', '')], /empty\.arrow: is not an Arrow file or stream/],
+    [
+      'truncated in a record batch',
+      () => [write('cut.arrow', whole.subarray(0, Math.floor(0.8 * whole.length)))],
+      /cut\.arrow: is truncated in the record batch that begins at row 360/,
+    ],
+    [
+      'truncated in its footer',
+      () => [write('foot.arrow', whole.subarray(0, whole.length - 20))],
+      /foot\.arrow: is truncated in the record batch that begins at row 500/,
+    ],
+    [
+      'a truncated stream',
+      () => [write('cut.arrows', stream.subarray(0, Math.floor(0.8 * stream.length)))],
+      /cut\.arrows: is truncated in the record batch that begins at row 360/,
+    ],
+    [
+      'damaged',
+      () => {
+        const bytes = Buffer.from(whole);
+        bytes.fill(7, Math.floor(0.3 * bytes.length), Math.floor(0.6 * bytes.length));
+        return [write('damaged.arrow', bytes)];
+      },
+      /damaged\.arrow: is damaged where the record batch of row 240 should begin/,
+    ],
+    [
+      'no scores',
+      () => ipc('column.arrow', { logits: float32, targets: int32 }),
+      /column\.arrow: needs a column scores of .*; its columns are logits, targets/,
+    ],
+    [
+      'scores of integers',
+      () => ipc('int.arrow', { scores: int32, targets: int32 }),
+      /needs a column scores of .*; it is List<Int32>/,
+    ],
+    [
+      'targets of floats',
+      () => ipc('float.arrow', { scores: float32, targets: float32 }),
+      /needs a column targets of .*; it is FixedSizeList/,
+    ],
+    [
+      'a row of another width',
+      () =>
+        ipc('width.arrow', {
+          scores: listed(new arrow.Float32(), changed(rows, 490, [1, 2]), toFloats),
+          targets: int32,
+        }),
+      /width\.arrow: row 490 has 2 scores, those before have 40/,
+    ],
+    [
+      'a target out of range',
+      () =>
+        ipc('range.arrow', {
+          scores: float32,
+          targets: listed(new arrow.Int32(), changed(targets, 481, [1, 40]), toInts),
+        }),
+      /range\.arrow: target 40 at row 481, column 1 is out of range/,
+    ],
+    [
+      'not finite',
+      () => ipc('nan.arrow', { scores: fixed(new arrow.Float32(), nan, CLASSES), targets: int32 }),
+      /nan\.arrow: score at row 499, column 7 is NaN/,
+    ],
+    [
+      'null scores',
+      () => ipc('null.arrow', { scores: withNull(float32, 333), targets: int32 }),
+      /null\.arrow: row 333 has null in its scores/,
+    ],
+    [
+      'null targets',
+      () => ipc('null.arrow', { scores: float32, targets: withNull(int32, 334) }),
+      /null\.arrow: row 334 has null in its targets/,
+    ],
+    [
+      'a mask of another width',
+      () => ipc('mask.arrow', { scores: float32, targets: fixed(new arrow.Uint8(), mask, CLASSES / 2) }),
+      /mask\.arrow: row 0 has a mask of 20 for 40 scores/,
+    ],
+    [
+      'a file of other classes',
+      () => [
+        ...ipc('a.arrow', { scores: float32, targets: int32 }),
+        ...ipc('b.arrow', { scores: fixed(new arrow.Float32(), scores, 20), targets: int32 }),
+      ],
+      /b\.arrow: scores must have 40 classes, as those of a\.arrow, got 20/,
+    ],
+  ];
+  test.each(cases)('%s', (_, args, message) => {
+    const { status, stdout, stderr } = run(['evaluate', ...args()]);
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+
+  test('a package that is not installed', () => {
+    write('rows.arrow', whole);
+    const { status, stdout, stderr } = runAlone(['evaluate', 'rows.arrow']);
+    expect(stderr).toBe(
+      'multilabel-margin-loss: rows.arrow: the package apache-arrow is needed to read Arrow: npm install apache-arrow\n',
+    );
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+
+  test('on standard input', () => {
+    const cut = run(['evaluate', '-'], stream.subarray(0, Math.floor(0.8 * stream.length)));
+    expect(cut.stderr).toMatch(/^multilabel-margin-loss: standard input: is broken after row 360: .*\n$/);
+    expect(cut.status).toBe(2);
+    const file = run(['evaluate', '-'], whole);
+    expect(file.stderr).toMatch(/^multilabel-margin-loss: standard input: is an Arrow file, .*\n$/);
+    expect(file.status).toBe(2);
+  });
+});
