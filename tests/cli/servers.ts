@@ -28,7 +28,7 @@ export class Process {
   readonly child: ChildProcess;
   readonly #changed = new EventTarget();
 
-  constructor(command: string, args: readonly string[], options: { cwd?: string; argv0?: string; uid?: number } = {}) {
+  constructor(command: string, args: readonly string[], options: { cwd?: string; argv0?: string; uid?: number; env?: NodeJS.ProcessEnv } = {}) {
     const { uid, ...rest } = options;
     this.child = spawn(command, args, { ...rest, ...(uid === undefined ? {} : { uid, gid: uid }) });
     children.add(this.child);
@@ -81,7 +81,7 @@ function temporaryFolder(uid?: number): string {
   return folder;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

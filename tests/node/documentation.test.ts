@@ -1,7 +1,7 @@
 // Every block of code in README.md and docs/, and every example of a docstring, runs and gives what its comments say. What
 // is public has a docstring that says what there is to say.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type DeclarationReflection, ReflectionKind, type SignatureReflection } from 'typedoc';
@@ -90,9 +90,8 @@ describe('commands are there', () => {
   /** Whether the `--help` of a command of this package names the subcommand and the options of a line. */
   function isCommand(line: string): boolean {
     const [name, subcommand, ...args] = line.split(/\s+/) as [string, string, ...string[]];
-    const help = execFileSync(process.execPath, [fileURLToPath(new URL(bin[name]!, root)), '--help'], {
-      encoding: 'utf8',
-    });
+    const file = fileURLToPath(new URL(bin[name]!, root));
+    const help = spawnSync(process.execPath, [file, subcommand, '--help'], { encoding: 'utf8' }).stdout;
     const names = args.filter((arg) => arg.startsWith('-')).map((arg) => `^  (?:-\\w, )?${arg}(?: |$)`);
     return [`^(?:Usage:)? *${name} ${subcommand} `, ...names].every((pattern) => new RegExp(pattern, 'm').test(help));
   }
