@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { launchOptions } from './tests/chromium.js';
+import { dawnFeatures } from './tests/webgpu/dawn-features.js';
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
@@ -22,7 +23,7 @@ const webgpu = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('
 const webgpuSuites = ['tests/js/golden.test.ts', 'tests/js/properties.test.ts', 'tests/webgpu/**/*.test.ts'];
 
 // A GPU in software takes milliseconds for the smallest batch: a fourth of the cases.
-const fewer = { SUITE_SHARE: '0.25' };
+const fewer = { suiteShare: 0.25 };
 // Chromium's, for Node too where it is there: the tests do not depend on the machine's own.
 const vulkan = ['/usr/lib/chromium/vk_swiftshader_icd.json'].find((file) => existsSync(file));
 
@@ -81,8 +82,9 @@ export default defineConfig({
         test: {
           name: 'node-webgpu',
           include: webgpuSuites,
+          provide: fewer,
+          setupFiles: 'tests/webgpu/node-gpu.ts',
           ...node,
-          env: { ...node.env, ...fewer },
         },
       },
       {
@@ -91,8 +93,8 @@ export default defineConfig({
         test: {
           name: 'chromium-webgpu',
           include: webgpuSuites,
-          env: fewer,
-          ...browser('--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'),
+          provide: fewer,
+          ...browser('--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', `--${dawnFeatures}`),
         },
       },
       {

@@ -1,11 +1,12 @@
 /**
  * Times this package and its peers side by side, on the same random inputs. Prints tables, and writes docs/benchmarks.md
- * and its chart.
+ * and its chart. With --webgpu, this package on one thread, on two and on a GPU: the last part of docs/benchmarks.md.
  *
- *     npm run bench [-- --quick]
+ *     npm run bench [-- --quick] [-- --webgpu]
  */
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
 import { chartOf } from './chart.js';
 import type { Contender } from './contenders/contender.js';
 import { floor } from './contenders/floor.js';
@@ -15,72 +16,96 @@ import { tensorFlow, tensorFlowVersion } from './contenders/tensorflow.js';
 import { thisPackage } from './contenders/this-package.js';
 import { threads } from './contenders/threads.js';
 import { goalsOf } from './goals.js';
-import { type DType, FLOAT64_POINTS, formatPoint, GRID, makeBatch, type ScoreSet, WIDTHS } from './grid.js';
-import { referenceOf } from './reference.js';
-import { markdownReport, type Run, terminalReport } from './report.js';
-import { type Effort, type Measurement, timeBatch } from './timing.js';
+import { FLOAT64_POINTS, GRID, type ScoreSet, WEBGPU_POINTS, WIDTHS } from './grid.js';
+import {
+  markdownReport,
+  type Run,
+  terminalReport,
+  WEBGPU_HEADING,
+  webgpuMarkdownReport,
+  webgpuTerminalReport,
+} from './report.js';
+import { type Effort, type Plan, timeAll } from './timing.js';
+import { timeWebGPU } from './webgpu.js';
 
-const { quick = false, python } = new Command('npm run bench --')
+const program = new Command('npm run bench --')
   .description('Times this package and its peers side by side; writes docs/benchmarks.md and docs/benchmarks.svg.')
   .option('--quick', 'fewer points and turns, in under two minutes; writes nothing')
+  .option('--webgpu', 'one thread, two and a GPU, without the peers; writes the part of docs/benchmarks.md on WebGPU')
   .option('--python <path>', 'a Python that has PyTorch', '/usr/bin/python3')
   .allowExcessArguments(false)
-  .parse()
-  .opts<{ quick?: boolean; python: string }>();
+  .parse();
+const { quick = false, webgpu = false, python } = program.opts<{ quick?: boolean; webgpu?: boolean; python: string }>();
 
 const EFFORT: Effort = quick
   ? { warmUpMilliseconds: 20, rounds: 5, turnMilliseconds: 4, budgetMilliseconds: 100 }
   : { warmUpMilliseconds: 25, rounds: 7, turnMilliseconds: 5, budgetMilliseconds: 250 };
 
-const SCORE_SETS: ScoreSet[] = ['random', 'trained'];
-const batches: { point: (typeof GRID)[number]; dtype: DType; scoreSet: ScoreSet }[] = [];
-// float64 last: once they have seen both, functions compiled for float32 arrays alone would be slower.
-for (const [dtype, points] of [
-  ['float32', quick ? [...GRID.filter(({ width }) => width <= 50), WIDTHS[1]!] : [...GRID, ...WIDTHS]],
-  ['float64', quick ? [] : FLOAT64_POINTS],
-] as const) {
-  for (const scoreSet of SCORE_SETS) batches.push(...points.map((point) => ({ point, dtype, scoreSet })));
-}
+const DOCS = new URL('../docs/', import.meta.url);
+const PAGE = new URL('benchmarks.md', DOCS);
 
-const versions: Record<string, string> = { 'Node.js': process.versions.node, 'TensorFlow.js': tensorFlowVersion };
-const leftOut: string[] = [];
-const leaveOut = (what: string) => (error: unknown) => {
-  leftOut.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
-};
+if (webgpu) await benchWebGPU();
+else await benchPeers();
 
-const contenders: Contender[] = [...thisPackage(), ...threads()];
-await pyTorch(python).then((torch) => {
-  versions['PyTorch'] = torch.version;
-  contenders.push(...torch.contenders);
-}, leaveOut("PyTorch (Debian's python3-torch)"));
-contenders.push(await tensorFlow(), plainLoop(), ...floor());
+async function benchPeers(): Promise<void> {
+  const SCORE_SETS: ScoreSet[] = ['random', 'trained'];
+  const plans: Plan[] = [];
+  // float64 last: once they have seen both, functions compiled for float32 arrays alone would be slower.
+  for (const [dtype, points] of [
+    ['float32', quick ? [...GRID.filter(({ width }) => width <= 50), WIDTHS[1]!] : [...GRID, ...WIDTHS]],
+    ['float64', quick ? [] : FLOAT64_POINTS],
+  ] as const) {
+    for (const scoreSet of SCORE_SETS) {
+      const gradients = quick && scoreSet === 'trained' ? [true] : [true, false];
+      plans.push(...points.map((point) => ({ point, dtype, scoreSet, gradients })));
+    }
+  }
 
-const progress = (text: string): void => {
-  if (process.stderr.isTTY) process.stderr.write(`\r${text}\x1b[K`);
-};
+  const versions: Record<string, string> = { 'Node.js': process.versions.node, 'TensorFlow.js': tensorFlowVersion };
+  const leftOut: string[] = [];
+  const leaveOut = (what: string) => (error: unknown) => {
+    leftOut.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+  };
 
-const measurements: Measurement[] = [];
-for (const [i, { point, dtype, scoreSet }] of batches.entries()) {
-  progress(`${i + 1} of ${batches.length}: ${formatPoint(point)}, ${dtype}, ${scoreSet} scores`);
-  const batch = makeBatch(point, dtype, scoreSet, quick);
-  const reference = referenceOf(batch);
-  for (const contender of contenders) await contender.load(batch);
-  for (const gradient of [true, false]) {
-    if (quick && !gradient && scoreSet === 'trained') continue;
-    const timings = await timeBatch(gradient, contenders, reference, EFFORT);
-    measurements.push({ point, dtype, scoreSet, gradient, timings });
+  const contenders: Contender[] = [...thisPackage(), ...threads()];
+  await pyTorch(python).then((torch) => {
+    versions['PyTorch'] = torch.version;
+    contenders.push(...torch.contenders);
+  }, leaveOut("PyTorch (Debian's python3-torch)"));
+  contenders.push(await tensorFlow(), plainLoop(), ...floor());
+
+  const measurements = await timeAll(plans, contenders, EFFORT, quick);
+  const run: Run = { measurements, goals: goalsOf(measurements), versions, leftOut, date: new Date() };
+  console.log(terminalReport(run));
+  if (quick) {
+    console.log('\nA quick run: docs/benchmarks.md and docs/benchmarks.svg are left as they are.');
+  } else {
+    const [, onWebGPU] = partsOfPage();
+    writeFileSync(PAGE, markdownReport(run) + (onWebGPU && `\n${onWebGPU}`));
+    writeFileSync(new URL('benchmarks.svg', DOCS), await chartOf(measurements));
+    console.log('\nWritten: docs/benchmarks.md, docs/benchmarks.svg');
   }
 }
-progress('');
-for (const contender of contenders) await contender.dispose?.();
 
-const run: Run = { measurements, goals: goalsOf(measurements), versions, leftOut, date: new Date() };
-console.log(terminalReport(run));
-if (quick) {
-  console.log('\nA quick run: docs/benchmarks.md and docs/benchmarks.svg are left as they are.');
-} else {
-  const docs = new URL('../docs/', import.meta.url);
-  writeFileSync(new URL('benchmarks.md', docs), markdownReport(run));
-  writeFileSync(new URL('benchmarks.svg', docs), await chartOf(measurements));
-  console.log('\nWritten: docs/benchmarks.md, docs/benchmarks.svg');
+async function benchWebGPU(): Promise<void> {
+  const backend = await createWebGPUBackend().catch((error: Error) =>
+    program.error(`${error.message}\ndocs/webgpu.md tells how to run this on an adapter in software`),
+  );
+  const run = await timeWebGPU(backend, quick ? WEBGPU_POINTS.slice(0, 3) : WEBGPU_POINTS, EFFORT, quick);
+  backend.dispose();
+  console.log(webgpuTerminalReport(run));
+  if (quick) {
+    console.log('\nA quick run: docs/benchmarks.md is left as it is.');
+  } else {
+    const [onPeers] = partsOfPage();
+    writeFileSync(PAGE, onPeers + (onPeers && '\n') + webgpuMarkdownReport(run));
+    console.log('\nWritten: the part on WebGPU of docs/benchmarks.md');
+  }
+}
+
+/** Of docs/benchmarks.md: each part is written by a run of its own. */
+function partsOfPage(): [onPeers: string, onWebGPU: string] {
+  const text = existsSync(PAGE) ? readFileSync(PAGE, 'utf8') : '';
+  const at = text.indexOf(`${WEBGPU_HEADING}\n`);
+  return at < 0 ? [text, ''] : [`${text.slice(0, at).trimEnd()}\n`, text.slice(at)];
 }

@@ -1,7 +1,7 @@
 /** What the package is to reach, and what a run measured of it. */
 import { type Name, NAMES } from './contenders/contender.js';
 import { formatError, formatRatio, formatTime } from './format.js';
-import { formatPoint, GRID, type Point } from './grid.js';
+import { formatPoint, GRID, type Point, WEBGPU_POINTS } from './grid.js';
 import type { Measurement } from './timing.js';
 
 export interface Goal {
@@ -30,6 +30,7 @@ const FLOORS = [
 
 const SMALL = GRID[0]!;
 const THREADED = [GRID[3]!, GRID[5]!];
+const LARGEST = WEBGPU_POINTS.at(-1)!;
 
 export function goalsOf(measurements: readonly Measurement[]): Goal[] {
   const float32 = measurements.filter(({ dtype }) => dtype === 'float32');
@@ -112,6 +113,21 @@ export function goalsOf(measurements: readonly Measurement[]): Goal[] {
     {
       text: '2 threads over one thread, both with copies into a given array',
       ...everywhere(1.1, measurements, (one) => ratio(one, NAMES.threadsReused, NAMES.oursReused)),
+    },
+  ];
+}
+
+/** Of a run with a GPU: against the quicker of the two on one thread, and against the GPU's own copying. */
+export function webgpuGoalsOf(measurements: readonly Measurement[]): Goal[] {
+  const both = measurements.filter(({ gradient }) => gradient);
+  return [
+    {
+      text: `${formatPoint(LARGEST)}: one thread over WebGPU with resident buffers`,
+      ...atLeast(20, ratioAt(both, LARGEST, NAMES.oursReused, NAMES.webgpuResident)),
+    },
+    {
+      text: `${formatPoint(LARGEST)}: WebGPU with resident buffers over a copy of the scores in the GPU's memory`,
+      ...atMost(3, ratioAt(both, LARGEST, NAMES.webgpuResident, NAMES.webgpuFloor)),
     },
   ];
 }

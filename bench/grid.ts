@@ -47,6 +47,8 @@ export const WIDTHS = [1, 10, 100, 1000].map((width) => point(64, 20_000, width)
 
 export const FLOAT64_POINTS = [point(32, 10, 3), point(1024, 1000, 10), point(64, 20_000, 50), point(8, 670_000, 5)];
 
+export const WEBGPU_POINTS = [...GRID, point(4096, 1000, 10), point(1024, 20_000, 50)];
+
 export const formatPoint = ({ rows, classes, width }: Point): string => `${rows} x ${classes}, K = ${width}`;
 
 // A branch predictor learns a short rotation of inputs by heart, which flatters whatever branches on scores. The bytes

@@ -16,6 +16,16 @@ export interface Run {
   date: Date;
 }
 
+/** Of one thread, several and a GPU. */
+export interface WebGPURun extends Run {
+  /** The GPU, or the program that stands in for one. */
+  adapter: string;
+  isSoftware: boolean;
+}
+
+/** The last part of docs/benchmarks.md, from which a run of the peers keeps it. */
+export const WEBGPU_HEADING = '## WebGPU';
+
 const PEERS: Name[] = [NAMES.pyTorchBuiltin, NAMES.pyTorchOps, NAMES.pyTorchByHand, NAMES.tensorFlow, NAMES.plain];
 const WAYS: Name[] = [
   NAMES.oursReused,
@@ -25,6 +35,8 @@ const WAYS: Name[] = [
   NAMES.floor,
   NAMES.floorReused,
 ];
+
+const FLOORS: Name[] = [NAMES.floor, NAMES.floorReused, NAMES.webgpuFloor];
 
 const LEGEND =
   'Median time of a call, and how many times that of this package on one thread it is. A dash: it cannot compute that.';
@@ -36,6 +48,28 @@ export function terminalReport(run: Run): string {
     LEGEND,
     ...[...timeTables(run), errorTable(run), goalsTable(run.goals)].map((table) => `\n${toText(table)}`),
   ].join('\n');
+}
+
+export function webgpuTerminalReport(run: WebGPURun): string {
+  return [
+    `${machineOf(run)}; adapter: ${run.adapter}`,
+    ...(run.isSoftware ? [SOFTWARE] : []),
+    LEGEND,
+    ...webgpuTables(run).map((table) => `\n${toText(table)}`),
+    ...(run.isSoftware ? [] : [`\n${toText(goalsTable(run.goals))}`]),
+  ].join('\n');
+}
+
+export function webgpuMarkdownReport(run: WebGPURun): string {
+  const sections = [
+    WEBGPU_HEADING,
+    `Written by \`npm run bench -- --webgpu\` on ${run.date.toISOString().slice(0, 10)}: ${machineOf(run)}. The adapter: ` +
+      `**${run.adapter}**.`,
+    ...(run.isSoftware ? [`**${SOFTWARE}**`] : [goalRows(run.goals)]),
+    WEBGPU_READING,
+    ...webgpuTables(run).map(toMarkdown),
+  ];
+  return `${sections.join('\n\n')}\n`;
 }
 
 export function markdownReport(run: Run): string {
@@ -112,6 +146,43 @@ are faulted in, and its predecessors wait for the garbage collector.
 The compositions are allowed to take it that targets hold no padding and no duplicates; this package and PyTorch's builtin
 handle both.`;
 
+const SOFTWARE =
+  'This adapter is software: the CPU did the work of a GPU. These times tell nothing of any GPU, and no goal is judged by them.';
+
+const WEBGPU_READING = `\
+Timed as above, on random float32 scores. Kernels are compiled before; each call is waited for, until its loss is here.
+
+| column | what is timed |
+| --- | --- |
+| ${NAMES.ours}; ${NAMES.oursReused} | one thread, as above |
+| ${NAMES.threads}; ${NAMES.threadsShared} | two threads, as above: with copies; in shared memory |
+| ${NAMES.webgpu} | the same arrays, copied to the adapter, and the gradient back into a new one |
+| ${NAMES.webgpuResident} | scores, targets and gradient in the adapter's buffers: nothing but the losses is copied |
+| ${NAMES.webgpuFloor} | the floor of its memory: one buffer of scores copied into another there, computing nothing |`;
+
+function webgpuTables(run: WebGPURun): Table[] {
+  const names = [
+    NAMES.ours,
+    NAMES.oursReused,
+    NAMES.threads,
+    NAMES.threadsShared,
+    NAMES.webgpu,
+    NAMES.webgpuResident,
+    NAMES.webgpuFloor,
+  ];
+  const tableOf = (title: string, gradient: boolean): Table =>
+    timeTable(
+      title,
+      names,
+      run.measurements.filter((one) => one.gradient === gradient),
+    );
+  return [
+    tableOf('WebGPU: forward + gradient', true),
+    tableOf('WebGPU: forward only', false),
+    { ...errorTable(run), title: 'WebGPU: worst relative error against float64' },
+  ];
+}
+
 function machineOf({ versions }: Run): string {
   const cpus = os.cpus();
   const software = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
@@ -161,14 +232,14 @@ function errorTable({ measurements }: Run): Table {
     );
     return errors.length === 0 ? '-' : formatError(Math.max(...errors));
   };
-  const columns = (['float32', 'float64'] as const).flatMap((dtype) =>
-    (['loss', 'grad'] as const).map((of) => ({ dtype, of })),
-  );
+  const columns = (['float32', 'float64'] as const)
+    .filter((dtype) => measurements.some((one) => one.dtype === dtype))
+    .flatMap((dtype) => (['loss', 'grad'] as const).map((of) => ({ dtype, of })));
   return {
     title: 'Worst relative error against float64',
     head: ['', ...columns.map(({ dtype, of }) => `${dtype} ${of === 'loss' ? 'loss' : 'gradient'}`)],
     rows: namesIn(measurements)
-      .filter((name) => name !== NAMES.floor && name !== NAMES.floorReused)
+      .filter((name) => !FLOORS.includes(name))
       .map((name) => [name, ...columns.map(({ dtype, of }) => worst(name, dtype, of))]),
   };
 }

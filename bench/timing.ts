@@ -1,7 +1,7 @@
 /** Times contenders in turns, so that a noisy machine hits all alike. */
 import type { Contender, Name } from './contenders/contender.js';
-import type { DType, Point, ScoreSet } from './grid.js';
-import { type Errors, errorsOf, type Reference } from './reference.js';
+import { type DType, formatPoint, makeBatch, type Point, type ScoreSet } from './grid.js';
+import { type Errors, errorsOf, type Reference, referenceOf } from './reference.js';
 
 export interface Effort {
   /** How long every form is run before it is timed: functions are to be compiled, memory to be there. */
@@ -35,8 +35,42 @@ export interface Measurement {
   timings: Timings;
 }
 
+/** What is to be timed: with the gradient or without, or both, one after the other. */
+export interface Plan {
+  point: Point;
+  dtype: DType;
+  scoreSet: ScoreSet;
+  gradients: readonly boolean[];
+}
+
+/** Tells on a terminal where it is. */
+export async function timeAll(
+  plans: readonly Plan[],
+  contenders: readonly Contender[],
+  effort: Effort,
+  quick: boolean,
+): Promise<Measurement[]> {
+  const progress = (text: string): void => {
+    if (process.stderr.isTTY) process.stderr.write(`\r${text}\x1b[K`);
+  };
+  const measurements: Measurement[] = [];
+  for (const [i, { point, dtype, scoreSet, gradients }] of plans.entries()) {
+    progress(`${i + 1} of ${plans.length}: ${formatPoint(point)}, ${dtype}, ${scoreSet} scores`);
+    const batch = makeBatch(point, dtype, scoreSet, quick);
+    const reference = referenceOf(batch);
+    for (const contender of contenders) await contender.load(batch);
+    for (const gradient of gradients) {
+      const timings = await timeBatch(gradient, contenders, reference, effort);
+      measurements.push({ point, dtype, scoreSet, gradient, timings });
+    }
+  }
+  progress('');
+  for (const contender of contenders) await contender.dispose?.();
+  return measurements;
+}
+
 /** With contenders that have loaded the batch. The first one takes a turn before every other one's: all are compared with it. */
-export async function timeBatch(
+async function timeBatch(
   gradient: boolean,
   contenders: readonly Contender[],
   reference: Reference,

@@ -2,6 +2,7 @@
 // so that both go when it goes. Only numbers pass, and no Embind is needed.
 #include <emscripten/emscripten.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -55,8 +56,9 @@ EMSCRIPTEN_KEEPALIVE size_t badRow() { return outcome.row; }
 EMSCRIPTEN_KEEPALIVE size_t badColumn() { return outcome.column; }
 
 EMSCRIPTEN_KEEPALIVE void add(int float64, const void* scores, const int32_t* targets, const double* losses,
-                              size_t rows, size_t width) {
-  WithRows(float64, scores, targets, rows, width, rows, [&](const auto& typed) { metrics.Add(typed, losses); });
+                              size_t rows, size_t width, double first_row) {
+  WithRows(float64, scores, targets, rows, width, rows,
+           [&](const auto& typed) { metrics.Add(typed, losses, static_cast<uint64_t>(first_row)); });
 }
 
 // Address of the state, of writtenSize() bytes, or 0 when memory is exhausted.
@@ -71,11 +73,11 @@ EMSCRIPTEN_KEEPALIVE uint8_t* write() {
 }
 EMSCRIPTEN_KEEPALIVE size_t writtenSize() { return written; }
 
-// Address of computedSize() float64 numbers: the Means, MeansAtK for each k, OfLabel for each label. Or 0 when memory
-// is exhausted.
+// Address of computedSize() float64 numbers: the Means, MeansAtK for each k, OfLabel for each label, the bins of
+// margins. Or 0 when memory is exhausted.
 EMSCRIPTEN_KEEPALIVE size_t computedSize() {
   return (sizeof(Metrics::Means) + metrics.num_ks() * sizeof(Metrics::MeansAtK) +
-          metrics.classes() * sizeof(Metrics::OfLabel)) /
+          metrics.classes() * sizeof(Metrics::OfLabel) + 2 * Metrics::kMarginBins * sizeof(double)) /
          sizeof(double);
 }
 EMSCRIPTEN_KEEPALIVE double* compute() {
@@ -83,6 +85,19 @@ EMSCRIPTEN_KEEPALIVE double* compute() {
   auto* means = reinterpret_cast<Metrics::Means*>(staging.data());
   auto* at_k = reinterpret_cast<Metrics::MeansAtK*>(means + 1);
   auto* of_labels = reinterpret_cast<Metrics::OfLabel*>(at_k + metrics.num_ks());
+  auto* margins = reinterpret_cast<double*>(of_labels + metrics.classes());
+  std::copy_n(metrics.margins(), 2 * Metrics::kMarginBins, margins);
   return metrics.Compute(means, at_k, of_labels) ? reinterpret_cast<double*>(means) : nullptr;
 }
+
+// Address of GroupSums::kGroups * (1 + metrics.num_sums()) float64 numbers, or 0 when memory is exhausted.
+EMSCRIPTEN_KEEPALIVE double* sumsOfGroups() {
+  if (!staging.Reserve(mlml::GroupSums::kGroups * (1 + metrics.num_sums()) * sizeof(double))) return nullptr;
+  auto* sums = reinterpret_cast<double*>(staging.data());
+  metrics.groups().Values(sums);
+  return sums;
+}
+// Two halves, for JavaScript's numbers hold no more.
+EMSCRIPTEN_KEEPALIVE uint32_t fingerprintLow() { return static_cast<uint32_t>(metrics.fingerprint()); }
+EMSCRIPTEN_KEEPALIVE uint32_t fingerprintHigh() { return static_cast<uint32_t>(metrics.fingerprint() >> 32); }
 }

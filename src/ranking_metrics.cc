@@ -37,6 +37,43 @@ size_t FindNonFinite(const T* scores, size_t size) {
   return j;
 }
 
+// The highest of so many, -Inf of none.
+template <typename T>
+T Highest(const T* scores, size_t size) {
+  const hn::ScalableTag<T> d;
+  constexpr size_t L = kLanes<T>;
+  T highest = -kInfinity<T>;
+  if (size < L) {
+    for (size_t j = 0; j < size; ++j) highest = std::max(highest, scores[j]);
+    return highest;
+  }
+  // The last vector overlaps with the one before.
+  auto most = hn::LoadU(d, scores + size - L);
+  for (size_t j = 0; j + L <= size; j += L) most = hn::Max(most, hn::LoadU(d, scores + j));
+  return hn::GetLane(hn::MaxOfLanes(d, most));
+}
+
+size_t BinOfMargin(double margin) {
+  using Metrics = RankingMetrics;
+  const auto bits = std::bit_cast<uint64_t>(std::abs(margin));
+  // Sixteenths of powers of two, counted from that of bin 1.
+  const auto step = static_cast<int64_t>(bits >> (52 - Metrics::kMarginFractionBits)) -
+                    (int64_t{1023 + Metrics::kLeastMarginExponent} << Metrics::kMarginFractionBits);
+  const auto bin = static_cast<size_t>(std::clamp<int64_t>(step + 1, 0, Metrics::kMarginBins - 1));
+  return margin < 0 ? Metrics::kMarginBins + bin : bin;
+}
+
+constexpr uint64_t kOdd = 0x9e3779b97f4a7c15;  // 2^64 over the golden ratio
+
+// A number whose bits all depend on all of `x`: the finaliser of SplitMix64, from Steele, Lea and Flood, "Fast
+// splittable pseudorandom number generators" (2014).
+uint64_t Mix(uint64_t x) {
+  x += kOdd;
+  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+  x = (x ^ x >> 27) * 0x94d049bb133111eb;
+  return x ^ x >> 31;
+}
+
 // The entries before the first negative one.
 size_t CountTargets(const int32_t* targets, size_t width) {
   return static_cast<size_t>(std::find_if(targets, targets + width, [](int32_t t) { return t < 0; }) - targets);
@@ -66,7 +103,7 @@ bool RankingMetrics::Begin(size_t classes, const int32_t* ks, size_t num_ks) {
   classes_ = classes;
   num_ks_ = num_ks;
   if (!ks_.Reserve(num_ks + 1) || !at_k_.Reserve(2 * num_ks + 1) || !sums_.Reserve(num_sums()) ||
-      !support_.Reserve(classes) || !twice_rank_sum_.Reserve(classes)) {
+      !groups_.Begin(num_sums()) || !support_.Reserve(classes) || !twice_rank_sum_.Reserve(classes)) {
     return false;
   }
   std::copy_n(ks, num_ks, ks_.data());
@@ -119,7 +156,7 @@ MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, NonFinitePolicy poli
 }
 
 template <typename T>
-void RankingMetrics::Add(const Rows<T>& rows, const double* losses) {
+void RankingMetrics::Add(const Rows<T>& rows, const double* losses, uint64_t first_row) {
   for (size_t row = 0; row < rows.rows; ++row) {
     const T* scores = rows.scores + row * classes_;
     if (FindNonFinite(scores, classes_) < classes_) {
@@ -128,6 +165,11 @@ void RankingMetrics::Add(const Rows<T>& rows, const double* losses) {
       continue;
     }
     const size_t num_labels = GatherLabels(rows.targets + row * rows.width, rows.width);
+    const uint64_t hash = Mix(first_row + row);
+    groups_.BeginRow(hash);
+    uint64_t of_labels = hash;
+    for (size_t k = 0; k < num_labels; ++k) of_labels = (of_labels + static_cast<uint64_t>(labels_[k])) * kOdd;
+    fingerprint_ += Mix(of_labels);
     AddRow(scores, num_labels, losses[row]);
     average_precision_.Add(scores, labels_.data(), num_labels);
   }
@@ -145,11 +187,11 @@ size_t RankingMetrics::GatherLabels(const int32_t* targets, size_t width) {
 template <typename T>
 void RankingMetrics::AddRow(const T* scores, size_t num_labels, double loss) {
   ++rows_;
-  sums_[kLoss].Add(loss);
+  AddTo(kLoss, loss);
   if (num_labels == 0) {
     ++rows_without_labels_;
-    sums_[kLrap].Add(1);
-    sums_[kOneError].Add(1);
+    AddTo(kLrap, 1);
+    AddTo(kOneError, 1);
     return;
   }
   CountRanks(scores, num_labels);
@@ -181,27 +223,45 @@ void RankingMetrics::AddRow(const T* scores, size_t num_labels, double loss) {
     AddAtK(group, labels);
     if (first == 0) {
       const double right = static_cast<double>(labels) / static_cast<double>(group.at_least);
-      sums_[kOneError].Add(group.above == 0 ? 1 - right : 1);
-      sums_[kReciprocalRank].Add(1 / static_cast<double>(others + 1));
+      AddTo(kOneError, group.above == 0 ? 1 - right : 1);
+      AddTo(kReciprocalRank, 1 / static_cast<double>(others + 1));
     }
   }
   rows_with_ties_ += has_ties ? 1 : 0;
-  sums_[kCoverage].Add(ranks_[num_labels - 1].at_least);
+  AddTo(kCoverage, ranks_[num_labels - 1].at_least);
   if (num_labels == classes_) {
     ++rows_with_all_labels_;
-    sums_[kLrap].Add(1);
+    AddTo(kLrap, 1);
   } else {
-    sums_[kLrap].Add(precision_sum / static_cast<double>(num_labels));
+    AddTo(kLrap, precision_sum / static_cast<double>(num_labels));
     const double pairs = static_cast<double>(num_labels) * static_cast<double>(classes_ - num_labels);
-    sums_[kRankingLoss].Add(static_cast<double>(pairs_in_disorder) / pairs);
+    AddTo(kRankingLoss, static_cast<double>(pairs_in_disorder) / pairs);
+    AddMargin(scores, num_labels);
   }
   for (size_t i = 0; i < num_ks_; ++i) {
     const double found = at_k_[2 * i];
     const auto k = static_cast<size_t>(ks_[i]);
-    AtK(i, kPrecision).Add(found / static_cast<double>(k));
-    AtK(i, kRecall).Add(found / static_cast<double>(num_labels));
-    AtK(i, kNdcg).Add(at_k_[2 * i + 1] / Discounts(std::min(num_labels, k)));
+    const size_t first = kSums + i * kSumsAtK;
+    AddTo(first + kPrecision, found / static_cast<double>(k));
+    AddTo(first + kRecall, found / static_cast<double>(num_labels));
+    AddTo(first + kNdcg, at_k_[2 * i + 1] / Discounts(std::min(num_labels, k)));
   }
+}
+
+template <typename T>
+void RankingMetrics::AddMargin(const T* scores, size_t num_labels) {
+  T lowest = kInfinity<T>;
+  T highest = -kInfinity<T>;
+  // The others lie between labels.
+  size_t begin = 0;
+  for (size_t k = 0; k < num_labels; ++k) {
+    const auto label = static_cast<size_t>(labels_[k]);
+    lowest = std::min(lowest, scores[label]);
+    highest = std::max(highest, Highest(scores + begin, label - begin));
+    begin = label + 1;
+  }
+  highest = std::max(highest, Highest(scores + begin, classes_ - begin));
+  ++margins_[BinOfMargin(static_cast<double>(lowest) - static_cast<double>(highest))];
 }
 
 // A group of equal scores, of which so many are labels: what is expected of them among the first k, in a random order.
@@ -257,6 +317,8 @@ void RankingMetrics::ForEachField(Function field) {
     field(*count);
   }
   for (size_t i = 0; i < num_sums(); ++i) sums_[i].ForEachField(field);
+  field(fingerprint_);
+  for (uint64_t& bin : margins_) field(bin);
   for (size_t label = 0; label < classes_; ++label) {
     field(support_[label]);
     field(twice_rank_sum_[label]);
@@ -265,6 +327,7 @@ void RankingMetrics::ForEachField(Function field) {
 
 void RankingMetrics::Write(StateWriter& writer) {
   ForEachField([&](uint64_t field) { writer.Put(field); });
+  groups_.Write(writer);
   average_precision_.Write(writer);
 }
 
@@ -275,6 +338,7 @@ MetricsStatus RankingMetrics::Merge(const uint8_t* state, size_t size) {
     const uint64_t added = check.Get();
     if (&field == &rows_ || &field == &rows_skipped_) rows = added > kMostRows ? added : rows + added;
   });
+  groups_.Merge<true>(check);
   if (!check.ok()) return MetricsStatus::kBadState;
   if (rows > kMostRows) return MetricsStatus::kTooManyRows;
   if (!average_precision_.Merge<true>(check)) return MetricsStatus::kOutOfMemory;
@@ -282,6 +346,7 @@ MetricsStatus RankingMetrics::Merge(const uint8_t* state, size_t size) {
 
   StateReader reader(state, size);
   ForEachField([&](uint64_t& field) { field += reader.Get(); });
+  groups_.Merge<false>(reader);
   return average_precision_.Merge<false>(reader) ? MetricsStatus::kOk : MetricsStatus::kOutOfMemory;
 }
 
@@ -292,21 +357,22 @@ bool RankingMetrics::Compute(Means* means, MeansAtK* at_k, OfLabel* of_labels) {
     return false;
   }
   const auto rows = static_cast<double>(rows_);
-  const auto mean = [&](ExactSum& sum) { return rows_ == 0 ? kNan : sum.Value() / rows; };
+  const auto mean = [&](size_t sum) { return rows_ == 0 ? kNan : sums_[sum].Value() / rows; };
   means->rows = rows;
   means->rows_without_labels = static_cast<double>(rows_without_labels_);
   means->rows_with_all_labels = static_cast<double>(rows_with_all_labels_);
   means->rows_with_ties = static_cast<double>(rows_with_ties_);
   means->rows_skipped = static_cast<double>(rows_skipped_);
-  means->loss = mean(sums_[kLoss]);
-  means->ranking_loss = mean(sums_[kRankingLoss]);
-  means->coverage = mean(sums_[kCoverage]);
-  means->lrap = mean(sums_[kLrap]);
-  means->one_error = mean(sums_[kOneError]);
-  means->reciprocal_rank = mean(sums_[kReciprocalRank]);
+  means->loss = mean(kLoss);
+  means->ranking_loss = mean(kRankingLoss);
+  means->coverage = mean(kCoverage);
+  means->lrap = mean(kLrap);
+  means->one_error = mean(kOneError);
+  means->reciprocal_rank = mean(kReciprocalRank);
   means->score_resolution = average_precision_.exact() ? 0 : std::ldexp(1.0, -int(average_precision_.fraction_bits()));
   for (size_t i = 0; i < num_ks_; ++i) {
-    at_k[i] = {mean(AtK(i, kPrecision)), mean(AtK(i, kRecall)), mean(AtK(i, kNdcg))};
+    const size_t first = kSums + i * kSumsAtK;
+    at_k[i] = {mean(first + kPrecision), mean(first + kRecall), mean(first + kNdcg)};
   }
 
   double macro = 0;
@@ -324,7 +390,7 @@ bool RankingMetrics::Compute(Means* means, MeansAtK* at_k, OfLabel* of_labels) {
 
 template MetricsOutcome RankingMetrics::Prepare(const Rows<float>&, NonFinitePolicy);
 template MetricsOutcome RankingMetrics::Prepare(const Rows<double>&, NonFinitePolicy);
-template void RankingMetrics::Add(const Rows<float>&, const double*);
-template void RankingMetrics::Add(const Rows<double>&, const double*);
+template void RankingMetrics::Add(const Rows<float>&, const double*, uint64_t);
+template void RankingMetrics::Add(const Rows<double>&, const double*, uint64_t);
 
 }  // namespace mlml

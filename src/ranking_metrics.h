@@ -17,6 +17,9 @@
 //   rank           0 for an empty Y
 //
 // Equal scores: nDCG, precision, recall and one-error average over their orders.
+//
+// The margin of a row is the lowest score of Y minus the highest of the others: below 0 where a label is outscored.
+// Rows with no label or all have none. Margins are counted in bins.
 #ifndef MULTILABEL_MARGIN_LOSS_RANKING_METRICS_H_
 #define MULTILABEL_MARGIN_LOSS_RANKING_METRICS_H_
 
@@ -28,6 +31,7 @@
 #include "buffer.h"
 #include "direct_counts.h"
 #include "exact_sum.h"
+#include "group_sums.h"
 #include "multilabel_margin_loss.h"
 #include "state.h"
 
@@ -61,9 +65,10 @@ class RankingMetrics {
   template <typename T>
   MetricsOutcome Prepare(const Rows<T>& rows, NonFinitePolicy policy);
 
-  // Adds rows that were prepared, with the loss of each. The scores are left as they were.
+  // Adds rows that were prepared, with the loss of each and the number of the first one: what a row is known by among
+  // all. The scores are left as they were.
   template <typename T>
-  void Add(const Rows<T>& rows, const double* losses);
+  void Add(const Rows<T>& rows, const double* losses, uint64_t first_row);
 
   // Adds what Write wrote of the same number of classes and the same ks; or nothing, and says what is wrong.
   MetricsStatus Merge(const uint8_t* state, size_t size);
@@ -100,8 +105,22 @@ class RankingMetrics {
   // Of NaN if there are no rows. False when there is no memory for it.
   [[nodiscard]] bool Compute(Means* means, MeansAtK* at_k, OfLabel* of_labels);
 
+  // Bins of margins: the sizes of those from 0 on, and behind them of those below 0. Bin 0 is below 2^-16, then there
+  // are 16 to each power of two, and the last is of all from 2^16 on.
+  static constexpr int kMarginFractionBits = 4;
+  static constexpr int kLeastMarginExponent = -16;
+  static constexpr size_t kMarginBins = (32 << kMarginFractionBits) + 2;
+  const uint64_t* margins() const { return margins_; }  // [2, kMarginBins]
+
+  // In group_sums.h: of loss, ranking loss, coverage, LRAP, one-error, reciprocal rank, and for each k of precision,
+  // recall and nDCG.
+  const GroupSums& groups() const { return groups_; }
+  // The same for the same rows with the same labels, in any order; else another but for a chance of 2^-64.
+  uint64_t fingerprint() const { return fingerprint_; }
+
   size_t classes() const { return classes_; }
   size_t num_ks() const { return num_ks_; }
+  size_t num_sums() const { return kSums + num_ks_ * kSumsAtK; }
 
  private:
   struct Label {
@@ -120,15 +139,20 @@ class RankingMetrics {
   template <typename T>
   void AddRow(const T* scores, size_t num_labels, double loss);
   template <typename T>
+  void AddMargin(const T* scores, size_t num_labels);
+  template <typename T>
   void CountRanks(const T* scores, size_t num_labels);
   template <typename T, typename Kernel>
   void CountRanks(const T* scores, size_t num_labels, Kernel& kernel);
   size_t GatherLabels(const int32_t* targets, size_t width);
   void AddAtK(Label group, size_t labels);
   double Discounts(size_t ranks) const { return discounts_[ranks < most_ranks_ ? ranks : most_ranks_]; }
-  ExactSum& AtK(size_t k, SumAtK sum) { return sums_[kSums + k * kSumsAtK + sum]; }
-  size_t num_sums() const { return kSums + num_ks_ * kSumsAtK; }
-  // Calls field(uint64_t&) for each number of the state but those of the average precision.
+  // Of the row at hand.
+  void AddTo(size_t sum, double value) {
+    sums_[sum].Add(value);
+    groups_.Add(sum, value);
+  }
+  // Calls field(uint64_t&) for each number of the state but those of groups and of the average precision.
   template <typename Function>
   void ForEachField(Function field);
 
@@ -146,7 +170,10 @@ class RankingMetrics {
   uint64_t rows_with_all_labels_ = 0;
   uint64_t rows_with_ties_ = 0;
   uint64_t rows_skipped_ = 0;
+  uint64_t fingerprint_ = 0;
+  uint64_t margins_[2 * kMarginBins] = {};
   Buffer<ExactSum> sums_;
+  GroupSums groups_;
   Buffer<uint64_t> support_;         // [classes]
   Buffer<uint64_t> twice_rank_sum_;  // [classes]: of above + 1 and at_least
   AveragePrecision average_precision_;

@@ -14,6 +14,9 @@ export const NAMES = {
   plain: 'plain TypeScript',
   floor: 'floor',
   floorReused: 'floor, reused',
+  webgpu: 'WebGPU',
+  webgpuResident: 'WebGPU, resident',
+  webgpuFloor: 'GPU copy',
 } as const;
 
 export type Name = (typeof NAMES)[keyof typeof NAMES];

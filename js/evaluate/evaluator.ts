@@ -4,6 +4,9 @@ import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type Scores } f
 import { type Targets, toTargets } from '../targets.js';
 import { checkOptions, type FloatDType, Tensor, toTensor } from '../tensor.js';
 import { fromBase64, toBase64 } from './base64.js';
+import { bootstrap, type ComparedMetric } from './bootstrap.js';
+import { HighestLosses, type HighLoss, toHighLosses } from './highest-losses.js';
+import { type MarginBin, toMarginBins } from './margins.js';
 import { RankingMetrics } from './metrics.js';
 
 /**
@@ -36,6 +39,32 @@ export interface EvaluatorOptions {
    * @default 'error'
    */
   nonFinite?: 'error' | 'skip';
+}
+
+/**
+ * What rows are known by: optional, as the third argument of {@link Evaluator.update}.
+ *
+ * @example
+ * import { Evaluator, type RowOrigin } from 'multilabel-margin-loss/evaluate';
+ *
+ * const origin: RowOrigin = { source: 'scores-7.npy', firstRow: 4096 };
+ * const evaluator = new Evaluator();
+ * evaluator.update([[0.1, 0.2, 0.4, 0.8]], [[3, 0]], origin);
+ * const [highest] = evaluator.result().highestLosses;
+ * [highest?.source, highest?.row]; // => ['scores-7.npy', 4096]
+ */
+export interface RowOrigin {
+  /**
+   * The number of the first row in its source. Rows that are evaluated apart need it for results of the same bits in
+   * `highestLosses` and {@link Evaluator.compare}.
+   * @default the number of rows before
+   */
+  firstRow?: number;
+  /**
+   * The name of a file, say: it is among the results.
+   * @default ''
+   */
+  source?: string;
 }
 
 /**
@@ -136,7 +165,80 @@ export interface EvaluationResult {
   at: Record<number, MetricsAtK>;
   /** What is known of each label: [C], in the order of the classes. */
   perLabel: LabelResult[];
+  /**
+   * Margins of the rows that have one: the lowest score of a label of the row minus the highest score of another class,
+   * below 0 where the two are in the wrong order. Counted in bins, 16 to each power of two from 2^-16 to 2^16 on either
+   * side of 0, of which the empty ones are left out; ascending.
+   */
+  margins: MarginBin[];
+  /** The 20 rows of the highest loss, the highest first; of equal ones, by source and row. */
+  highestLosses: HighLoss[];
 }
+
+/**
+ * Options of {@link Evaluator.compare}, all of them optional.
+ *
+ * @example
+ * import { type CompareOptions, Evaluator } from 'multilabel-margin-loss/evaluate';
+ *
+ * const options: CompareOptions = { level: 0.99, resamples: 5000, seed: 7 };
+ * const evaluator = new Evaluator();
+ * evaluator.update([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+ * evaluator.compare(evaluator, options).level; // => 0.99
+ */
+export interface CompareOptions {
+  /**
+   * How often an interval is to hold what it estimates: above 0, below 1.
+   * @default 0.95
+   */
+  level?: number;
+  /**
+   * Number of draws of the bootstrap: a whole number from 1 to 100,000.
+   * @default 2000
+   */
+  resamples?: number;
+  /**
+   * Of the draws: the same seed gives the same intervals. A whole number from 0 to 2^32 - 1.
+   * @default 1
+   */
+  seed?: number;
+}
+
+/**
+ * Two models over the same rows.
+ *
+ * @example
+ * import { type Comparison, Evaluator } from 'multilabel-margin-loss/evaluate';
+ *
+ * const [first, second] = [new Evaluator({ k: [1] }), new Evaluator({ k: [1] })];
+ * first.update([[0.5, 0.25, 0, 1]], [[1]]);
+ * second.update([[0.5, 1, 0, 0.75]], [[1]]);
+ * const comparison: Comparison = first.compare(second);
+ * comparison.rows; // => 1
+ * comparison.metrics.oneError.difference; // => { value: -1, low: -1, high: -1 }
+ * comparison.at[1]?.recall.second.value; // => 1
+ */
+export interface Comparison {
+  /** Number of rows. */
+  rows: number;
+  /** The option `level`. */
+  level: number;
+  /** The metrics that are means over rows. */
+  metrics: Record<(typeof MEANS_OF_ROWS)[number], ComparedMetric>;
+  /** The metrics at k, by k. */
+  at: Record<number, Record<keyof MetricsAtK, ComparedMetric>>;
+}
+
+/** In the order of the sums of groups in src/ranking_metrics.h. */
+const MEANS_OF_ROWS = [
+  'loss',
+  'rankingLoss',
+  'coverageError',
+  'labelRankingAveragePrecision',
+  'oneError',
+  'meanReciprocalRank',
+] as const;
+const METRICS_AT_K = ['precision', 'recall', 'ndcg'] as const;
 
 /**
  * What {@link Evaluator.toJSON} returns: plain data.
@@ -172,6 +274,10 @@ export interface EvaluatorJSON {
   classes: number;
   /** The exact sums, in base64; empty before the first row. */
   state: string;
+  /** Number of rows, those skipped included. */
+  rows: number;
+  /** As in the results; null for an infinite loss once JSON.parse() gave it back. */
+  highestLosses: readonly HighLoss[];
 }
 
 const FORMAT = 'multilabel-margin-loss/evaluator';
@@ -198,6 +304,9 @@ export class Evaluator {
   readonly #lossFn: MultiLabelMarginLoss;
   readonly #nonFinite: 'error' | 'skip';
   #metrics: RankingMetrics | null = null;
+  /** Those skipped included. */
+  #rows = 0;
+  readonly #highestLosses = new HighestLosses();
 
   /**
    * @param options `k`, `loss` and `nonFinite`
@@ -229,8 +338,9 @@ export class Evaluator {
    * @param scores float32 or float64, [N, C] or [C]; C is that of the first call
    * @param targets int32 or int64, [N, K] or [K], or lists of different lengths: as for {@link MultiLabelMarginLoss.forward}.
    * A label listed twice is one label for the metrics.
-   * @throws LossError ERR_NON_FINITE under `nonFinite: 'error'`; ERR_SHAPE for another number of classes than before; and
-   * what MultiLabelMarginLoss.forward throws
+   * @param origin what the rows are known by among the results: `firstRow` and `source`
+   * @throws LossError ERR_NON_FINITE under `nonFinite: 'error'`; ERR_SHAPE for another number of classes than before;
+   * ERR_OPTION for an `origin` that is none; and what MultiLabelMarginLoss.forward throws
    * @example
    * import { Evaluator } from 'multilabel-margin-loss/evaluate';
    *
@@ -240,7 +350,11 @@ export class Evaluator {
    * evaluator.update([0.5, 0.1, 0.2, 0.3], [0]);
    * evaluator.result().rows; // => 3
    */
-  update(scores: Scores, targets: Targets): void {
+  update(scores: Scores, targets: Targets, origin: RowOrigin = {}): void {
+    const { firstRow = this.#rows, source = '' } = checkOptions(origin, ['firstRow', 'source'], 'update()');
+    checkWhole(firstRow, 'firstRow', 0, Number.MAX_SAFE_INTEGER);
+    if (typeof source !== 'string')
+      throw new LossError('ERR_OPTION', `source must be a string, got ${describe(source)}`);
     const given = toTensor(scores, 'float32', 'scores');
     // Without requires_grad: the gradient is not wanted.
     const plain = new Tensor<FloatDType>(given.data as FloatArray, given.shape);
@@ -255,9 +369,11 @@ export class Evaluator {
     }
     const metrics = this.#metrics ?? new RankingMetrics(classes, this.#k);
     const width = indices.shape.at(-1) ?? 1;
-    const batch = { scores: plain.data, targets: indices.data, losses, rows: losses.length, width };
+    const batch = { scores: plain.data, targets: indices.data, losses, rows: losses.length, width, firstRow };
     metrics.update(batch, this.#nonFinite === 'skip');
     this.#metrics = metrics;
+    this.#rows += losses.length;
+    this.#highestLosses.add({ ...batch, source });
   }
 
   /**
@@ -276,23 +392,7 @@ export class Evaluator {
    * evaluator.result().loss; // => 0.8875
    */
   merge(other: Evaluator): void {
-    if (!(other instanceof Evaluator)) {
-      throw new LossError(
-        'ERR_STATE',
-        `merge() needs an Evaluator, got ${describe(other)}; Evaluator.fromJSON() makes one`,
-      );
-    }
-    for (const [name, own, others] of [
-      ['k', this.#k, other.#k],
-      ['options of the loss', this.#lossOptions(), other.#lossOptions()],
-    ] as const) {
-      if (JSON.stringify(own) !== JSON.stringify(others)) {
-        throw new LossError(
-          'ERR_STATE',
-          `evaluators to be merged must have the same ${name}, got ${JSON.stringify(own)} and ${JSON.stringify(others)}`,
-        );
-      }
-    }
+    this.#checkAlike(other, 'merge');
     const theirs = other.#metrics;
     if (theirs === null) return;
     const metrics = this.#metrics ?? new RankingMetrics(theirs.classes, this.#k);
@@ -304,6 +404,82 @@ export class Evaluator {
     }
     metrics.merge(theirs.write());
     this.#metrics = metrics;
+    this.#rows += other.#rows;
+    this.#highestLosses.merge(other.#highestLosses.rows);
+  }
+
+  /**
+   * This model beside another one, evaluated over the same rows: the metrics that are means over rows, their differences,
+   * and confidence intervals. The average precisions are no means over rows, and are left out.
+   *
+   * The intervals are percentiles of a bootstrap. What it draws are not rows, which an evaluator does not keep, but 256
+   * groups that rows fall into by a hash of their number; up to about that many rows, each is a group. Formula: Efron and
+   * Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; groups: Wolter, Introduction to Variance Estimation
+   * (2007), chapter 2.
+   *
+   * @param other one with the same `k` and options of the loss, of the same rows: their numbers, see {@link RowOrigin}, and
+   * their labels
+   * @param options `level`, `resamples` and `seed`
+   * @returns each metric of both, and the second minus the first: paired, so that its interval is the narrower the more
+   * alike the models are
+   * @throws LossError ERR_STATE for an evaluator of other rows, or for none; ERR_OPTION for an unknown option or value;
+   * ERR_OUT_OF_MEMORY
+   * @example
+   * import { Evaluator } from 'multilabel-margin-loss/evaluate';
+   *
+   * const [first, second] = [new Evaluator(), new Evaluator()];
+   * first.update([[0.1, 0.2, 0.4, 0.8], [0.5, 0.1, 0.2, 0.3]], [[3, 0], [1]]);
+   * second.update([[0.6, 0.2, 0.4, 0.8], [0.5, 0.75, 0.2, 0.3]], [[3, 0], [1]]);
+   * const { coverageError } = first.compare(second).metrics;
+   * coverageError.first.value; // => 4
+   * coverageError.second.value; // => 1.5
+   * coverageError.difference; // => { value: -2.5, low: -3, high: -2 }
+   */
+  compare(other: Evaluator, options: CompareOptions = {}): Comparison {
+    const {
+      level = 0.95,
+      resamples = 2000,
+      seed = 1,
+    } = checkOptions(options, ['level', 'resamples', 'seed'], 'compare()');
+    if (typeof level !== 'number' || !(level > 0 && level < 1)) {
+      throw new LossError('ERR_OPTION', `level must be a number above 0 and below 1, got ${describe(level)}`);
+    }
+    checkWhole(resamples, 'resamples', 1, 100_000);
+    checkWhole(seed, 'seed', 0, 2 ** 32 - 1);
+    this.#checkAlike(other, 'compare');
+    const [own, others] = [this.#metrics, other.#metrics];
+    const [first, second] = [this.result(), other.result()];
+    if (own === null || others === null || first.rows === 0 || second.rows === 0) {
+      throw new LossError('ERR_STATE', 'evaluators to be compared must have rows');
+    }
+    if (first.rows !== second.rows || own.fingerprint() !== others.fingerprint()) {
+      const given = first.rows === second.rows ? 'others' : `${first.rows} and ${second.rows} rows`;
+      throw new LossError(
+        'ERR_STATE',
+        `evaluators to be compared must be of the same rows, with the same numbers and labels, got ${given}`,
+      );
+    }
+    const meansOf = (result: EvaluationResult): number[] => [
+      ...MEANS_OF_ROWS.map((metric) => result[metric]),
+      ...this.#k.flatMap((k) => METRICS_AT_K.map((metric) => (result.at[k] as MetricsAtK)[metric])),
+    ];
+    const compared = bootstrap(
+      [
+        { means: meansOf(first), groups: own.groupSums() },
+        { means: meansOf(second), groups: others.groupSums() },
+      ],
+      { level, resamples, seed },
+    );
+    const named = <Name extends string>(names: readonly Name[], begin: number): Record<Name, ComparedMetric> =>
+      Object.fromEntries(names.map((name, i) => [name, compared[begin + i]])) as Record<Name, ComparedMetric>;
+    return {
+      rows: first.rows,
+      level,
+      metrics: named(MEANS_OF_ROWS, 0),
+      at: Object.fromEntries(
+        this.#k.map((k, i) => [k, named(METRICS_AT_K, MEANS_OF_ROWS.length + i * METRICS_AT_K.length)]),
+      ),
+    };
   }
 
   /**
@@ -340,6 +516,7 @@ export class Evaluator {
         averagePrecision: value(first + 2),
       });
     }
+    const margins = values.subarray(MEANS + MEANS_AT_K * this.#k.length + OF_LABEL * classes);
     return {
       rows: value(0),
       classes,
@@ -358,6 +535,8 @@ export class Evaluator {
       averagePrecisionResolution: classes === 0 ? 0 : value(13),
       at,
       perLabel,
+      margins: toMarginBins(margins),
+      highestLosses: [...this.#highestLosses.rows],
     };
   }
 
@@ -383,6 +562,8 @@ export class Evaluator {
       nonFinite: this.#nonFinite,
       classes: this.#metrics?.classes ?? 0,
       state: this.#metrics === null ? '' : toBase64(this.#metrics.write()),
+      rows: this.#rows,
+      highestLosses: this.#highestLosses.rows,
     };
   }
 
@@ -402,7 +583,9 @@ export class Evaluator {
    * [evaluator.result().rows, copy.result().rows]; // => [1, 2]
    */
   static fromJSON(json: unknown): Evaluator {
-    const { format, version, k, loss, nonFinite, classes, state } = Object(json) as Partial<EvaluatorJSON>;
+    const { format, version, k, loss, nonFinite, classes, state, rows, highestLosses } = Object(
+      json,
+    ) as Partial<EvaluatorJSON>;
     if (format !== FORMAT) {
       throw new LossError('ERR_STATE', `an evaluator's JSON has format '${FORMAT}', got ${describe(format)}`);
     }
@@ -423,6 +606,9 @@ export class Evaluator {
     if (typeof state !== 'string' || (classes === 0) !== (state === '')) {
       throw damaged(`its state is ${typeof state === 'string' ? `${state.length} characters` : describe(state)}`);
     }
+    if (!Number.isSafeInteger(rows) || (rows as number) < 0) throw damaged(`its rows are ${describe(rows)}`);
+    const highest = toHighLosses(highestLosses);
+    if (highest === null) throw damaged('its highestLosses are not what its toJSON() gave');
     if (classes === 0) return evaluator;
     let bytes: Uint8Array;
     try {
@@ -432,13 +618,41 @@ export class Evaluator {
     }
     evaluator.#metrics = new RankingMetrics(classes as number, evaluator.#k);
     evaluator.#metrics.merge(bytes);
+    evaluator.#rows = rows as number;
+    evaluator.#highestLosses.merge(highest);
     return evaluator;
+  }
+
+  /** That another one is an evaluator with the same options. */
+  #checkAlike(other: Evaluator, method: 'merge' | 'compare'): void {
+    if (!(other instanceof Evaluator)) {
+      throw new LossError(
+        'ERR_STATE',
+        `${method}() needs an Evaluator, got ${describe(other)}; Evaluator.fromJSON() makes one`,
+      );
+    }
+    for (const [name, own, others] of [
+      ['k', this.#k, other.#k],
+      ['options of the loss', this.#lossOptions(), other.#lossOptions()],
+    ] as const) {
+      if (JSON.stringify(own) !== JSON.stringify(others)) {
+        throw new LossError(
+          'ERR_STATE',
+          `evaluators to be ${method}d must have the same ${name}, got ${JSON.stringify(own)} and ${JSON.stringify(others)}`,
+        );
+      }
+    }
   }
 
   #lossOptions(): EvaluatorJSON['loss'] {
     const { margin, normalization, targetOrder } = this.#lossFn.options;
     return { margin, normalization, targetOrder };
   }
+}
+
+function checkWhole(value: unknown, name: string, least: number, most: number): void {
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return;
+  throw new LossError('ERR_OPTION', `${name} must be a whole number from ${least} to ${most}, got ${describe(value)}`);
 }
 
 /** In ascending order, without doubles. */

@@ -12,11 +12,17 @@
  *
  * @module multilabel-margin-loss/evaluate
  */
+export type { ComparedMetric, Estimate } from './bootstrap.js';
 export {
+  type CompareOptions,
+  type Comparison,
   type EvaluationResult,
   Evaluator,
   type EvaluatorJSON,
   type EvaluatorOptions,
   type LabelResult,
   type MetricsAtK,
+  type RowOrigin,
 } from './evaluator.js';
+export type { HighLoss } from './highest-losses.js';
+export type { MarginBin } from './margins.js';

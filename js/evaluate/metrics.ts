@@ -1,6 +1,6 @@
 import type { FloatArray, IndexArray } from '../backend.js';
 import { LossError } from '../errors.js';
-import { type Address, ALIGNMENT, align, LinearMemory } from '../wasm/linear-memory.js';
+import { type Address, ALIGNMENT, align, layoutOf, LinearMemory, STAGED_BYTES } from '../wasm/linear-memory.js';
 import { unavailable } from '../wasm/backend.js';
 import createModule, { type RankingMetricsModule } from './ranking_metrics.mjs';
 
@@ -14,13 +14,25 @@ export interface MetricsBatch {
   losses: FloatArray;
   rows: number;
   width: number;
+  /** The number of the first row among all. */
+  firstRow: number;
 }
+
+/** Sums of rows that fall into groups at random: see src/group_sums.h. */
+export interface GroupSums {
+  groups: number;
+  /** [groups, sumsOfGroup], row-major: number of rows, and the sums in the order of RankingMetrics::groups */
+  sums: Float64Array;
+  sumsOfGroup: number;
+}
+
+// In src/group_sums.h and src/ranking_metrics.h: kGroups, kSums and kSumsAtK.
+const GROUPS = 256;
+const SUMS = 6;
+const SUMS_AT_K = 3;
 
 // The numbers of MetricsStatus in src/ranking_metrics.h.
 const STATUS = { ok: 0, nonFiniteScore: 2, outOfMemory: 3, tooManyRows: 4, badState: 5 };
-
-// As many rows pass at a time as fit in half of a common second-level cache, and one at least.
-const STAGED_BYTES = 256 * 1024;
 
 /**
  * The sums of RankingMetrics in src/ranking_metrics.h. Each has a module to itself, whose memory is garbage-collected with
@@ -32,7 +44,7 @@ export class RankingMetrics {
 
   constructor(
     readonly classes: number,
-    ks: readonly number[],
+    private readonly ks: readonly number[],
   ) {
     try {
       this.#module = createModule();
@@ -47,30 +59,29 @@ export class RankingMetrics {
 
   /** Adds all rows or, where it throws, none. */
   update(batch: MetricsBatch, skipNonFinite: boolean): void {
-    const { scores, targets, losses, rows, width } = batch;
+    const { scores, targets, losses, rows, width, firstRow } = batch;
     const { classes } = this;
     const float64 = scores.BYTES_PER_ELEMENT === 8 ? 1 : 0;
-    const scoresBytes = classes * scores.BYTES_PER_ELEMENT;
-    const capacity = Math.min(rows, Math.max(1, Math.floor(STAGED_BYTES / (8 + scoresBytes + 4 * width))));
-    const scoresAt = align(capacity * 8);
-    const targetsAt = scoresAt + align(capacity * scoresBytes);
-    const at = this.#stage(targetsAt + capacity * width * 4);
+    const layout = layoutOf(rows, classes * scores.BYTES_PER_ELEMENT, width * 4, STAGED_BYTES);
+    const { capacity } = layout;
+    const lossesAt = this.#stage(layout.end);
+    const scoresAt = lossesAt + layout.scores;
+    const targetsAt = lossesAt + layout.targets;
 
     const copyIn = (row: number, end: number): void => {
       // Room that was made may have made memory grow.
       this.#memory.renew();
-      this.#memory.copyScores(scores, row * classes, end * classes, at + scoresAt);
-      this.#memory.copyTargets(targets, row * width, end * width, at + targetsAt);
-      this.#memory.f64.set(losses.subarray(row, end), at / 8);
+      this.#memory.copyScores(scores, row * classes, end * classes, scoresAt);
+      this.#memory.copyTargets(targets, row * width, end * width, targetsAt);
+      this.#memory.f64.set(losses.subarray(row, end), lossesAt / 8);
     };
     const forEachPart = (callback: (row: number, end: number) => void): void => {
       for (let row = 0; row < rows; row += capacity) callback(row, Math.min(rows, row + capacity));
     };
     const prepare = (row: number, end: number): void => {
       copyIn(row, end);
-      const status = this.#module._prepare(
-        ...([float64, at + scoresAt, at + targetsAt, end - row, width, rows, skipNonFinite ? 1 : 0] as const),
-      );
+      const skip = skipNonFinite ? 1 : 0;
+      const status = this.#module._prepare(float64, scoresAt, targetsAt, end - row, width, rows, skip);
       this.#check(status, row, batch);
     };
     // All parts are checked, and room is made for them, before the first is added.
@@ -78,7 +89,7 @@ export class RankingMetrics {
     forEachPart((row, end) => {
       if (capacity < rows) copyIn(row, end);
       else prepare(row, end);
-      this.#module._add(float64, at + scoresAt, at + targetsAt, at, end - row, width);
+      this.#module._add(float64, scoresAt, targetsAt, lossesAt, end - row, width, firstRow + row);
     });
   }
 
@@ -96,12 +107,29 @@ export class RankingMetrics {
     return new Uint8Array(this.#memory.buffer).slice(at, at + this.#module._writtenSize());
   }
 
-  /** Numbers in the order of RankingMetrics::Means, and then of MeansAtK for each k, and of OfLabel for each label. */
+  /**
+   * Numbers in the order of RankingMetrics::Means, and then of MeansAtK for each k, of OfLabel for each label, and the
+   * bins of margins.
+   */
   compute(): Float64Array {
     const at = this.#module._compute();
     this.#memory.renew();
     if (at === 0) throw this.#outOfMemory();
     return this.#memory.f64.slice(at / 8, at / 8 + this.#module._computedSize());
+  }
+
+  groupSums(): GroupSums {
+    const at = this.#module._sumsOfGroups();
+    this.#memory.renew();
+    if (at === 0) throw this.#outOfMemory();
+    const sumsOfGroup = 1 + SUMS + SUMS_AT_K * this.ks.length;
+    return { groups: GROUPS, sums: this.#memory.f64.slice(at / 8, at / 8 + GROUPS * sumsOfGroup), sumsOfGroup };
+  }
+
+  /** Of the rows' numbers and labels. */
+  fingerprint(): bigint {
+    const halves = [this.#module._fingerprintHigh(), this.#module._fingerprintLow()].map((half) => BigInt(half >>> 0));
+    return ((halves[0] as bigint) << 32n) | (halves[1] as bigint);
   }
 
   /** Aligned room. */

@@ -19,7 +19,15 @@ export interface RankingMetricsModule {
   ): number;
   _badRow(): number;
   _badColumn(): number;
-  _add(float64: number, scores: Address, targets: Address, losses: Address, rows: number, width: number): void;
+  _add(
+    float64: number,
+    scores: Address,
+    targets: Address,
+    losses: Address,
+    rows: number,
+    width: number,
+    firstRow: number,
+  ): void;
   /** Returns a status: see metrics.ts. */
   _merge(state: Address, size: number): number;
   /** Where the state is, or 0. */
@@ -29,6 +37,10 @@ export interface RankingMetricsModule {
   _compute(): Address;
   /** Their number. */
   _computedSize(): number;
+  /** Where the sums of groups are, float64, or 0. */
+  _sumsOfGroups(): Address;
+  _fingerprintLow(): number;
+  _fingerprintHigh(): number;
 }
 
 /** Synchronous, because the module is inlined and its build says WASM_ASYNC_COMPILATION=0. */

@@ -6,7 +6,7 @@ import { LossError } from '../errors.js';
 import { allocate, arrayIn, type DType, type ShapeArguments, shapeArguments, sizeOf, Tensor } from '../tensor.js';
 import { wasmBackend } from '../wasm/backend.js';
 import { Call, outOfMemory } from '../wasm/call.js';
-import { type Address, ALIGNMENT, align, LinearMemory } from '../wasm/linear-memory.js';
+import { type Address, ALIGNMENT, align, layoutOf, LinearMemory } from '../wasm/linear-memory.js';
 import type { ThreadsModule } from './multilabel_margin_loss_threads.mjs';
 
 // Parts of a batch that are under way together, as kJobs in src/thread_pool.h: while the workers compute one, this
@@ -182,9 +182,8 @@ export class ThreadsBackend implements Backend, Disposable {
     const grad = withGradient ? (into ?? allocate(dtype, scores.length)) : null;
     const capacity = this.#stage(batch, shared, withGradient);
     const run: Run = { batch, shared, capacity, options, loss, grad };
-    const parts = Math.ceil(rows / capacity);
     let lossSum: number;
-    if (parts <= 1) {
+    if (rows <= capacity) {
       const [call] = this.#calls as [Call];
       call.describe(batch, options);
       call.lossSum = 0;
@@ -195,15 +194,16 @@ export class ThreadsBackend implements Backend, Disposable {
       this.#copyOut(run, 0);
       lossSum = call.lossSum;
     } else {
-      lossSum = this.#computeParts(run, parts);
+      lossSum = this.#computeParts(run);
     }
     if (options.reduction !== 'none') loss[0] = options.reduction === 'mean' ? lossSum / rows : lossSum;
     return { loss, grad };
   }
 
   /** @returns the sum of the losses, in row order */
-  #computeParts(run: Run, parts: number): number {
+  #computeParts(run: Run): number {
     const { batch, capacity, options } = run;
+    const parts = Math.ceil(batch.rows / capacity);
     for (const call of this.#calls) call.describe(batch, options);
     for (let part = 0; part < parts; part++) {
       const call = this.#copyIn(run, part, options.nan === 'error');
@@ -297,14 +297,11 @@ export class ThreadsBackend implements Backend, Disposable {
     const stagesScores = shared.scores === 0 || (withGradient && shared.grad === 0);
     const scoresBytes = stagesScores ? classes * scores.BYTES_PER_ELEMENT : 0;
     const targetsBytes = shared.targets === 0 ? width * 4 : 0;
-    const fitting = Math.floor(STAGED_BYTES / (8 + scoresBytes + targetsBytes));
     // Nothing is gained by parts if nothing is copied.
-    const capacity = Math.max(1, scoresBytes + targetsBytes === 0 ? rows : Math.min(rows, fitting));
-    const scoresAt = align(capacity * 8);
-    const targetsAt = scoresAt + align(capacity * scoresBytes);
-    const partBytes = targetsAt + align(capacity * targetsBytes);
+    const stagedBytes = scoresBytes + targetsBytes === 0 ? Number.POSITIVE_INFINITY : STAGED_BYTES;
+    const layout = layoutOf(rows, scoresBytes, targetsBytes, stagedBytes);
     // The address that comes may need aligning too.
-    const bytes = ALIGNMENT + JOBS * partBytes;
+    const bytes = ALIGNMENT + JOBS * layout.end;
     if (bytes > this.#stagedBytes) {
       this.#stagedBytes = 0;
       this.#stagedAt = bytes < 2 ** 30 ? this.#module.stage(bytes) : 0;
@@ -313,11 +310,11 @@ export class ThreadsBackend implements Backend, Disposable {
       this.#memory.renew(this.#stagedAt + bytes);
     }
     this.#staged.forEach((places, job) => {
-      places.losses = align(this.#stagedAt) + job * partBytes;
-      places.scores = places.losses + scoresAt;
-      places.targets = places.losses + targetsAt;
+      places.losses = align(this.#stagedAt) + job * layout.end;
+      places.scores = places.losses + layout.scores;
+      places.targets = places.losses + layout.targets;
     });
-    return capacity;
+    return layout.capacity;
   }
 }
 

@@ -3,13 +3,9 @@ import { describe, LossError } from '../errors.js';
 import { allocate, checkOptions } from '../tensor.js';
 import binary from './binary.mjs';
 import { Call, outOfMemory } from './call.js';
-import { type Address, ALIGNMENT, align, LinearMemory } from './linear-memory.js';
+import { type Address, ALIGNMENT, align, layoutOf, LinearMemory, STAGED_BYTES } from './linear-memory.js';
 import createModule, { type InstantiateWasm, type LossModule } from './multilabel_margin_loss.mjs';
 import { decode } from './printable.js';
-
-// As many rows are staged at a time as fit in half of a common second-level cache, and one at least: the kernels then
-// read from the cache what was just copied.
-const STAGED_BYTES = 256 * 1024;
 
 /** Where the parts of a batch are staged. */
 interface Staging {
@@ -85,14 +81,9 @@ class WasmBackend implements Backend {
   }
 
   #stage({ scores, rows, classes, width }: Batch): Staging {
-    const scoresBytes = classes * scores.BYTES_PER_ELEMENT;
-    const targetsBytes = width * 4;
-    const fitting = Math.floor(STAGED_BYTES / (8 + scoresBytes + targetsBytes));
-    const capacity = Math.min(rows, Math.max(1, fitting));
-    const scoresAt = align(capacity * 8);
-    const targetsAt = scoresAt + align(capacity * scoresBytes);
-    // The address that comes may need aligning too.
-    const bytes = ALIGNMENT + Math.max(STAGED_BYTES + 2 * ALIGNMENT, targetsAt + capacity * targetsBytes);
+    const layout = layoutOf(rows, classes * scores.BYTES_PER_ELEMENT, width * 4, STAGED_BYTES);
+    // The address that comes may need aligning, as each of the three arrays may.
+    const bytes = ALIGNMENT + Math.max(STAGED_BYTES + 3 * ALIGNMENT, layout.end);
     if (bytes > this.#stagedBytes) {
       this.#stagedBytes = 0;
       this.#stagedAt = bytes < 2 ** 31 ? this.#module.stage(bytes) : 0;
@@ -101,7 +92,7 @@ class WasmBackend implements Backend {
       this.#memory.renew();
     }
     const losses = align(this.#stagedAt);
-    return { capacity, losses, scores: losses + scoresAt, targets: losses + targetsAt };
+    return { capacity: layout.capacity, losses, scores: losses + layout.scores, targets: losses + layout.targets };
   }
 }
 

@@ -10,6 +10,28 @@ export function align(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
+/** Half of a common second-level cache: the kernels then read from the cache what was just copied. */
+export const STAGED_BYTES = 256 * 1024;
+
+/** Where the rows of a part of a batch are staged, from an aligned address on: first their losses, as float64. */
+export interface Layout {
+  /** The most rows in a part. */
+  capacity: number;
+  /** From that address to the scores and the targets, and to the end of all. */
+  scores: number;
+  targets: number;
+  end: number;
+}
+
+/** Of as many rows as fit in so many bytes, and of one at least. A row of what is not staged takes no bytes. */
+export function layoutOf(rows: number, scoresBytes: number, targetsBytes: number, stagedBytes: number): Layout {
+  const fitting = Math.floor(stagedBytes / (8 + scoresBytes + targetsBytes));
+  const capacity = Math.min(rows, Math.max(1, fitting));
+  const scores = align(capacity * 8);
+  const targets = scores + align(capacity * scoresBytes);
+  return { capacity, scores, targets, end: targets + align(capacity * targetsBytes) };
+}
+
 /** Views of a module's memory, made anew only when it has grown: a view takes longer to make than a small loss. */
 export class LinearMemory {
   i32!: Int32Array;

@@ -149,7 +149,7 @@ test('a Redis that forgets is told of', async () => {
   const evaluation = evaluate(redis.url, 4, ...small);
   await redis.until('--scan', /evaluate:[0-9a-f-]{36}\n/);
   await redis.command('flushall');
-  expect(await evaluation.end()).toBe(2);
+  expect(await evaluation.end()).toBe(1);
   expect(evaluation.output).toMatch(/^multilabel-margin-loss: redis:.* has lost the evaluation; .*\n$/);
 });
 
@@ -159,7 +159,7 @@ test('an evaluation that is interrupted leaves nothing in the queue', async () =
   const one = worker(redis.url);
   await one.said(/shard 2 of 40: started/);
   evaluation.child.kill('SIGINT');
-  expect(await evaluation.end()).toBe(2);
+  expect(await evaluation.end()).toBe(1);
   expect(evaluation.output).toBe('multilabel-margin-loss: interrupted: the evaluation is off the queue\n');
   // When the shards under way are done.
   await one.stop();

@@ -187,7 +187,7 @@ template <typename T>
 void Update(RankingMetrics& metrics, Batch<T>& batch, size_t begin, size_t end) {
   const Rows<T> rows = batch.Part(begin, end);
   ASSERT_EQ(metrics.Prepare(rows, NonFinitePolicy::kSkip).status, MetricsStatus::kOk);
-  metrics.Add(rows, batch.losses.data() + begin);
+  metrics.Add(rows, batch.losses.data() + begin, begin);
 }
 
 Results ResultsOf(RankingMetrics& metrics) {
@@ -324,8 +324,179 @@ TYPED_TEST(RankingMetricsTest, MergingInAnyOrderGivesTheSameBits) {
         ASSERT_EQ(merged.Merge(state.data(), state.size()), MetricsStatus::kOk);
       }
       ExpectSameBits(ResultsOf(merged), expected);
+      if (classes == 20000 && order[0] == 3) {
+        EXPECT_EQ(StateOf(merged), StateOf(whole));
+      }
     }
   }
+}
+
+// The margin of a row by its definition, or NaN if it has none.
+template <typename T>
+double MarginOf(const Batch<T>& batch, size_t row) {
+  const std::set<size_t> labels = batch.LabelsOf(row);
+  if (labels.empty() || labels.size() == batch.classes) return kNan;
+  double lowest = std::numeric_limits<double>::infinity();
+  double highest = -lowest;
+  for (size_t j = 0; j < batch.classes; ++j) {
+    const double score = batch.scores[row * batch.classes + j];
+    if (labels.count(j) == 1) {
+      lowest = std::min(lowest, score);
+    } else {
+      highest = std::max(highest, score);
+    }
+  }
+  return lowest - highest;
+}
+
+// Its lower and upper edge, away from 0.
+std::pair<double, double> EdgesOfBin(size_t bin) {
+  const auto edge = [](size_t i) {
+    const auto step = static_cast<int>(i - 1);
+    return i == 0 ? 0 : std::ldexp(16 + step % 16, step / 16 - 16 - 4);
+  };
+  if (bin == RankingMetrics::kMarginBins - 1) return {edge(bin), std::numeric_limits<double>::infinity()};
+  return {edge(bin), edge(bin + 1)};
+}
+
+TYPED_TEST(RankingMetricsTest, CountsMarginsInBins) {
+  for (const size_t classes : {1, 2, 3, 5, 8, 33, 100}) {
+    for (const int steps : {1, 1000}) {
+      const auto seed = static_cast<unsigned>(classes * 10 + static_cast<size_t>(steps == 1));
+      SCOPED_TRACE(testing::Message() << "seed " << seed);
+      std::mt19937 random(seed);
+      Batch<TypeParam> batch = RandomBatch<TypeParam>(60, classes, 4, steps, random);
+      // Of every size, beyond the outermost bins too.
+      for (size_t row = 0; row < 40; ++row) {
+        const int exponent = static_cast<int>(row) - 20;
+        for (size_t j = 0; j < classes; ++j) {
+          TypeParam& score = batch.scores[row * classes + j];
+          score = std::ldexp(score, exponent);
+        }
+      }
+      RankingMetrics metrics;
+      ASSERT_TRUE(metrics.Begin(classes, nullptr, 0));
+      Update(metrics, batch, 0, batch.rows);
+      std::vector<uint64_t> expected(2 * RankingMetrics::kMarginBins, 0);
+      for (size_t row = 0; row < batch.rows; ++row) {
+        const double margin = MarginOf(batch, row);
+        if (std::isnan(margin)) continue;
+        size_t bin = 0;
+        while (std::abs(margin) >= EdgesOfBin(bin).second) ++bin;
+        EXPECT_GE(std::abs(margin), EdgesOfBin(bin).first);
+        ++expected[margin < 0 ? RankingMetrics::kMarginBins + bin : bin];
+      }
+      EXPECT_EQ(std::vector<uint64_t>(metrics.margins(), metrics.margins() + expected.size()), expected);
+    }
+  }
+}
+
+TYPED_TEST(RankingMetricsTest, GroupsHaveEveryRowOnce) {
+  const std::vector<int32_t> ks = {1, 4};
+  std::mt19937 random(5);
+  Batch<TypeParam> batch = RandomBatch<TypeParam>(3000, 7, 3, 100, random);
+  for (double& loss : batch.losses) loss = std::fmod(loss, 0x1p32);
+  RankingMetrics metrics;
+  ASSERT_TRUE(metrics.Begin(7, ks.data(), ks.size()));
+  Update(metrics, batch, 0, batch.rows);
+  const size_t width = 1 + metrics.num_sums();
+  std::vector<double> groups(GroupSums::kGroups * width);
+  metrics.groups().Values(groups.data());
+  std::vector<double> totals(width, 0);
+  for (size_t i = 0; i < groups.size(); ++i) totals[i % width] += groups[i];
+  const Results results = ResultsOf(metrics);
+  const RankingMetrics::Means& means = results.means;
+  std::vector<double> expected = {means.loss, means.ranking_loss, means.coverage,
+                                  means.lrap, means.one_error,    means.reciprocal_rank};
+  for (const auto& at : results.at_k) expected.insert(expected.end(), {at.precision, at.recall, at.ndcg});
+  EXPECT_EQ(totals[0], means.rows);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    // Each row's number may lose what is below 2^-64, and the totals are added up in double.
+    EXPECT_NEAR(totals[i + 1], expected[i] * means.rows, GroupSums::kGroups * kUnit * expected[i] * means.rows) << i;
+  }
+  // 3000 rows thrown at random: a binomial distribution of mean 11.7, which exceeds 45 with a chance below 1e-12.
+  for (size_t i = 0; i < groups.size(); i += width) EXPECT_LT(groups[i], 45);
+
+  // A single row is in one group, and the same one for every model.
+  const auto group_of = [&](uint64_t row) {
+    RankingMetrics one;
+    EXPECT_TRUE(one.Begin(7, ks.data(), ks.size()));
+    const Rows<TypeParam> rows = batch.Part(0, 1);
+    EXPECT_EQ(one.Prepare(rows, NonFinitePolicy::kError).status, MetricsStatus::kOk);
+    one.Add(rows, batch.losses.data(), row);
+    one.groups().Values(groups.data());
+    for (size_t group = 0; group < GroupSums::kGroups; ++group) {
+      if (groups[group * width] == 1) return group;
+    }
+    return GroupSums::kGroups;
+  };
+  std::set<size_t> found;
+  for (uint64_t row = 0; row < 2000; ++row) {
+    const size_t group = group_of(row);
+    ASSERT_LT(group, GroupSums::kGroups);
+    if (row < 3) {
+      EXPECT_EQ(group, group_of(row));
+    }
+    found.insert(group);
+  }
+  EXPECT_GT(found.size(), GroupSums::kGroups / 2);
+}
+
+TYPED_TEST(RankingMetricsTest, TheFingerprintIsOfRowsAndLabelsInAnyOrder) {
+  std::mt19937 random(6);
+  Batch<TypeParam> batch = RandomBatch<TypeParam>(10, 5, 4, 1, random);
+  const auto of = [&](const std::vector<std::pair<size_t, size_t>>& parts) {
+    RankingMetrics metrics;
+    EXPECT_TRUE(metrics.Begin(5, nullptr, 0));
+    for (const auto& [begin, end] : parts) Update(metrics, batch, begin, end);
+    return metrics.fingerprint();
+  };
+  const uint64_t whole = of({{0, 10}});
+  EXPECT_EQ(of({{4, 10}, {0, 3}, {3, 4}}), whole);
+  EXPECT_NE(of({{0, 9}}), whole);
+  for (TypeParam& score : batch.scores) score += 1;
+  EXPECT_EQ(of({{0, 10}}), whole);
+  // Two rows change places.
+  std::copy_n(std::vector<int32_t>{0, 1, -1, -1, 0, 2, -1, -1}.begin(), 8, batch.targets.begin());
+  const uint64_t before = of({{0, 10}});
+  std::swap_ranges(batch.targets.begin(), batch.targets.begin() + 4, batch.targets.begin() + 4);
+  EXPECT_NE(of({{0, 10}}), before);
+  std::swap(batch.targets[0], batch.targets[1]);
+  EXPECT_NE(of({{0, 10}}), before);
+}
+
+TEST(GroupSums, AreExactInAnyOrderAndBounded) {
+  std::mt19937_64 random(8);
+  std::vector<double> terms;
+  for (int i = 0; i < 200; ++i) terms.push_back(static_cast<double>(random() >> 11) * 0x1p-53 * (i % 7 == 0 ? 1e9 : 1));
+  std::vector<std::vector<uint8_t>> states;
+  for (int order = 0; order < 3; ++order) {
+    GroupSums sums;
+    ASSERT_TRUE(sums.Begin(1));
+    for (const double term : terms) {
+      sums.BeginRow(3);
+      sums.Add(0, term);
+    }
+    StateWriter counter(nullptr);
+    sums.Write(counter);
+    states.emplace_back(counter.size());
+    StateWriter writer(states.back().data());
+    sums.Write(writer);
+    std::shuffle(terms.begin(), terms.end(), random);
+  }
+  EXPECT_EQ(states[0], states[1]);
+  EXPECT_EQ(states[0], states[2]);
+
+  GroupSums large;
+  ASSERT_TRUE(large.Begin(1));
+  for (const double term : {1e300, std::numeric_limits<double>::infinity(), 0.75}) {
+    large.BeginRow(0);
+    large.Add(0, term);
+  }
+  std::vector<double> values(GroupSums::kGroups * 2);
+  large.Values(values.data());
+  EXPECT_EQ(values[0], 3);
+  EXPECT_EQ(values[1], 0x1p33 + 0.75);
 }
 
 TYPED_TEST(RankingMetricsTest, SaysWhatIsWrongAndAddsNothing) {

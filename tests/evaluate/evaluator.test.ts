@@ -21,7 +21,7 @@ function randomRows(rows: number, classes: number, seed: number): Rows {
 
 function update(evaluator: Evaluator, { scores, targets, classes }: Rows, begin = 0, end = targets.length): void {
   const data = scores.subarray(begin * classes, end * classes);
-  evaluator.update({ data, shape: [end - begin, classes] }, targets.slice(begin, end));
+  evaluator.update({ data, shape: [end - begin, classes] }, targets.slice(begin, end), { firstRow: begin });
 }
 
 function evaluated(rows: Rows, options?: EvaluatorOptions): EvaluationResult {
@@ -34,13 +34,13 @@ describe('results', () => {
   test('of an example worked out by hand', () => {
     const evaluator = new Evaluator({ k: [3, 1, 1] });
     // Ranked 3, 2, 1, 0 with labels in places 1 and 4; then a tie of a label and another class in places 1 and 2.
-    evaluator.update(
-      [
-        [0.1, 0.2, 0.4, 0.8],
-        [0.5, 0.5, 0.2, 0.1],
-      ],
-      [[3, 0], [1]],
-    );
+    const [first, second] = [
+      [0.1, 0.2, 0.4, 0.8],
+      [0.5, 0.5, 0.2, 0.1],
+    ] as const;
+    evaluator.update([first, second], [[3, 0], [1]]);
+    const common = { source: '', loss: expect.any(Number) };
+    const prediction = (scores: readonly number[], label: number) => ({ label, score: Math.fround(scores[label]!) });
     const { at, perLabel, ...means } = evaluator.result();
     const log3 = Math.log2(3);
     expect(means).toEqual({
@@ -61,6 +61,15 @@ describe('results', () => {
       macroAveragePrecision: expect.any(Number),
       microAveragePrecision: expect.any(Number),
       averagePrecisionResolution: 0,
+      // 0.1 - 0.4, in the bin of 16 + 3 sixteenths of 1/4, and 0.
+      margins: [
+        { from: -20 / 64, to: -19 / 64, rows: 1 },
+        { from: 0, to: 2 ** -16, rows: 1 },
+      ],
+      highestLosses: [
+        { row: 0, labels: [0, 3], ...common, predictions: [3, 2, 1, 0].map((label) => prediction(first, label)) },
+        { row: 1, labels: [1], ...common, predictions: [0, 1, 2, 3].map((label) => prediction(second, label)) },
+      ],
     });
     expect(Object.keys(at)).toEqual(['1', '3']);
     expect(at[1]).toEqual({ precision: (1 + 0.5) / 2, recall: (0.5 + 0.5) / 2, ndcg: (1 + 0.5) / 2 });
@@ -137,7 +146,7 @@ describe('results', () => {
         // A label listed twice counts twice in the loss.
         const { loss, ...result } = evaluator.result();
         const { loss: expectedLoss, ...others } = expected;
-        expect(result).toEqual(others);
+        expect(result).toEqual({ ...others, highestLosses: expect.any(Array) });
         if (form !== targets[2]) expect(loss).toBeCloseTo(expectedLoss, 6);
       }
     }
@@ -242,6 +251,8 @@ describe('merging and JSON', () => {
       [{ ...json, state: json.state.slice(0, 40) }, ['damaged']],
       [{ ...json, state: '?' }, ['base64']],
       [{ ...json, state: 1 }, ['damaged', '1']],
+      [{ ...json, rows: -1 }, ['damaged', 'rows are -1']],
+      [{ ...json, highestLosses: [{ row: 0 }] }, ['damaged', 'highestLosses']],
     ];
     for (const [value, parts] of cases) expectLossError(() => Evaluator.fromJSON(value), 'ERR_STATE', parts);
   });

@@ -1,7 +1,7 @@
 // What several suites use: chance with a seed, comparisons that name the first element which differs, and failing calls.
 
 import { LossError, type LossErrorCode, type MultiLabelMarginLoss, Tensor } from 'multilabel-margin-loss';
-import { expect } from 'vitest';
+import { expect, inject } from 'vitest';
 
 /** Uniform in [0, 1), the same numbers for the same seed on every engine (mulberry32). */
 export function uniform(seed: number): () => number {
@@ -71,8 +71,14 @@ export function expectWithin(
 /** What a call gives: at once, or in a promise where the backend under test has no other form. */
 export const settled = <T>(result: T | Promise<T>): Promise<T> => Promise.resolve(result);
 
+declare module 'vitest' {
+  interface ProvidedContext {
+    suiteShare?: number;
+  }
+}
+
 /** How much of a large suite is run: not all where a case takes long (vitest.config.ts). */
-export const SHARE = Number((import.meta as { env?: Record<string, string> }).env?.SUITE_SHARE ?? 1);
+export const SHARE = inject('suiteShare') ?? 1;
 
 /** For inputs that the types forbid. */
 export const untyped = (value: unknown): never => value as never;

@@ -9,6 +9,7 @@ import ts from 'typescript';
 
 export const root = new URL('../../', import.meta.url);
 export const checkValues = fileURLToPath(new URL('check-values.js', import.meta.url));
+const nodeGPU = fileURLToPath(new URL('../webgpu/node-gpu.js', import.meta.url));
 
 export interface Block {
   /** Page and line, or the name of what a docstring is of. */
@@ -147,7 +148,10 @@ export class Programs {
     const errors = this.#errors.get(this.#fileOf(block));
     if (errors !== undefined) return { code: null, output: errors };
     const program = this.#fileOf(block).replace(/\.mts$/, '.mjs');
-    return runCommand(process.execPath, ['--import', checkValues, program]);
+    // To compile kernels as they are takes SwiftShader ten seconds for each program: those of pages do.
+    const usesGPU = block.section.startsWith('multilabel-margin-loss/webgpu');
+    const imports = usesGPU ? [checkValues, nodeGPU] : [checkValues];
+    return runCommand(process.execPath, [...imports.flatMap((module) => ['--import', module]), program]);
   }
 
   #fileOf({ name, language }: Block): string {

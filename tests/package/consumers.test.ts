@@ -19,6 +19,17 @@ const RUNTIMES = [
   { name: 'Bun', tool: 'bun', command: ['bun/bin/bun.exe'] },
 ];
 
+/** Of the tests in Node, all but those of documentation, servers and examples. */
+const SUITE = [
+  'tests/js',
+  'tests/evaluate',
+  'tests/tfjs',
+  'tests/threads',
+  'tests/node/process',
+  'tests/node/threads',
+  'tests/cli/evaluate',
+];
+
 /** Without the loss in workers, which have other ways there. */
 const SERVER_PROGRAMS = ['loss', 'threads', 'tfjs'] as const;
 
@@ -105,7 +116,8 @@ describe('Node', () => {
   test.each(NODES)('%s: the suite', async (name) => {
     const path = join(tools, name, 'bin');
     const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-    const args = [vitest, 'run', '--reporter', 'dot', '--project', 'node', '--project', 'node-threads'];
+    const projects = ['--project', 'node', '--project', 'node-threads'];
+    const args = [vitest, 'run', '--reporter', 'dot', ...projects, ...SUITE];
     const output = await execute(join(path, 'node'), args, { cwd: root, path });
     // So that it is not nothing that passed.
     expect(output).toMatch(/Tests +\d{4,} passed/);

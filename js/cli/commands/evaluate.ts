@@ -8,7 +8,7 @@ import { piecesOf } from '../input/pieces.js';
 import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
 import { InputError } from '../input-error.js';
 import { Progress } from '../output/progress.js';
-import { OUTPUT_OPTIONS, OUTPUT_USAGE, putOut } from '../output/result.js';
+import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 import { ShardProgress } from '../output/shard-progress.js';
 import { submit } from '../queue/submit.js';
 
@@ -63,6 +63,7 @@ function evaluatorOptions(values: Values): EvaluatorOptions {
 
 async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
+  const putOut = await prepareOutput(values);
   const options = evaluatorOptions(values);
   const evaluator = new Evaluator(options);
   const threads = values.threads === undefined ? undefined : toNumber(values.threads);
@@ -73,7 +74,7 @@ async function run(args: readonly string[]): Promise<void> {
   const sources = sourcesOf(values, positionals);
   if (values.queue !== undefined) {
     if (shard !== null) throw new InputError('--queue evaluates all shards: give no --shard');
-    putOut(await evaluateOnQueue(values.queue, sources, options, values.shards), null, values);
+    await putOut(await evaluateOnQueue(values.queue, sources, options, values.shards), null);
     return;
   }
   if (values.shards !== undefined) throw new InputError('--shards is for --queue; one of them is --shard i/n');
@@ -87,7 +88,7 @@ async function run(args: readonly string[]): Promise<void> {
   } finally {
     progress.stop();
   }
-  putOut(evaluator, shards, values);
+  await putOut(evaluator, shards);
 }
 
 /** @param shards how many, as it was given */

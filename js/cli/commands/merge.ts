@@ -4,7 +4,7 @@ import { type Command, parse, toNumber } from '../command.js';
 import { joinShards, missingShards, type Shards, shardsIn } from '../evaluation/shards.js';
 import { expand } from '../input/input.js';
 import { InputError } from '../input-error.js';
-import { OUTPUT_OPTIONS, OUTPUT_USAGE, putOut } from '../output/result.js';
+import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 
 const usage = `merge [options] <part.json>...
 
@@ -15,8 +15,9 @@ ${OUTPUT_USAGE}`;
 
 const OPTIONS = { expect: { type: 'string' }, ...OUTPUT_OPTIONS } as const;
 
-function run(args: readonly string[]): void {
+async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
+  const putOut = await prepareOutput(values);
   const wanted = values.expect === undefined ? null : toNumber(values.expect);
   if (wanted !== null && !(Number.isInteger(wanted) && wanted >= 1)) {
     throw new InputError(`--expect must be a number of shards, got '${values.expect}'`);
@@ -48,7 +49,7 @@ function run(args: readonly string[]): void {
     throw new InputError(`of ${wanted} shards, these are missing: ${missing}`);
   }
   // All of them are a whole input, which can be merged with others.
-  putOut(merged, missing === '' ? null : shards, values);
+  await putOut(merged, missing === '' ? null : shards);
 }
 
 export const merge: Command = { usage, run };

@@ -15,7 +15,7 @@ export type OnBatch = (bytes: number, rows: number) => void;
 export async function addPiece(evaluator: Evaluator, piece: Piece, onBatch: OnBatch): Promise<void> {
   for await (const batch of readPiece(piece)) {
     try {
-      evaluator.update(batch.scores, batch.targets);
+      evaluator.update(batch.scores, batch.targets, { source: nameOf(piece.scoresFile), firstRow: batch.firstRow });
     } catch (error) {
       throw error instanceof LossError ? inFile(error, piece, batch) : error;
     }

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { FloatArray } from '../../backend.js';
 import { InputError } from '../input-error.js';
 
-export type Format = 'npy' | 'ndjson' | 'arrow';
+export type Format = 'npy' | 'ndjson' | 'arrow' | 'parquet';
 
 /** What the user named: rows in one file, or their scores and their targets in two. Plain data. */
 export interface Source {
@@ -11,6 +11,8 @@ export interface Source {
   /** The same, unless the format is npy. '-' is standard input. */
   scoresFile: string;
   targetsFile: string;
+  /** What a row has beside its targets, which next to features may be a mask of another width. */
+  what: 'scores' | 'features';
   /** Where a row has names for what is in it. */
   columns: { scores: string; targets: string };
 }
@@ -21,7 +23,7 @@ export interface Source {
  */
 export interface Piece extends Source {
   /**
-   * From here to before there: rows of .npy; bytes of lines of JSON, and of messages of
+   * From here to before there: rows of .npy and Parquet; bytes of lines of JSON, and of messages of
    * Arrow, of which those count that start there.
    */
   begin: number;

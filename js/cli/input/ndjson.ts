@@ -112,7 +112,7 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
         const row = parse(line, piece);
         classes ??= row.scores.length;
         if (row.scores.length !== classes) {
-          throw new InputError(`has ${row.scores.length} scores, those before have ${classes}`);
+          throw new InputError(`has ${row.scores.length} ${piece.what}, those before have ${classes}`);
         }
         for (const score of row.scores) scores.push(score);
         targets.push(row.targets);

@@ -19,6 +19,7 @@ class NpyFile {
   readonly type: string;
   readonly #file: number;
   readonly #dataAt: number;
+  #buffer = new ArrayBuffer(0);
 
   constructor(
     readonly name: string,
@@ -79,10 +80,11 @@ class NpyFile {
     return this.columns * (BYTES[this.type] as number);
   }
 
-  /** The elements from row `begin` to before `end`, in memory of their own. */
-  rowsOf(begin: number, end: number): ArrayBuffer {
-    const bytes = this.#read(this.#dataAt + begin * this.rowBytes, (end - begin) * this.rowBytes);
-    return bytes.buffer as ArrayBuffer;
+  /** The elements from row `begin` to before `end`, where those of the next call will be too. */
+  rowsOf(begin: number, end: number): Uint8Array<ArrayBuffer> {
+    const length = (end - begin) * this.rowBytes;
+    if (this.#buffer.byteLength < length) this.#buffer = new ArrayBuffer(length);
+    return this.#fill(new Uint8Array(this.#buffer, 0, length), this.#dataAt + begin * this.rowBytes);
   }
 
   close(): void {
@@ -90,9 +92,12 @@ class NpyFile {
   }
 
   #read(at: number, length: number): Buffer {
-    const bytes = Buffer.from(new ArrayBuffer(length));
-    for (let read = 0; read < length;) {
-      const count = readSync(this.#file, bytes, read, length - read, at + read);
+    return this.#fill(Buffer.alloc(length), at);
+  }
+
+  #fill<T extends Uint8Array>(bytes: T, at: number): T {
+    for (let read = 0; read < bytes.length;) {
+      const count = readSync(this.#file, bytes, read, bytes.length - read, at + read);
       if (count === 0) throw new InputError(`${this.name}: ended while it was read`);
       read += count;
     }
@@ -106,8 +111,8 @@ class NpyPair {
   readonly targets: NpyFile;
   readonly isMask: boolean;
 
-  constructor({ scoresFile, targetsFile }: Source) {
-    this.scores = new NpyFile(scoresFile, 'scores', SCORES);
+  constructor({ scoresFile, targetsFile, what }: Source) {
+    this.scores = new NpyFile(scoresFile, what, SCORES);
     try {
       this.targets = new NpyFile(targetsFile, 'targets', [...INDICES, ...MASKS]);
     } catch (error) {
@@ -116,19 +121,19 @@ class NpyPair {
     }
     this.isMask = MASKS.includes(this.targets.type);
     try {
-      this.#check();
+      this.#check(what);
     } catch (error) {
       this.close();
       throw error;
     }
   }
 
-  #check(): void {
+  #check(what: Source['what']): void {
     const { scores, targets } = this;
     if (targets.rows !== scores.rows) {
       throw new InputError(`${targets.name}: has ${targets.rows} rows, but ${scores.name} has ${scores.rows}`);
     }
-    if (this.isMask && targets.columns !== scores.columns) {
+    if (what === 'scores' && this.isMask && targets.columns !== scores.columns) {
       throw new InputError(
         `${targets.name}: is a mask of ${targets.columns} columns, but ${scores.name} has ${scores.columns}`,
       );
@@ -167,9 +172,9 @@ function* read(piece: Piece): Generator<RowBatch> {
       yield {
         scores: { data: toFloats(scores.rowsOf(row, end), scores.type), shape: [end - row, scores.columns] },
         targets: isMask
-          ? fromMasks(new Uint8Array(elements), targets, row, end)
+          ? fromMasks(elements, targets, row, end)
           : {
-              data: targets.type === 'i8' ? new BigInt64Array(elements) : new Int32Array(elements),
+              data: toIndices(elements, targets.type),
               shape: [end - row, targets.columns],
             },
         firstRow: row,
@@ -187,8 +192,12 @@ function fromMasks(masks: Uint8Array, { columns, name }: NpyFile, begin: number,
   return Array.from({ length: end - begin }, (_, i) => fromMask(masks, i * columns, columns, name, begin + i));
 }
 
-function toFloats(elements: ArrayBuffer, type: string): Float32Array | Float64Array {
-  if (type === 'f8') return new Float64Array(elements);
-  if (type === 'f4') return new Float32Array(elements);
-  return fromHalves(new Uint16Array(elements));
+function toIndices({ buffer, length }: Uint8Array<ArrayBuffer>, type: string): Int32Array | BigInt64Array {
+  return type === 'i8' ? new BigInt64Array(buffer, 0, length / 8) : new Int32Array(buffer, 0, length / 4);
+}
+
+function toFloats({ buffer, length }: Uint8Array<ArrayBuffer>, type: string): Float32Array | Float64Array {
+  if (type === 'f8') return new Float64Array(buffer, 0, length / 8);
+  if (type === 'f4') return new Float32Array(buffer, 0, length / 4);
+  return fromHalves(new Uint16Array(buffer, 0, length / 2));
 }

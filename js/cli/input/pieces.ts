@@ -5,8 +5,9 @@ import { InputError } from '../input-error.js';
 import { type Format, type Piece, type Reader, type RowBatch, type Source, sizeOfFile } from './input.js';
 import { ndjson } from './ndjson.js';
 import { npy } from './npy.js';
+import { parquet } from './parquet.js';
 
-const READERS: Record<Format, Reader> = { arrow, ndjson, npy };
+const READERS: Record<Format, Reader> = { arrow, ndjson, npy, parquet };
 
 // Enough for shards to be of about the same size, and for threads to end at about the same time.
 const PIECES_PER_SHARD = 16;
@@ -30,7 +31,8 @@ export async function piecesOf(sources: readonly Source[], shards = 1): Promise<
     first ??= known;
     if (first !== undefined && known !== undefined && known.classes !== first.classes) {
       throw new InputError(
-        `${known.scoresFile}: scores must have ${first.classes} classes, as those of ${first.scoresFile}, got ${known.classes}`,
+        `${known.scoresFile}: ${known.what} must have ${first.classes} ${known.what === 'scores' ? 'classes' : 'columns'}, ` +
+          `as those of ${first.scoresFile}, got ${known.classes}`,
       );
     }
     all.push(...pieces);

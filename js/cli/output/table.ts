@@ -1,4 +1,5 @@
 import type { EvaluationResult } from '../../evaluate/index.js';
+import { formatMetric, formatWhole, METRICS } from './metrics.js';
 
 /** Labels to list, those of the lowest average precision. */
 const LABELS = 5;
@@ -7,21 +8,11 @@ const LABELS = 5;
 export function toTable(result: EvaluationResult): string {
   const { rows, classes, perLabel, at } = result;
   const lines = [
-    `${whole(rows)} rows of ${whole(classes)} classes; without labels ${whole(result.rowsWithoutLabels)}, with all labels ` +
-      `${whole(result.rowsWithAllLabels)}, with ties ${whole(result.rowsWithTies)}, skipped ${whole(result.rowsSkipped)}`,
+    `${formatWhole(rows)} rows of ${formatWhole(classes)} classes; without labels ${formatWhole(result.rowsWithoutLabels)}, with all labels ` +
+      `${formatWhole(result.rowsWithAllLabels)}, with ties ${formatWhole(result.rowsWithTies)}, skipped ${formatWhole(result.rowsSkipped)}`,
     '',
   ];
-  const metrics: [string, number][] = [
-    ['multi-label margin loss', result.loss],
-    ['ranking loss', result.rankingLoss],
-    ['coverage error', result.coverageError],
-    ['label ranking average precision', result.labelRankingAveragePrecision],
-    ['one-error', result.oneError],
-    ['mean reciprocal rank', result.meanReciprocalRank],
-    ['macro average precision', result.macroAveragePrecision],
-    ['micro average precision', result.microAveragePrecision],
-  ];
-  for (const [name, value] of metrics) lines.push(name.padEnd(33) + number(value).padStart(10));
+  for (const [metric, name] of METRICS) lines.push(name.padEnd(33) + formatMetric(result[metric]).padStart(10));
   if (result.averagePrecisionResolution > 0) {
     lines.push(`(average precisions of scores rounded to ${result.averagePrecisionResolution} of their power of two)`);
   }
@@ -29,7 +20,7 @@ export function toTable(result: EvaluationResult): string {
   if (ks.length > 0) {
     lines.push('', `${'k'.padStart(10)}${['precision', 'recall', 'nDCG'].map((name) => name.padStart(11)).join('')}`);
     for (const [k, { precision, recall, ndcg }] of ks) {
-      lines.push(k.padStart(10) + [precision, recall, ndcg].map((value) => number(value).padStart(11)).join(''));
+      lines.push(k.padStart(10) + [precision, recall, ndcg].map((value) => formatMetric(value).padStart(11)).join(''));
     }
   }
   const worst = perLabel
@@ -40,17 +31,9 @@ export function toTable(result: EvaluationResult): string {
     lines.push('', 'Labels of the lowest average precision:');
     lines.push(['label', 'rows', 'mean rank', 'AP'].map((name, i) => name.padStart(i === 0 ? 10 : 11)).join(''));
     for (const { label, support, meanRank, averagePrecision } of worst) {
-      const cells = [whole(support), (meanRank as number).toFixed(2), number(averagePrecision)];
+      const cells = [formatWhole(support), (meanRank as number).toFixed(2), formatMetric(averagePrecision)];
       lines.push(String(label).padStart(10) + cells.map((cell) => cell.padStart(11)).join(''));
     }
   }
   return lines.join('\n');
-}
-
-function whole(value: number): string {
-  return value.toLocaleString('en-US');
-}
-
-function number(value: number): string {
-  return Number.isNaN(value) ? '-' : value.toFixed(4);
 }

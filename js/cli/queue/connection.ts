@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { FlowProducer, Queue, Worker, WorkerOptions } from 'bullmq';
 import type { EvaluatorJSON } from '../../evaluate/index.js';
 import { InputError } from '../input-error.js';
+import { RunError } from '../run-error.js';
 import type { Work } from './work.js';
 
 /** What a worker does of each job. `signal` says that the job is somebody else's by now. */
@@ -15,7 +16,7 @@ export interface Connection {
   queue: Queue<Work, EvaluatorJSON>;
   flows: FlowProducer;
   startWorker: (doJob: DoJob, options: Omit<WorkerOptions, 'connection'>) => Worker<Work, EvaluatorJSON>;
-  /** Rejects with an InputError when the queue has not answered for a minute. */
+  /** Rejects with a RunError when the queue has not answered for a minute. */
   lost: Promise<never>;
   close: () => Promise<void>;
 }
@@ -88,7 +89,7 @@ export async function connect(url: string): Promise<Connection> {
       await delay(PATIENCE / 12, undefined, { ref: false });
     }
     opened = false;
-    throw new InputError(`${name}: has not answered for ${PATIENCE / 1000} s: ${problem}`);
+    throw new RunError(`${name}: has not answered for ${PATIENCE / 1000} s: ${problem}`);
   })();
   // Who waits for it comes later, or never.
   lost.catch(() => {});

@@ -3,6 +3,7 @@ import type { FlowJob, Job, JobNode } from 'bullmq';
 import { Evaluator, type EvaluatorJSON, type EvaluatorOptions } from '../../evaluate/index.js';
 import type { Piece } from '../input/input.js';
 import { InputError } from '../input-error.js';
+import { RunError } from '../run-error.js';
 import { type Connection, connect, QUEUE } from './connection.js';
 import type { Work } from './work.js';
 
@@ -19,7 +20,8 @@ const PARTS_PER_MERGE = 32;
 /**
  * Has the workers of a queue evaluate shards: a job for each, and above them jobs that merge what came of them.
  *
- * @throws InputError for what a worker could not do, with its message; and when `cancel` is aborted
+ * @throws InputError for what a worker could not do, with its message
+ * @throws RunError where the queue or the evaluation is lost, and when `cancel` is aborted
  */
 export async function submit(
   url: string,
@@ -37,7 +39,6 @@ export async function submit(
   }
 }
 
-/** @throws InputError for what a worker could not do, with its message; and when `cancel` is aborted */
 async function resultOf(
   flow: JobNode,
   { name, queue }: Connection,
@@ -50,7 +51,7 @@ async function resultOf(
     for (let polls = 0; ; polls++) {
       const job = await queue.getJob(flow.job.id as string);
       if (job === undefined) {
-        throw new InputError(
+        throw new RunError(
           `${name}: has lost the evaluation; Redis keeps it with appendonly yes, and without eviction`,
         );
       }
@@ -64,7 +65,7 @@ async function resultOf(
       await delay(POLL, undefined, { signal: cancel });
     }
   } catch (error) {
-    if (cancel.aborted) throw new InputError('interrupted: the evaluation is off the queue');
+    if (cancel.aborted) throw new RunError('interrupted: the evaluation is off the queue');
     throw error;
   } finally {
     await flow.job.removeUnprocessedChildren();

@@ -1,0 +1,58 @@
+import { type Command, parse, toNumber } from '../command.js';
+import { InputError } from '../input-error.js';
+import { readState } from '../input/state.js';
+import { comparisonPage, toComparisonTable } from '../output/comparison.js';
+import { checkPageName } from '../output/page.js';
+import { writeWhole } from '../output/write.js';
+
+const usage = `compare [options] <first.json> <second.json>
+
+Puts two models side by side that were evaluated over the same rows, from what evaluate --state or merge --state wrote:
+each metric with its confidence interval, and the difference of the second from the first. The difference is taken row
+by row, so that its interval is narrow where the models are alike.
+
+Intervals are percentiles of a bootstrap over 256 groups that rows fall into by a hash of their number in their file:
+both models' rows must be in files of the same order. Average precisions are not means over rows, and have none.
+
+  --level <number>      of confidence (default: 0.95)
+  --resamples <number>  draws of the bootstrap (default: 2000)
+  --seed <number>       of the draws (default: 1)
+  --out <file.html>     write the table there, as a page of one file
+  --json                print it as JSON`;
+
+const OPTIONS = {
+  level: { type: 'string' },
+  resamples: { type: 'string' },
+  seed: { type: 'string' },
+  out: { type: 'string' },
+  json: { type: 'boolean' },
+} as const;
+
+function run(args: readonly string[]): void {
+  const { values, positionals } = parse(args, OPTIONS);
+  const [firstFile, secondFile, ...more] = positionals;
+  if (firstFile === undefined || secondFile === undefined || more.length > 0) {
+    throw new InputError(`compare needs two files, of evaluate --state, got ${positionals.length}`);
+  }
+  if (values.out !== undefined) checkPageName(values.out);
+  const [first, second] = [readState(firstFile), readState(secondFile)];
+  const options = Object.fromEntries(
+    (['level', 'resamples', 'seed'] as const).flatMap((name) =>
+      values[name] === undefined ? [] : [[name, toNumber(values[name])]],
+    ),
+  );
+  const compared = {
+    files: [firstFile, secondFile] as const,
+    results: [first.result(), second.result()] as const,
+    comparison: first.compare(second, options),
+  };
+  if (values.out !== undefined) writeWhole(values.out, comparisonPage(compared));
+  const { files, comparison } = compared;
+  console.log(
+    values.json === true
+      ? JSON.stringify({ first: files[0], second: files[1], ...comparison })
+      : toComparisonTable(compared),
+  );
+}
+
+export const compare: Command = { usage, run };

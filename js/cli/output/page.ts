@@ -1,0 +1,195 @@
+// What every page that the command writes is made of. A page is one file: it loads nothing.
+
+import { InputError } from '../input-error.js';
+
+/** As text or the value of an attribute. */
+export function escape(text: string): string {
+  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+  return text.replace(/[&<>"']/g, (character) => entities[character] as string);
+}
+
+/** @throws InputError for what is no name of a page */
+export function checkPageName(file: string): void {
+  if (!/\.html?$/.test(file))
+    throw new InputError(`--out writes a page, and its name must end in .html, got '${file}'`);
+}
+
+export interface Column {
+  name: string;
+  /** Numbers are to the right; long text has the width that it needs, also where a table is wider than the window. */
+  kind?: 'number' | 'long';
+}
+
+export interface Cell {
+  html: string;
+  /** What it is sorted by, if that is a number; null for what is always last. */
+  value?: number | null;
+}
+
+/**
+ * A table whose headers are buttons that sort its rows.
+ *
+ * @param sorted the column that the rows are in ascending order of
+ */
+export function sortableTable(
+  caption: string,
+  columns: readonly Column[],
+  rows: readonly Cell[][],
+  sorted: number,
+): string {
+  const header = columns.map(
+    ({ name, kind }, i) =>
+      `<th scope="col"${classOf(kind)}${i === sorted ? ' aria-sort="ascending"' : ''}>` +
+      `<button type="button">${escape(name)}</button></th>`,
+  );
+  const attribute = ({ value }: Cell): string =>
+    value === undefined || value === null ? '' : ` data-value="${value}"`;
+  const body = rows.map((row) =>
+    row.map((cell, i) => `<td${classOf(columns[i]?.kind)}${attribute(cell)}>${cell.html}</td>`).join(''),
+  );
+  return tableOf(caption, header, body, ' class="sortable"');
+}
+
+/** A table whose first column names its rows. */
+export function plainTable(caption: string, columns: readonly Column[], rows: readonly string[][]): string {
+  const header = columns.map(({ name, kind }) => `<th scope="col"${classOf(kind)}>${escape(name)}</th>`);
+  const body = rows.map((row) =>
+    row
+      .map((html, i) => (i === 0 ? `<th scope="row">${html}</th>` : `<td${classOf(columns[i]?.kind)}>${html}</td>`))
+      .join(''),
+  );
+  return tableOf(caption, header, body, '');
+}
+
+function tableOf(caption: string, header: readonly string[], rows: readonly string[], attributes: string): string {
+  return (
+    `<div class="scroll" role="region" tabindex="0" aria-label="${escape(caption)}"><table${attributes}>` +
+    `<caption>${escape(caption)}</caption>\n<thead><tr>${header.join('')}</tr></thead>\n` +
+    `<tbody>\n${rows.map((row) => `<tr>${row}</tr>\n`).join('')}</tbody></table></div>`
+  );
+}
+
+function classOf(kind: Column['kind']): string {
+  return kind === undefined ? '' : ` class="${kind}"`;
+}
+
+/** A drawing in two widths, for wide windows and for those of telephones, where text would be too small otherwise. */
+export interface Drawing {
+  wide: string;
+  narrow: string;
+}
+
+export function figure({ wide, narrow }: Drawing, caption: string): string {
+  return `<figure><div class="wide">${wide}</div><div class="narrow">${narrow}</div><figcaption>${caption}</figcaption></figure>`;
+}
+
+export function page(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${escape(title)}</title>
+<link rel="icon" href="data:,">
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+${body}
+</main>
+<script>${SCRIPT}</script>
+</body>
+</html>
+`;
+}
+
+const STYLE = `
+:root {
+  --paper: #ffffff; --ink: #1b1f24; --quiet: #57606a; --line: #d0d7de; --band: #f6f8fa;
+  --first: #0a63c9; --second: #b3420c; --focus: #0a63c9;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --paper: #12161b; --ink: #e6edf3; --quiet: #9aa5b1; --line: #343d47; --band: #1a2027;
+    --first: #6cb0ff; --second: #ff9a66; --focus: #6cb0ff;
+  }
+}
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.75rem; line-height: 1.2; margin: 0.5rem 0 0.25rem; }
+h2 { font-size: 1.25rem; margin: 2.5rem 0 0.5rem; }
+p, figcaption { max-width: 46rem; }
+.quiet, figcaption { color: var(--quiet); }
+dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: 0.75rem; margin: 1.25rem 0; }
+dl div { background: var(--band); border: 1px solid var(--line); border-radius: 6px; padding: 0.5rem 0.75rem; }
+dt { color: var(--quiet); font-size: 0.875rem; }
+dd { margin: 0; font-size: 1.375rem; font-variant-numeric: tabular-nums; }
+figure { margin: 1rem 0; }
+figure svg { display: block; max-width: 100%; height: auto; color: var(--ink); }
+figcaption { margin-top: 0.5rem; font-size: 0.9375rem; }
+.narrow { display: none; }
+.scroll { overflow-x: auto; }
+.tall .scroll { max-height: 32rem; overflow-y: auto; border: 1px solid var(--line); border-radius: 6px; }
+.scroll:focus-visible, button:focus-visible, a:focus-visible { outline: 2px solid var(--focus); outline-offset: 2px; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+th, td { padding: 0.375rem 0.75rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+thead th { position: sticky; top: 0; background: var(--band); white-space: nowrap; z-index: 1; }
+tbody th { font-weight: inherit; }
+th.number, td.number { text-align: right; }
+.sortable thead th { padding: 0; }
+th button {
+  all: unset; box-sizing: border-box; display: block; width: 100%; padding: 0.375rem 0.75rem; cursor: pointer; font-weight: 600;
+}
+/* Arrows are for the eye alone: aria-sort says the same. */
+th button::after { content: '\\2195' / ''; margin-left: 0.35em; color: var(--quiet); }
+th[aria-sort=ascending] button::after { content: '\\2191' / ''; color: var(--ink); }
+th[aria-sort=descending] button::after { content: '\\2193' / ''; color: var(--ink); }
+.interval { display: inline-block; white-space: nowrap; color: var(--quiet); font-size: 0.9375em; }
+td.long { min-width: 16rem; }
+.right { color: var(--first); font-weight: 600; }
+@media (max-width: 40rem) {
+  .wide { display: none; }
+  .narrow { display: block; }
+  th, td, th button { padding-left: 0.5rem; padding-right: 0.5rem; }
+  thead th { white-space: normal; }
+}
+@media print {
+  :root { --paper: #fff; --ink: #000; --quiet: #333; --line: #999; --band: #fff; --first: #0a63c9; --second: #b3420c; }
+  main { max-width: none; padding: 0; }
+  .tall .scroll { max-height: none; overflow: visible; }
+  .wide { display: block; }
+  .narrow { display: none; }
+  thead th { position: static; }
+  th button::after { content: none; }
+  figure, tr { break-inside: avoid; }
+  h2 { break-after: avoid; }
+}
+`;
+
+const SCRIPT = `
+for (const table of document.querySelectorAll('table.sortable')) {
+  const headers = [...table.tHead.rows[0].cells];
+  const body = table.tBodies[0];
+  headers.forEach((header, column) => {
+    header.querySelector('button').addEventListener('click', () => {
+      const descending = header.getAttribute('aria-sort') === 'ascending';
+      const rows = [...body.rows].map((row) => {
+        const { value } = row.cells[column].dataset;
+        return { row, value: value === undefined ? null : Number(value), text: row.cells[column].textContent };
+      });
+      const sign = descending ? -1 : 1;
+      rows.sort((a, b) => {
+        if (a.value !== null && b.value !== null) return sign * (a.value - b.value);
+        if (a.value !== b.value) return a.value === null ? 1 : -1;
+        return header.classList.contains('number') ? 0 : sign * a.text.localeCompare(b.text, 'en', { numeric: true });
+      });
+      headers.forEach((each) => each.removeAttribute('aria-sort'));
+      header.setAttribute('aria-sort', descending ? 'descending' : 'ascending');
+      body.append(...rows.map(({ row }) => row));
+    });
+  });
+}
+`;

@@ -1,0 +1,109 @@
+// compare: two models over the same rows.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Comparison, Evaluator } from 'multilabel-margin-loss/evaluate';
+import { describe, expect, test } from 'vitest';
+import { normal, permutation, uniform } from '../js/support.js';
+import { folder, run, write } from './command.js';
+
+const CLASSES = 10;
+const ROWS = 400;
+
+/** Lines of two models, the second of which knows more; the same targets. */
+function models(): [string, string] {
+  const next = normal(41);
+  const choose = uniform(42);
+  const lines: [string[], string[]] = [[], []];
+  for (let row = 0; row < ROWS; row++) {
+    const targets = permutation(CLASSES, choose).slice(0, 1 + Math.floor(3 * choose()));
+    const noise = Array.from({ length: CLASSES }, next);
+    [1, 2].forEach((skill, model) => {
+      const scores = noise.map((score, j) => score + (targets.includes(j) ? skill : 0));
+      lines[model]!.push(JSON.stringify({ scores, targets }));
+    });
+  }
+  return [lines[0].join('\n'), lines[1].join('\n')];
+}
+
+const [weak, strong] = models();
+write('weak.ndjson', weak);
+write('strong.ndjson', strong);
+for (const name of ['weak', 'strong']) run(['evaluate', `${name}.ndjson`, '--k', '1,3', '--state', `${name}.json`]);
+
+describe('compare', () => {
+  test('prints both models, the difference, and which is better', () => {
+    const { status, stdout, stderr } = run(['compare', 'weak.json', 'strong.json']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const lines = stdout.split('\n');
+    expect(lines.slice(0, 3)).toEqual(['first:  weak.json', 'second: strong.json', '400 rows; intervals of 95 %']);
+    const interval = String.raw`\d+\.\d{4} \[\d+\.\d{4}, \d+\.\d{4}\]`;
+    const difference = (sign: string): string =>
+      String.raw`[${sign}]\d+\.\d{4} \[[${sign}]\d+\.\d{4}, [${sign}]\d+\.\d{4}\]`;
+    expect(stdout).toMatch(new RegExp(`^ranking loss +${interval} +${interval} +${difference('-')} +better$`, 'm'));
+    expect(stdout).toMatch(new RegExp(`^recall at 3 +${interval} +${interval} +${difference('+')} +better$`, 'm'));
+    expect(stdout).toMatch(/^macro average precision +\d\.\d{4} +\d\.\d{4} +\+\d\.\d{4}$/m);
+    expect(run(['compare', 'strong.json', 'weak.json']).stdout).toMatch(/^ranking loss .* worse$/m);
+    expect(run(['compare', 'weak.json', 'weak.json']).stdout).not.toMatch(/better|worse/);
+  });
+
+  test('as JSON it is what Evaluator.compare gives, with its options, the same every time', () => {
+    const of = (name: string) => Evaluator.fromJSON(JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8')));
+    const options = { level: 0.9, resamples: 500, seed: 3 };
+    const args = [
+      'compare',
+      'weak.json',
+      'strong.json',
+      '--json',
+      '--level',
+      '0.9',
+      '--resamples',
+      '500',
+      '--seed',
+      '3',
+    ];
+    const expected = { first: 'weak.json', second: 'strong.json', ...of('weak').compare(of('strong'), options) };
+    const { stdout } = run(args);
+    expect(JSON.parse(stdout)).toEqual(JSON.parse(JSON.stringify(expected)));
+    expect(run(args).stdout).toBe(stdout);
+    const { metrics, at } = JSON.parse(stdout) as Comparison;
+    expect(metrics.loss.first.value).toBe(of('weak').result().loss);
+    expect(at[3]!.ndcg.second.value).toBe(of('strong').result().at[3]!.ndcg);
+  });
+
+  test('as a page', () => {
+    const { status, stderr } = run(['compare', 'weak.json', 'strong.json', '--out', 'compared.html']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const page = readFileSync(join(folder, 'compared.html'), 'utf8');
+    expect(page).toContain('<th scope="row">coverage error</th>');
+    expect(page).toContain('First: weak.json. Second: strong.json. 400 rows.');
+  });
+
+  test('refuses what cannot be compared, in one line, with exit code 2', () => {
+    write('other.ndjson', weak.split('\n').reverse().join('\n'));
+    run(['evaluate', 'other.ndjson', '--k', '1,3', '--state', 'other.json']);
+    run(['evaluate', 'weak.ndjson', '--k', '2', '--state', 'k.json']);
+    write('few.ndjson', weak.split('\n').slice(0, 9).join('\n'));
+    run(['evaluate', 'few.ndjson', '--k', '1,3', '--state', 'few.json']);
+    for (const [args, message] of [
+      [['weak.json', 'other.json'], /must be of the same rows, with the same numbers and labels, got others/],
+      [['weak.json', 'few.json'], /got 400 and 9 rows/],
+      [['weak.json', 'k.json'], /must have the same k, got \[1,3\] and \[2\]/],
+      [['weak.json'], /needs two files, of evaluate --state, got 1/],
+      [['weak.json', 'strong.json', 'k.json'], /needs two files, of evaluate --state, got 3/],
+      [['weak.json', 'missing.json'], /missing\.json: .*no such file/],
+      [['weak.json', 'weak.ndjson'], /weak\.ndjson: .*JSON/],
+      [['weak.json', 'strong.json', '--level', '95'], /level must be a number above 0 and below 1, got 95/],
+      [
+        ['weak.json', 'strong.json', '--resamples', '1.5'],
+        /resamples must be a whole number from 1 to 100000, got 1\.5/,
+      ],
+      [['weak.json', 'strong.json', '--out', 'a.txt'], /must end in \.html/],
+    ] as const) {
+      const { status, stdout, stderr } = run(['compare', ...args]);
+      expect(stderr).toMatch(message);
+      expect(stderr.trim().split('\n')).toHaveLength(1);
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    }
+  });
+});

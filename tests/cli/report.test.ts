@@ -1,0 +1,254 @@
+// evaluate --out: the report, opened in Chromium.
+
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { EvaluationResult } from 'multilabel-margin-loss/evaluate';
+import { type Browser, chromium, type Page } from 'playwright';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { barsOf } from '../../js/cli/output/charts.js';
+import { launchOptions } from '../chromium.js';
+import { normal, permutation, uniform } from '../js/support.js';
+import { folder, main, run, write } from './command.js';
+
+const ROWS = 300;
+const CLASSES = 12;
+const next = normal(31);
+const choose = uniform(32);
+const lines = Array.from({ length: ROWS }, (_, row) => {
+  // The last class is nobody's label; a row has none, one all labels.
+  const count = row === 7 ? 0 : row === 8 ? CLASSES : 1 + Math.floor(3 * choose());
+  const targets = row === 8 ? [...Array(CLASSES).keys()] : permutation(CLASSES - 1, choose).slice(0, count);
+  const scores = Array.from({ length: CLASSES }, (_, j) => next() + (targets.includes(j) ? 2 : 0));
+  return JSON.stringify({ scores, targets });
+});
+// As a name that a page must not take for its own.
+const file = write('<b onload="x">&.ndjson', lines.join('\n'));
+
+let browser: Browser;
+let page: Page;
+let result: EvaluationResult;
+const seen: string[] = [];
+
+beforeAll(async () => {
+  const { status, stderr, stdout } = run(['evaluate', file, '--json', '--state', 'state.json', '--out', 'report.html']);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  result = JSON.parse(stdout) as EvaluationResult;
+  browser = await chromium.launch(launchOptions);
+  page = await browser.newPage();
+  page.on('console', (message) => seen.push(`console: ${message.text()}`));
+  page.on('pageerror', (error) => seen.push(`error: ${error.message}`));
+  page.on('request', (request) => seen.push(`request: ${request.url()}`));
+  await page.goto(pathToFileURL(join(folder, 'report.html')).href);
+}, 60_000);
+afterAll(async () => browser.close());
+
+const texts = (selector: string): Promise<string[]> => page.locator(selector).allInnerTexts();
+
+describe('the report', () => {
+  test('loads nothing else, and has no errors', () => {
+    expect(seen.filter((line) => !/^request: (file|data):/.test(line))).toEqual([]);
+    expect(seen.filter((line) => line.startsWith('request: file:'))).toHaveLength(1);
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  test('has the metrics', async () => {
+    const rows = page.locator('table').first().locator('tbody tr');
+    const cells = await rows.evaluateAll((all) =>
+      all.map((row) => Array.from(row.children, (cell) => cell.textContent)),
+    );
+    expect(cells).toHaveLength(8);
+    expect(cells).toContainEqual([
+      'label ranking average precision',
+      result.labelRankingAveragePrecision.toFixed(4),
+      'higher',
+    ]);
+    expect(cells).toContainEqual(['multi-label margin loss', result.loss.toFixed(4), 'lower']);
+    expect(await texts('dd')).toEqual([String(ROWS), String(CLASSES), '1', '1', '0', '0']);
+  });
+
+  test('says how many rows have a margin below 0', async () => {
+    const outscored = lines.filter((line) => {
+      const { scores, targets } = JSON.parse(line) as { scores: number[]; targets: number[] };
+      const others = scores.filter((_, j) => !targets.includes(j));
+      return Math.min(...targets.map((label) => scores[label]!)) < Math.max(...others);
+    }).length;
+    expect(outscored).toBeGreaterThan(0);
+    expect(await page.getByText(`${outscored} of ${ROWS - 2} rows`).count()).toBe(1);
+    expect(result.margins.reduce((sum, { rows }) => sum + rows, 0)).toBe(ROWS - 2);
+  });
+
+  test('has charts that say what they show, in colours of the page', async () => {
+    const labels = await page
+      .locator('svg:visible')
+      .evaluateAll((all) => all.map((svg) => svg.getAttribute('aria-label')));
+    expect(labels).toHaveLength(2);
+    expect(labels[0]).toMatch(/^Histogram of margins\. They are below 0 in \d+ of 298 rows \(\d+\.\d %\)\.$/);
+    const colours = async (scheme: 'light' | 'dark'): Promise<string[]> => {
+      await page.emulateMedia({ colorScheme: scheme });
+      const bars = page.locator('svg:visible').first().locator('path[fill^="var("]');
+      return bars.evaluateAll((all) => all.map((bar) => getComputedStyle(bar).fill));
+    };
+    const [light, dark] = [await colours('light'), await colours('dark')];
+    expect(new Set(light).size).toBe(2);
+    expect(light.some((colour) => dark.includes(colour) || colour === 'none')).toBe(false);
+    await page.emulateMedia({ colorScheme: 'light' });
+  });
+
+  test('sorts labels by any column, with the worst first at first, by mouse and keyboard', async () => {
+    const table = page.locator('table.sortable');
+    const column = async (index: number): Promise<string[]> =>
+      table.locator(`tbody td:nth-child(${index + 1})`).allInnerTexts();
+    const sorts = (): Promise<(string | null)[]> =>
+      table.locator('thead th').evaluateAll((all) => all.map((header) => header.getAttribute('aria-sort')));
+    const byAveragePrecision = [...result.perLabel]
+      .sort((a, b) => (a.support === 0 ? 2 : a.averagePrecision) - (b.support === 0 ? 2 : b.averagePrecision))
+      .map(({ label }) => String(label));
+    expect(result.perLabel[CLASSES - 1]!.support).toBe(1);
+    expect(await column(0)).toEqual(byAveragePrecision);
+    expect(await sorts()).toEqual([null, null, null, 'ascending']);
+
+    await table.getByRole('button', { name: 'label' }).click();
+    expect(await column(0)).toEqual(result.perLabel.map(({ label }) => String(label)));
+    expect(await sorts()).toEqual(['ascending', null, null, null]);
+
+    await table.getByRole('button', { name: 'mean rank' }).focus();
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Space');
+    const ranks = result.perLabel.map(({ meanRank }) => meanRank!).sort((a, b) => b - a);
+    expect(await column(2)).toEqual(ranks.map((rank) => rank.toFixed(2)));
+    expect(await sorts()).toEqual([null, null, 'descending', null]);
+  });
+
+  test('lists the rows of the highest loss, with names escaped', async () => {
+    const rows = await page
+      .locator('table')
+      .last()
+      .locator('tbody tr')
+      .evaluateAll((all) => all.map((row) => Array.from(row.children, (cell) => cell.textContent)));
+    expect(rows).toHaveLength(20);
+    const [highest] = result.highestLosses;
+    expect(rows[0]!.slice(0, 4)).toEqual([
+      highest!.row.toLocaleString('en-US'),
+      file,
+      highest!.loss.toFixed(4),
+      highest!.labels.join(', '),
+    ]);
+    const losses = result.highestLosses.map(({ loss }) => loss);
+    expect(losses).toEqual([...losses].sort((a, b) => b - a));
+    expect(readFileSync(join(folder, 'report.html'), 'utf8')).not.toContain('<b onload');
+  });
+
+  test('fits windows from telephones to desktops, and every heading, table and control has a name', async () => {
+    for (const width of [360, 390, 768, 1440]) {
+      await page.setViewportSize({ width, height: 800 });
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+      expect(await page.locator('svg:visible').count()).toBe(2);
+    }
+    const levels = await page.locator('h1, h2, h3').evaluateAll((all) => all.map(({ tagName }) => tagName));
+    expect(levels).toEqual(['H1', 'H2', 'H2', 'H2', 'H2', 'H2']);
+    expect(await page.locator('table:not(:has(caption))').count()).toBe(0);
+    expect(await page.locator('th:not([scope])').count()).toBe(0);
+    for (const name of ['label', 'rows', 'mean rank', 'average precision']) {
+      expect(await page.getByRole('button', { name, exact: true }).count()).toBe(1);
+    }
+  });
+
+  test.each(['light', 'dark'] as const)('text has a contrast of at least 4.5 to 1: %s', async (scheme) => {
+    await page.emulateMedia({ colorScheme: scheme });
+    const contrasts = await page.evaluate(() => {
+      // WCAG 2.2: relative luminance, contrast ratio.
+      const style = getComputedStyle(document.documentElement);
+      const luminance = (name: string): number => {
+        const hex = style.getPropertyValue(name).trim();
+        const channels = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255);
+        const [r, g, b] = channels.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
+      };
+      const contrast = (a: number, b: number): number => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      return ['--ink', '--quiet', '--first', '--second'].flatMap((colour) =>
+        ['--paper', '--band'].map((under) => [colour, under, contrast(luminance(colour), luminance(under))] as const),
+      );
+    });
+    expect(contrasts.filter(([, , contrast]) => !(contrast >= 4.5))).toEqual([]);
+    await page.emulateMedia({ colorScheme: 'light' });
+  });
+});
+
+test('merge makes the same report of the same rows', () => {
+  const half = ROWS / 2;
+  // Row numbers are of the file, so that the parts are taken from it by what is not finite.
+  const parts = [0, 1].map((part) => {
+    const own = lines.map((line, row) => (Math.floor(row / half) === part ? line : line.replace(/\[[^,]*/, '[1e999')));
+    writeFileSync(join(folder, file), own.join('\n'));
+    const state = `part-${part}.json`;
+    expect(run(['evaluate', file, '--skip-non-finite', '--state', state]).status).toBe(0);
+    return state;
+  });
+  writeFileSync(join(folder, file), lines.join('\n'));
+  const pages = [parts, [...parts].reverse()].map((order) => {
+    const { status, stderr } = run(['merge', ...order, '--out', 'merged.html']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    return readFileSync(join(folder, 'merged.html'), 'utf8').replace(
+      `<dd>${ROWS}</dd></div></dl>`,
+      '<dd>0</dd></div></dl>',
+    );
+  });
+  expect(pages[0]).toBe(readFileSync(join(folder, 'report.html'), 'utf8'));
+  expect(pages[1]).toBe(pages[0]);
+});
+
+describe('what goes wrong is said in one line, with exit code 2, and nothing is written', () => {
+  const fails = (args: readonly string[], message: RegExp): void => {
+    const { status, stdout, stderr } = run(args);
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  };
+
+  test('a name that is no page’s', () => {
+    fails(['evaluate', file, '--out', 'part.json'], /must end in \.html, got 'part\.json'/);
+  });
+
+  test('packages that are not installed', () => {
+    // The command where no node_modules is above it.
+    cpSync(dirname(dirname(main)), join(folder, 'dist'), { recursive: true });
+    writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+    const args = [join(folder, 'dist', 'cli', 'main.js'), 'evaluate', file, '--out', 'none.html'];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
+    expect(stderr).toMatch(/^multilabel-margin-loss: --out .* not installed: npm install vega@6 vega-lite@6\n$/);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(existsSync(join(folder, 'none.html'))).toBe(false);
+  });
+
+  test('a folder that is not there', () => {
+    fails(['evaluate', file, '--out', 'missing/report.html'], /missing\/report\.html: cannot be written/);
+  });
+});
+
+describe('bars', () => {
+  const bin = (from: number, to: number, rows = 1) => ({ from, to, rows });
+
+  test('are of one width, and have every row once', () => {
+    const bins = [bin(-2.125, -2), bin(-(2 ** -16), 0, 3), bin(0, 2 ** -16, 5), bin(1, 1.0625, 7), bin(3.75, 3.875)];
+    const { bars, beyond } = barsOf(bins);
+    expect(beyond).toBe(0);
+    expect(new Set(bars.map(({ from, to }) => to - from))).toEqual(new Set([0.25]));
+    expect(bars.filter(({ rows }) => rows > 0).map(({ from, rows, outscored }) => [from, rows, outscored])).toEqual([
+      [-2.25, 1, true],
+      [-0.25, 3, true],
+      [0, 5, false],
+      [1, 7, false],
+      [3.75, 1, false],
+    ]);
+  });
+
+  test('a few rows far out are in the outermost', () => {
+    const { bars, beyond } = barsOf([bin(-Infinity, -(2 ** 16)), bin(0.5, 0.53125, 1000), bin(2 ** 16, Infinity, 2)]);
+    expect(beyond).toBe(3);
+    expect([bars[0]!.rows, bars.at(-1)!.rows]).toEqual([1, 2]);
+    expect(bars.reduce((sum, { rows }) => sum + rows, 0)).toBe(1003);
+    expect(bars.length).toBeLessThanOrEqual(40);
+  });
+});

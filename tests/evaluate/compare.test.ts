@@ -1,0 +1,263 @@
+// Confidence intervals of Evaluator.compare: against a bootstrap of rows, and against the truth that they are to hold.
+
+import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+import { type Estimate, Evaluator } from 'multilabel-margin-loss/evaluate';
+import { describe, expect, test } from 'vitest';
+import { expectLossError, normal, permutation, uniform, untyped } from '../js/support.js';
+
+const CLASSES = 5;
+
+interface Population {
+  /** Of two models, [rows, CLASSES] */
+  scores: [Float64Array, Float64Array];
+  targets: number[][];
+}
+
+function population(rows: number, seed: number): Population {
+  const next = normal(seed);
+  const choose = uniform(seed + 1);
+  const targets = Array.from({ length: rows }, () =>
+    permutation(CLASSES, choose).slice(0, 1 + Math.floor(2 * choose())),
+  );
+  const noise = Float64Array.from({ length: rows * CLASSES }, next);
+  const scoresOf = (skill: number): Float64Array =>
+    noise.map(
+      (score, i) => score + (targets[Math.floor(i / CLASSES)]!.includes(i % CLASSES) ? skill : 0) + 0.5 * next(),
+    );
+  return { scores: [scoresOf(1), scoresOf(1.2)], targets };
+}
+
+function evaluated({ scores, targets }: Population, rows: readonly number[]): [Evaluator, Evaluator] {
+  return scores.map((all) => {
+    const evaluator = new Evaluator({ k: [1] });
+    const data = Float64Array.from(
+      { length: rows.length * CLASSES },
+      (_, i) => all[rows[Math.floor(i / CLASSES)]! * CLASSES + (i % CLASSES)]!,
+    );
+    evaluator.update(
+      { data, shape: [rows.length, CLASSES] },
+      rows.map((row) => targets[row]!),
+    );
+    return evaluator;
+  }) as [Evaluator, Evaluator];
+}
+
+/** The loss of each row: what a bootstrap of rows draws from. */
+function lossesOf({ scores, targets }: Population, model: 0 | 1): Float64Array {
+  const shape = [targets.length, CLASSES] as const;
+  return new MultiLabelMarginLoss({ reduction: 'none' }).forward({ data: scores[model], shape }, targets)
+    .data as Float64Array;
+}
+
+function widthOf({ low, high }: Estimate): number {
+  return high - low;
+}
+
+describe('intervals', () => {
+  // The width of an interval from B resamples has a relative standard error of about 1.7 / sqrt(B): the density at the
+  // 2.5 % quantile of a normal is 0.058, so that a quantile varies by sqrt(0.025 * 0.975 / B) / 0.058 = 2.7 / sqrt(B)
+  // standard deviations, the difference of two by 3.8, and the width is 3.9 of them. Of G groups it has one of
+  // 1 / sqrt(2 * (G - 1)) besides.
+  const RESAMPLES = 2000;
+  const relative = Math.sqrt((2 * 0.97 ** 2) / RESAMPLES + 1 / (2 * 255));
+
+  test('are as wide as those of a bootstrap of rows', () => {
+    const rows = 5000;
+    const all = population(rows, 51);
+    const [first, second] = evaluated(all, [...Array(rows).keys()]);
+    const { loss } = first.compare(second, { resamples: RESAMPLES }).metrics;
+    const [a, b] = [lossesOf(all, 0), lossesOf(all, 1)];
+    const choose = uniform(52);
+    const draws = Array.from({ length: RESAMPLES }, () => {
+      let sums = [0, 0];
+      for (let i = 0; i < rows; i++) {
+        const row = Math.floor(rows * choose());
+        sums = [sums[0]! + a[row]!, sums[1]! + b[row]!];
+      }
+      return sums.map((sum) => sum / rows) as [number, number];
+    });
+    const interval = (of: (draw: [number, number]) => number): Estimate => {
+      const sorted = draws.map(of).sort((x, y) => x - y);
+      return { value: 0, low: sorted[Math.floor(0.025 * RESAMPLES)]!, high: sorted[Math.ceil(0.975 * RESAMPLES) - 1]! };
+    };
+    const pairs: [Estimate, Estimate][] = [
+      [loss.first, interval(([x]) => x)],
+      [loss.second, interval(([, y]) => y)],
+      [loss.difference, interval(([x, y]) => y - x)],
+    ];
+    for (const [actual, expected] of pairs) {
+      // Four standard errors.
+      expect(Math.abs(widthOf(actual) / widthOf(expected) - 1)).toBeLessThan(4 * relative);
+      expect(actual.low).toBeLessThan(actual.value);
+      expect(actual.high).toBeGreaterThan(actual.value);
+    }
+    // Models that err on the same rows.
+    expect(widthOf(loss.difference)).toBeLessThan(widthOf(loss.first));
+  });
+
+  test('hold the truth as often as they say', () => {
+    // Samples of a population whose means are known. Of 200 intervals of 90 %, so many hold it: a binomial distribution,
+    // of which four standard deviations to either side are 0.9 +- 0.085.
+    const all = population(20_000, 53);
+    const truth = evaluated(all, [...Array(20_000).keys()]).map((evaluator) => evaluator.result());
+    const choose = uniform(54);
+    const hits = { loss: 0, difference: 0, precision: 0 };
+    const samples = 200;
+    const holds = ({ low, high }: Estimate, value: number): number => (low <= value && value <= high ? 1 : 0);
+    for (let sample = 0; sample < samples; sample++) {
+      const rows = Array.from({ length: 1000 }, () => Math.floor(20_000 * choose()));
+      const [first, second] = evaluated(all, rows);
+      const { metrics, at } = first.compare(second, { level: 0.9, resamples: 400, seed: sample });
+      hits.loss += holds(metrics.loss.first, truth[0]!.loss);
+      hits.difference += holds(metrics.loss.difference, truth[1]!.loss - truth[0]!.loss);
+      hits.precision += holds(at[1]!.precision.second, truth[1]!.at[1]!.precision);
+    }
+    const bound = 4 * Math.sqrt(0.9 * 0.1 * samples);
+    for (const [what, count] of Object.entries(hits)) {
+      expect(Math.abs(count - 0.9 * samples), `${what}: ${count} of ${samples}`).toBeLessThan(bound);
+    }
+  });
+
+  test('are the same for rows in any order and parts', () => {
+    const all = population(600, 55);
+    const parts = [
+      [0, 100],
+      [100, 101],
+      [101, 600],
+    ] as const;
+    const inOrder = (order: readonly number[]): Evaluator[] =>
+      all.scores.map((data) => {
+        const merged = new Evaluator();
+        for (const i of order) {
+          const [begin, end] = parts[i]!;
+          const part = new Evaluator();
+          part.update(
+            { data: data.subarray(begin * CLASSES, end * CLASSES), shape: [end - begin, CLASSES] },
+            all.targets.slice(begin, end),
+            { firstRow: begin, source: 'all' },
+          );
+          merged.merge(Evaluator.fromJSON(JSON.parse(JSON.stringify(part))));
+        }
+        return merged;
+      });
+    const [first, second] = inOrder([0, 1, 2]) as [Evaluator, Evaluator];
+    const [third, fourth] = inOrder([2, 0, 1]) as [Evaluator, Evaluator];
+    const expected = first.compare(second);
+    expect(third.compare(fourth)).toEqual(expected);
+    expect(first.compare(fourth)).toEqual(expected);
+    expect(third.result()).toEqual(first.result());
+    const whole = new Evaluator();
+    whole.update({ data: all.scores[0], shape: [600, CLASSES] }, all.targets, { source: 'all' });
+    expect(whole.result()).toEqual(first.result());
+    expect(whole.compare(second)).toEqual(expected);
+    expect(whole.compare(second, { seed: 2 })).not.toEqual(expected);
+  });
+
+  test('of a single row are that row', () => {
+    const evaluator = new Evaluator();
+    evaluator.update([[1, 0.5, 0]], [[1]]);
+    const { metrics } = evaluator.compare(evaluator);
+    expect(metrics.rankingLoss.first).toEqual({ value: 0.5, low: 0.5, high: 0.5 });
+    expect(metrics.rankingLoss.difference).toEqual({ value: 0, low: 0, high: 0 });
+  });
+
+  test('and rows: what cannot be compared is refused', () => {
+    const of = (targets: number[][], firstRow = 0, options = {}): Evaluator => {
+      const evaluator = new Evaluator(options);
+      evaluator.update(
+        targets.map(() => [1, 0.5, 0]),
+        targets,
+        { firstRow },
+      );
+      return evaluator;
+    };
+    const own = of([[1], [2]]);
+    for (const [other, parts] of [
+      [of([[1], [0]]), ['the same rows', 'others']],
+      [of([[1], [2]], 1), ['the same rows', 'others']],
+      [of([[1]]), ['2 and 1 rows']],
+      [new Evaluator(), ['must have rows']],
+      [of([[1], [2]], 0, { k: [1] }), ['same k']],
+      [of([[1], [2]], 0, { loss: { margin: 2 } }), ['to be compared', 'options of the loss']],
+      [untyped({}), ['compare() needs an Evaluator', 'an object']],
+    ] as const) {
+      expectLossError(() => own.compare(other), 'ERR_STATE', parts);
+    }
+    for (const [options, parts] of [
+      [{ level: 1 }, ['level', '1']],
+      [{ level: Number.NaN }, ['level', 'NaN']],
+      [{ resamples: 0 }, ['resamples', 'from 1', '0']],
+      [{ seed: -1 }, ['seed', '-1']],
+      [{ draws: 1 }, ["'draws'", 'level, resamples, seed']],
+    ] as const) {
+      expectLossError(() => own.compare(own, untyped(options)), 'ERR_OPTION', parts);
+    }
+    expect(own.compare(own).rows).toBe(2);
+  });
+});
+
+describe('rows of the highest loss', () => {
+  const row = (loss: number): number[] => [loss - 1, 0, -100];
+
+  test('are 20, by loss, source and row, whatever the order', () => {
+    const choose = uniform(61);
+    // Losses of few values, so that sources and rows decide.
+    const all = Array.from({ length: 60 }, (_, i) => ({
+      scores: row(1 + Math.floor(6 * choose())),
+      origin: { source: ['b', 'a'][i % 2]!, firstRow: Math.floor(i / 2) },
+    }));
+    const resultOf = (order: readonly number[]) => {
+      const evaluators = [new Evaluator(), new Evaluator()];
+      order.forEach((i, place) => evaluators[place % 2]!.update([all[i]!.scores], [[1]], all[i]!.origin));
+      evaluators[0]!.merge(evaluators[1]!);
+      return evaluators[0]!.result().highestLosses;
+    };
+    const expected = all
+      .map(({ scores, origin }) => ({ loss: (scores[0]! + 1) / 3, source: origin.source, row: origin.firstRow }))
+      .sort((a, b) => b.loss - a.loss || (a.source < b.source ? -1 : a.source > b.source ? 1 : a.row - b.row))
+      .slice(0, 20);
+    const actual = resultOf([...all.keys()]);
+    expect(actual.map(({ source, row: number }) => [source, number])).toEqual(
+      expected.map((each) => [each.source, each.row]),
+    );
+    expect(resultOf([...all.keys()].reverse())).toEqual(actual);
+    expect(resultOf(permutation(60, choose))).toEqual(actual);
+  });
+
+  test('have labels without doubles, and the highest scores', () => {
+    const evaluator = new Evaluator({ nonFinite: 'skip' });
+    const scores = [0.5, 3, -1, 3, 2, 0.25, 1];
+    evaluator.update([[Infinity, 0, 0, 0, 0, 0, 0], scores], [[1], [5, 2, 5, -1, 0].slice(0, 3)]);
+    expect(evaluator.result().highestLosses).toEqual([
+      {
+        source: '',
+        row: 1,
+        loss: expect.any(Number),
+        labels: [2, 5],
+        predictions: [1, 3, 4, 6, 0].map((label) => ({ label, score: scores[label] })),
+      },
+    ]);
+  });
+
+  test('an infinite loss stays one through JSON', () => {
+    const evaluator = new Evaluator({ loss: { normalization: 'targets' } });
+    evaluator.update(Float32Array.of(-3e38, 3e38), [0]);
+    expect(evaluator.result().highestLosses[0]!.loss).toBe(Infinity);
+    const copy = Evaluator.fromJSON(JSON.parse(JSON.stringify(evaluator)));
+    expect(copy.result().highestLosses).toEqual(evaluator.result().highestLosses);
+  });
+
+  test('numbers that are none are refused, and nothing is added', () => {
+    const evaluator = new Evaluator();
+    for (const [origin, parts] of [
+      [{ firstRow: -1 }, ['firstRow', '-1']],
+      [{ firstRow: 0.5 }, ['firstRow', '0.5']],
+      [{ source: 1 }, ['source must be a string', '1']],
+      [{ file: 'x' }, ["'file'", 'firstRow, source']],
+      [null, ['must be an object']],
+    ] as const) {
+      expectLossError(() => evaluator.update([[1, 2]], [[0]], untyped(origin)), 'ERR_OPTION', parts);
+    }
+    expect(evaluator.result()).toMatchObject({ rows: 0, highestLosses: [], margins: [] });
+  });
+});
