@@ -53,7 +53,8 @@ await submit(
   Array.from({ length: count }, () => []),
   {},
   (done) => {
-    if (done >= shown + count / 10) console.log(`${(shown = done)} shards, ${Math.round((performance.now() - begin) / 1000)} s`);
+    if (done >= shown + count / 10)
+      console.log(`${(shown = done)} shards, ${Math.round((performance.now() - begin) / 1000)} s`);
   },
   new AbortController().signal,
 );

@@ -13,14 +13,17 @@ const CLASSES = 100;
 const next = normal(7);
 const choose = uniform(8);
 
+const inFolder = (name: string, content: Buffer): string => join(folder, write(name, content));
+
 /** Files of random scores and targets, and the options that name them. */
 function files(name: string, rows: number, change: (scores: Float32Array) => void = () => {}): string[] {
   const scores = Float32Array.from({ length: rows * CLASSES }, next);
   change(scores);
   const targets = Int32Array.from({ length: rows * 2 }, () => Math.floor((CLASSES + 1) * choose()) - 1);
+  // Under the names that workers have for them.
   return [
-    ...['--scores', write(`${name}.npy`, npy('<f4', [rows, CLASSES], scores))],
-    ...['--targets', write(`${name}-targets.npy`, npy('<i4', [rows, 2], targets))],
+    ...['--scores', inFolder(`${name}.npy`, npy('<f4', [rows, CLASSES], scores))],
+    ...['--targets', inFolder(`${name}-targets.npy`, npy('<i4', [rows, 2], targets))],
   ];
 }
 
@@ -28,7 +31,7 @@ const small = files('small', 3000);
 const bad = files('bad', 3000, (scores) => (scores[2000 * CLASSES + 3] = Number.NaN));
 // Enough for a worker to be in the middle of a shard when a signal comes.
 const large = files('large', 20_000);
-const alone = (input: readonly string[]): string => run(['evaluate', '--json', ...input]).stdout;
+const alone = (input: readonly string[]): string => run(['evaluate', '--json', '--threads', '1', ...input]).stdout;
 const ofSmall = alone(small);
 const ofLarge = alone(large);
 
@@ -123,9 +126,10 @@ describe.each(['Redis', 'PostgreSQL'])('%s', (database) => {
 test('a shard that takes longer than the lock', async () => {
   // Equal scores take long.
   const rows = 16_000;
-  write('slow.npy', npy('<f2', [rows, 1000], new Uint16Array(rows * 1000)));
-  write('slow-targets.npy', npy('<i4', [rows, 1], new Int32Array(rows)));
-  const slow = ['--scores', 'slow.npy', '--targets', 'slow-targets.npy'];
+  const slow = [
+    ...['--scores', inFolder('slow.npy', npy('<f2', [rows, 1000], new Uint16Array(rows * 1000)))],
+    ...['--targets', inFolder('slow-targets.npy', npy('<i4', [rows, 1], new Int32Array(rows)))],
+  ];
   const begin = performance.now();
   const ofSlow = alone(slow);
   // Were it not renewed, the other worker would have the shard, then the first one again, until it has been lost too often.

@@ -23,7 +23,10 @@ const codeOf = (file: string): string => blocks.find((block) => block.file === f
 const ROWS = 1000;
 const CLASSES = 20;
 const choose = uniform(10);
-const scores = write('scores.npy', npy('<f4', [ROWS, CLASSES], Float32Array.from({ length: ROWS * CLASSES }, normal(9))));
+const scores = write(
+  'scores.npy',
+  npy('<f4', [ROWS, CLASSES], Float32Array.from({ length: ROWS * CLASSES }, normal(9))),
+);
 const labels = Int32Array.from({ length: ROWS }, () => Math.floor(CLASSES * choose()));
 const targets = write('targets.npy', npy('<i4', [ROWS, 1], labels));
 const expected = run(['evaluate', '--scores', scores, '--targets', targets]).stdout;
@@ -145,7 +148,19 @@ describe.runIf(existsSync(join(plugins, 'cred_none.so')))('Slurm', () => {
     // It looks for slurmstepd in /usr/sbin alone: there it is, for this process and its children.
     const node = new Process(
       'bwrap',
-      ['--dev-bind', '/', '/', '--bind', daemons, '/usr/sbin', '--die-with-parent', join(daemons, daemon('slurmd')), '-D', '-f', config],
+      [
+        '--dev-bind',
+        '/',
+        '/',
+        '--bind',
+        daemons,
+        '/usr/sbin',
+        '--die-with-parent',
+        join(daemons, daemon('slurmd')),
+        '-D',
+        '-f',
+        config,
+      ],
       { env: slurmEnv },
     );
     await node.said(/started on/);
@@ -153,7 +168,8 @@ describe.runIf(existsSync(join(plugins, 'cred_none.so')))('Slurm', () => {
     for (const file of ['evaluate.sbatch', 'slurm.sh']) write(file, codeOf(file));
     execFileSync('bash', ['slurm.sh'], { cwd: folder, env: slurmEnv });
     const result = join(folder, 'result.txt');
-    const jobs = (): string => execFileSync(join(binaries, 'squeue'), ['--noheader'], { env: slurmEnv, encoding: 'utf8' });
+    const jobs = (): string =>
+      execFileSync(join(binaries, 'squeue'), ['--noheader'], { env: slurmEnv, encoding: 'utf8' });
     while (jobs().trim() !== '') await delay(200);
     expect(readFileSync(result, 'utf8')).toBe(expected);
     await node.stop();

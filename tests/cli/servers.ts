@@ -28,7 +28,11 @@ export class Process {
   readonly child: ChildProcess;
   readonly #changed = new EventTarget();
 
-  constructor(command: string, args: readonly string[], options: { cwd?: string; argv0?: string; uid?: number; env?: NodeJS.ProcessEnv } = {}) {
+  constructor(
+    command: string,
+    args: readonly string[],
+    options: { cwd?: string; argv0?: string; uid?: number; env?: NodeJS.ProcessEnv } = {},
+  ) {
     const { uid, ...rest } = options;
     this.child = spawn(command, args, { ...rest, ...(uid === undefined ? {} : { uid, gid: uid }) });
     children.add(this.child);

@@ -111,8 +111,10 @@ function flowOf(shards: readonly Piece[][], options: EvaluatorOptions): FlowJob 
     // What comes of a job is kept with the one above it. If nothing does, that is to fail, not to wait for ever.
     opts: { removeOnComplete: true, removeOnFail: DAY, failParentOnFailure: true, ...opts },
   });
-  const mergeOf = (children: FlowJob[], opts: FlowJob['opts'] = {}): FlowJob =>
-    ({ ...jobOf(`merge of ${children.length}`, { parts: children.length }, opts), children });
+  const mergeOf = (children: FlowJob[], opts: FlowJob['opts'] = {}): FlowJob => ({
+    ...jobOf(`merge of ${children.length}`, { parts: children.length }, opts),
+    children,
+  });
 
   // After all jobs that merge, so that states do not pile up in the queue.
   const last = { priority: 1 };

@@ -59,6 +59,10 @@ export async function work(
   try {
     await Promise.race([connection.lost, stop.aborted || once(stop, 'abort')]);
     await worker.close();
+  } catch (error) {
+    // Without waiting for what cannot be told of any more.
+    void worker.close(true);
+    throw error;
   } finally {
     await connection.close();
   }
