@@ -7,10 +7,11 @@ import { compare } from './commands/compare.js';
 import { evaluate } from './commands/evaluate.js';
 import { merge } from './commands/merge.js';
 import { train } from './commands/train.js';
+import { worker } from './commands/worker.js';
 import { InputError } from './input-error.js';
 import { RunError } from './run-error.js';
 
-const COMMANDS: Record<string, Command> = { evaluate, merge, compare, train };
+const COMMANDS: Record<string, Command> = { evaluate, merge, compare, train, worker };
 
 const USAGE = `Usage: multilabel-margin-loss <command> [options]
 
@@ -18,6 +19,7 @@ const USAGE = `Usage: multilabel-margin-loss <command> [options]
   merge     the result of parts that evaluate wrote
   compare   two models side by side, with confidence intervals
   train     a linear head, from features and labels
+  worker    evaluates shards for evaluate --queue, on any number of machines
 
 multilabel-margin-loss <command> --help says more.
 Exit code 2: something is wrong with the arguments or a file, and nothing was written.`;

@@ -1,12 +1,16 @@
+import { resolve } from 'node:path';
 import { Evaluator, type EvaluatorOptions } from '../../evaluate/index.js';
 import { type Command, parse, toNumber } from '../command.js';
 import { defaultThreads, evaluatePieces } from '../evaluation/evaluate-pieces.js';
 import { describeShard, parseShard, shardOf } from '../evaluation/shards.js';
+import type { Source } from '../input/input.js';
 import { piecesOf } from '../input/pieces.js';
 import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
 import { InputError } from '../input-error.js';
 import { Progress } from '../output/progress.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
+import { ShardProgress } from '../output/shard-progress.js';
+import { submit } from '../queue/submit.js';
 
 const usage = `evaluate [options] <file>... | -
        multilabel-margin-loss evaluate [options] --scores <scores.npy> --targets <targets.npy>
@@ -20,6 +24,8 @@ ${INPUT_USAGE}
   --target-order <what>   of the loss: ignored or ranked (default: ignored)
   --threads <number>      (default: one for each processor, fewer for little input)
   --shard <i/n>           evaluate the i-th of n parts of the input, from 1, for merge --expect n
+  --queue <address>       have the workers of a queue do it: redis://… or postgres://… (see worker --help)
+  --shards <n>            for --queue, jobs to cut the input into (default: one for each 256 MB)
   --skip-non-finite       leave out rows with NaN or infinite scores, and count them
 ${OUTPUT_USAGE}`;
 
@@ -27,6 +33,8 @@ const OPTIONS = {
   ...INPUT_OPTIONS,
   threads: { type: 'string' },
   shard: { type: 'string' },
+  queue: { type: 'string' },
+  shards: { type: 'string' },
   k: { type: 'string' },
   margin: { type: 'string' },
   normalization: { type: 'string' },
@@ -34,6 +42,9 @@ const OPTIONS = {
   'skip-non-finite': { type: 'boolean' },
   ...OUTPUT_OPTIONS,
 } as const;
+
+/** A few seconds of work for a core. */
+const BYTES_PER_SHARD = 2 ** 28;
 
 type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
 
@@ -60,7 +71,14 @@ async function run(args: readonly string[]): Promise<void> {
     throw new InputError(`--threads must be a whole number from 1, got '${values.threads}'`);
   }
   const shard = values.shard === undefined ? null : parseShard(values.shard);
-  const all = await piecesOf(sourcesOf(values, positionals), shard?.of);
+  const sources = sourcesOf(values, positionals);
+  if (values.queue !== undefined) {
+    if (shard !== null) throw new InputError('--queue evaluates all shards: give no --shard');
+    await putOut(await evaluateOnQueue(values.queue, sources, options, values.shards), null);
+    return;
+  }
+  if (values.shards !== undefined) throw new InputError('--shards is for --queue; one of them is --shard i/n');
+  const all = await piecesOf(sources, shard?.of);
   const pieces = shard === null ? all : shardOf(all, shard.index, shard.of);
   const shards = shard === null ? null : describeShard(all, evaluator, shard.index, shard.of);
   const progress = new Progress(pieces);
@@ -71,6 +89,40 @@ async function run(args: readonly string[]): Promise<void> {
     progress.stop();
   }
   await putOut(evaluator, shards);
+}
+
+/** @param shards how many, as it was given */
+async function evaluateOnQueue(
+  queue: string,
+  given: readonly Source[],
+  options: EvaluatorOptions,
+  shards: string | undefined,
+): Promise<Evaluator> {
+  // Workers have working directories of their own.
+  const pathOf = (file: string): string => (file === '-' ? file : resolve(file));
+  const sources = given.map((source) => ({
+    ...source,
+    scoresFile: pathOf(source.scoresFile),
+    targetsFile: pathOf(source.targetsFile),
+  }));
+  const bytes = (await piecesOf(sources)).reduce((sum, piece) => sum + piece.bytes, 0);
+  const count = shards === undefined ? Math.max(1, Math.ceil(bytes / BYTES_PER_SHARD)) : toNumber(shards);
+  if (!Number.isInteger(count) || count < 1) {
+    throw new InputError(`--shards must be a whole number from 1, got '${shards}'`);
+  }
+  const pieces = await piecesOf(sources, count);
+  if (pieces.some(({ scoresFile }) => scoresFile === '-')) {
+    throw new InputError('standard input cannot be read by other machines: give files');
+  }
+  const all = Array.from({ length: count }, (_, i) => shardOf(pieces, i + 1, count));
+  const progress = new ShardProgress(count);
+  const cancel = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cancel.abort());
+  try {
+    return await submit(queue, all, options, (done, workers) => progress.update(done, workers), cancel.signal);
+  } finally {
+    progress.stop();
+  }
 }
 
 export const evaluate: Command = { usage, run };

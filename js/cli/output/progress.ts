@@ -26,8 +26,7 @@ export class Progress {
       `${Math.round(this.#rows / seconds).toLocaleString('en-US')} rows/s`,
     ];
     if (share !== null) {
-      const done = Math.round(20 * share);
-      parts.unshift(`${'█'.repeat(done)}${'░'.repeat(20 - done)} ${Math.floor(100 * share)}%`);
+      parts.unshift(bar(share));
       parts.push(`${Math.ceil((seconds * (1 - share)) / share)} s left`);
     }
     process.stderr.write(`\r\x1b[2K${parts.join('  ')}`);
@@ -36,4 +35,10 @@ export class Progress {
   stop(): void {
     if (process.stderr.isTTY && this.#shown !== this.#start) process.stderr.write('\r\x1b[2K');
   }
+}
+
+/** @param share from 0 to 1 */
+export function bar(share: number): string {
+  const done = Math.round(20 * share);
+  return `${'█'.repeat(done)}${'░'.repeat(20 - done)} ${Math.floor(100 * share)}%`;
 }

@@ -1,0 +1,131 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FlowJob, Job, JobNode } from 'bullmq';
+import { Evaluator, type EvaluatorJSON, type EvaluatorOptions } from '../../evaluate/index.js';
+import type { Piece } from '../input/input.js';
+import { InputError } from '../input-error.js';
+import { RunError } from '../run-error.js';
+import { type Connection, connect, QUEUE } from './connection.js';
+import type { Work } from './work.js';
+
+/** Is told from time to time how many shards are done, and how many workers there are. */
+export type OnShards = (done: number, workers: number) => void;
+
+/** Milliseconds between two looks at the queue. */
+const POLL = 250;
+/** After this many seconds, what nobody asked for is removed. */
+const DAY = { age: 24 * 60 * 60 };
+/** A worker has as many states in memory at a time, and the queue keeps about as many for each worker. */
+const PARTS_PER_MERGE = 32;
+
+/**
+ * Has the workers of a queue evaluate shards: a job for each, and above them jobs that merge what came of them.
+ *
+ * @throws InputError for what a worker could not do, with its message
+ * @throws RunError where the queue or the evaluation is lost, and when `cancel` is aborted
+ */
+export async function submit(
+  url: string,
+  shards: readonly Piece[][],
+  options: EvaluatorOptions,
+  onShards: OnShards,
+  cancel: AbortSignal,
+): Promise<Evaluator> {
+  const connection = await connect(url);
+  try {
+    const flow = await Promise.race([connection.lost, connection.flows.add(flowOf(shards, options))]);
+    return await Promise.race([connection.lost, resultOf(flow, connection, onShards, cancel)]);
+  } finally {
+    await connection.close();
+  }
+}
+
+async function resultOf(
+  flow: JobNode,
+  { name, queue }: Connection,
+  onShards: OnShards,
+  cancel: AbortSignal,
+): Promise<Evaluator> {
+  const merges = mergesIn(flow);
+  try {
+    let workers = 0;
+    for (let polls = 0; ; polls++) {
+      const job = await queue.getJob(flow.job.id as string);
+      if (job === undefined) {
+        throw new RunError(
+          `${name}: has lost the evaluation; Redis keeps it with appendonly yes, and without eviction`,
+        );
+      }
+      if (job.finishedOn !== undefined) {
+        if (job.failedReason) throw new InputError(await reasonOf(job, queue));
+        return Evaluator.fromJSON(job.returnvalue);
+      }
+      // Each time, that is a list of all connections.
+      if (polls % 20 === 0) workers = await queue.getWorkersCount();
+      onShards(await shardsDone(merges), workers);
+      await delay(POLL, undefined, { signal: cancel });
+    }
+  } catch (error) {
+    if (cancel.aborted) throw new RunError('interrupted: the evaluation is off the queue');
+    throw error;
+  } finally {
+    await flow.job.removeUnprocessedChildren();
+    // Now that there is nothing below them; what is under way is done by its worker, and then for nobody.
+    for (const { job } of merges) await queue.remove(job.id as string, { removeChildren: false }).catch(() => {});
+  }
+}
+
+/** The jobs that merge, those above others first. */
+function mergesIn(node: JobNode): JobNode[] {
+  return node.children === undefined ? [] : [node, ...node.children.flatMap(mergesIn)];
+}
+
+async function shardsDone(merges: readonly JobNode[]): Promise<number> {
+  let done = 0;
+  for (const { job, children = [] } of merges) {
+    if (children[0]?.children !== undefined) continue;
+    // Of a merge that is done too, nothing is left.
+    const { unprocessed = 0 } = await job.getDependenciesCount({ unprocessed: true });
+    done += children.length - unprocessed;
+    // Shards are done about in their order.
+    if (unprocessed === children.length) break;
+  }
+  return done;
+}
+
+/** What went wrong below a job that failed for it. */
+async function reasonOf({ failedReason, name, processedBy }: QueuedJob, queue: Connection['queue']): Promise<string> {
+  const below = /^child .*?([^:]+) failed$/.exec(failedReason)?.[1];
+  const child = below === undefined ? undefined : await queue.getJob(below);
+  if (child !== undefined) return reasonOf(child, queue);
+  const reason = failedReason.includes('stalled') ? `${name}: each of its workers ended before it` : failedReason;
+  return processedBy === undefined ? reason : `${reason} (on ${processedBy})`;
+}
+
+type QueuedJob = Job<Work, EvaluatorJSON>;
+
+function flowOf(shards: readonly Piece[][], options: EvaluatorOptions): FlowJob {
+  const jobOf = (name: string, data: Work, opts: FlowJob['opts'] = {}): FlowJob => ({
+    name,
+    queueName: QUEUE,
+    data,
+    // What comes of a job is kept with the one above it. If nothing does, that is to fail, not to wait for ever.
+    opts: { removeOnComplete: true, removeOnFail: DAY, failParentOnFailure: true, ...opts },
+  });
+  const mergeOf = (children: FlowJob[], opts: FlowJob['opts'] = {}): FlowJob => ({
+    ...jobOf(`merge of ${children.length}`, { parts: children.length }, opts),
+    children,
+  });
+
+  // After all jobs that merge, so that states do not pile up in the queue.
+  const last = { priority: 1 };
+  let level = shards.map((pieces, i) => jobOf(`shard ${i + 1} of ${shards.length}`, { pieces, options }, last));
+  while (level.length > PARTS_PER_MERGE) {
+    const groups = Math.ceil(level.length / PARTS_PER_MERGE);
+    const size = Math.ceil(level.length / groups);
+    const all = level;
+    level = Array.from({ length: Math.ceil(all.length / size) }, (_, i) =>
+      mergeOf(all.slice(i * size, (i + 1) * size)),
+    );
+  }
+  return mergeOf(level, { removeOnComplete: DAY, failParentOnFailure: false });
+}

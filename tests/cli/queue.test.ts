@@ -1,0 +1,242 @@
+// evaluate --queue and worker, as processes, on real servers: whatever happens to them, the result is that of one machine.
+
+import { spawnSync } from 'node:child_process';
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { normal, uniform } from '../js/support.js';
+import { folder, main, npy, run, write } from './command.js';
+import { Process, Redis, startPostgres } from './servers.js';
+
+const CLASSES = 100;
+const next = normal(7);
+const choose = uniform(8);
+
+const inFolder = (name: string, content: Buffer): string => join(folder, write(name, content));
+
+/** Files of random scores and targets, and the options that name them. */
+function files(name: string, rows: number, change: (scores: Float32Array) => void = () => {}): string[] {
+  const scores = Float32Array.from({ length: rows * CLASSES }, next);
+  change(scores);
+  const targets = Int32Array.from({ length: rows * 2 }, () => Math.floor((CLASSES + 1) * choose()) - 1);
+  // Under the names that workers have for them.
+  return [
+    ...['--scores', inFolder(`${name}.npy`, npy('<f4', [rows, CLASSES], scores))],
+    ...['--targets', inFolder(`${name}-targets.npy`, npy('<i4', [rows, 2], targets))],
+  ];
+}
+
+const small = files('small', 3000);
+const bad = files('bad', 3000, (scores) => (scores[2000 * CLASSES + 3] = Number.NaN));
+// Enough for a worker to be in the middle of a shard when a signal comes.
+const large = files('large', 20_000);
+const alone = (input: readonly string[]): string => run(['evaluate', '--json', '--threads', '1', ...input]).stdout;
+const ofSmall = alone(small);
+const ofLarge = alone(large);
+
+const processes: Process[] = [];
+afterEach(() => Promise.all(processes.splice(0).map((each) => each.stop('SIGKILL'))));
+
+function start(args: readonly string[]): Process {
+  const started = new Process(process.execPath, [main, ...args], { cwd: folder });
+  processes.push(started);
+  return started;
+}
+const worker = (url: string, lock = 1): Process =>
+  start(['worker', '--queue', url, '--concurrency', '1', '--lock', String(lock)]);
+const evaluate = (url: string, shards: number, ...args: string[]): Process =>
+  start(['evaluate', '--json', '--queue', url, '--shards', String(shards), ...args]);
+
+async function expectResult(evaluation: Process, expected: string): Promise<void> {
+  const code = await evaluation.end();
+  expect(evaluation.output).toBe(expected);
+  expect(code).toBe(0);
+}
+
+let redis: Redis;
+const urls: Record<string, string> = {};
+beforeAll(async () => {
+  expect(ofSmall).toMatch(/^\{"rows":3000,/);
+  redis = await Redis.start();
+  urls['Redis'] = redis.url;
+  urls['PostgreSQL'] = await startPostgres();
+}, 120_000);
+
+describe.each(['Redis', 'PostgreSQL'])('%s', (database) => {
+  let url: string;
+  beforeAll(() => {
+    url = urls[database]!;
+  });
+
+  test('the result is that of one machine, whether workers come before or after', async () => {
+    const first = worker(url);
+    await first.said(/waiting for shards/);
+    const evaluation = evaluate(url, 5, ...small);
+    worker(url);
+    await expectResult(evaluation, ofSmall);
+    // More than are merged at a time.
+    await expectResult(evaluate(url, 40, ...small), ofSmall);
+    await first.stop();
+    expect(first.child.exitCode).toBe(0);
+  });
+
+  test('a shard that fails makes the whole fail, with its message', async () => {
+    worker(url);
+    const evaluation = evaluate(url, 40, ...bad);
+    expect(await evaluation.end()).toBe(2);
+    expect(evaluation.output).toMatch(
+      /^multilabel-margin-loss: \/.*bad\.npy: score at row 2000, column 3 is NaN.* \(on .+\)\n$/,
+    );
+    // The worker goes on.
+    await expectResult(evaluate(url, 2, ...small), ofSmall);
+  });
+
+  test('a worker killed twice in the middle of the same shard', async () => {
+    const evaluation = evaluate(url, 3, ...large);
+    for (let i = 0; i < 2; i++) {
+      const killed = worker(url);
+      await killed.said(/shard 1 of 3: started/);
+      killed.child.kill('SIGSTOP');
+      await killed.stop('SIGKILL');
+      expect(killed.output).not.toMatch(/shard 1 of 3: done/);
+    }
+    const last = worker(url);
+    await expectResult(evaluation, ofLarge);
+    expect(last.output).toMatch(/shard 1 of 3: done/);
+  });
+
+  test('a worker stopped past its lock, which goes on while another does its shard', async () => {
+    const evaluation = evaluate(url, 3, ...large);
+    const stopped = worker(url);
+    await stopped.said(/shard 1 of 3: started/);
+    stopped.child.kill('SIGSTOP');
+    const other = worker(url);
+    await other.said(/shard 1 of 3: started/);
+    stopped.child.kill('SIGCONT');
+    await expectResult(evaluation, ofLarge);
+    await other.stop();
+    // It is as good as any other.
+    await expectResult(evaluate(url, 2, ...small), ofSmall);
+    await stopped.stop();
+    expect(stopped.child.exitCode).toBe(0);
+  });
+});
+
+test('a shard that takes longer than the lock', async () => {
+  // Equal scores take long.
+  const rows = 16_000;
+  const slow = [
+    ...['--scores', inFolder('slow.npy', npy('<f2', [rows, 1000], new Uint16Array(rows * 1000)))],
+    ...['--targets', inFolder('slow-targets.npy', npy('<i4', [rows, 1], new Int32Array(rows)))],
+  ];
+  const begin = performance.now();
+  const ofSlow = alone(slow);
+  // Were it not renewed, the other worker would have the shard, then the first one again, until it has been lost too often.
+  const lock = (performance.now() - begin) / 1000 / 5;
+  const workers = [1, 2].map(() => worker(redis.url, lock));
+  await Promise.all(workers.map((each) => each.said(/waiting for shards/)));
+  await expectResult(evaluate(redis.url, 1, ...slow), ofSlow);
+});
+
+test('a Redis killed in the middle, and started again with its append-only file', async () => {
+  const one = worker(redis.url);
+  const evaluation = evaluate(redis.url, 4, ...large);
+  await one.said(/shard 2 of 4: started/);
+  await redis.kill();
+  await redis.restart();
+  await expectResult(evaluation, ofLarge);
+  expect(one.output.match(/shard 1 of 4: done/g)).toHaveLength(1);
+});
+
+test('a Redis that forgets is told of', async () => {
+  const evaluation = evaluate(redis.url, 4, ...small);
+  await redis.until('--scan', /evaluate:[0-9a-f-]{36}\n/);
+  await redis.command('flushall');
+  expect(await evaluation.end()).toBe(1);
+  expect(evaluation.output).toMatch(/^multilabel-margin-loss: redis:.* has lost the evaluation; .*\n$/);
+});
+
+test('an evaluation that is interrupted leaves nothing in the queue', async () => {
+  await redis.command('flushall');
+  const evaluation = evaluate(redis.url, 40, ...large);
+  const one = worker(redis.url);
+  await one.said(/shard 2 of 40: started/);
+  evaluation.child.kill('SIGINT');
+  expect(await evaluation.end()).toBe(1);
+  expect(evaluation.output).toBe('multilabel-margin-loss: interrupted: the evaluation is off the queue\n');
+  // When the shards under way are done.
+  await one.stop();
+  const keys = (await redis.command('--scan')).trim().split('\n');
+  expect(keys.filter((key) => !/:(events|id|marker|meta|pc|stalled-check)$/.test(key))).toEqual([]);
+});
+
+describe('what is wrong is said in one line, with exit code 2', () => {
+  test.each([
+    [
+      'nothing at that address',
+      ['evaluate', '--queue', 'redis://127.0.0.1:1', ...small],
+      /redis:\/\/127\.0\.0\.1:1: cannot be reached: .*ECONNREFUSED/,
+    ],
+    [
+      'nothing there for a worker',
+      ['worker', '--queue', 'redis://me:secret@127.0.0.1:1'],
+      /redis:\/\/me:\*\*\*@127\.0\.0\.1:1: cannot/,
+    ],
+    [
+      'no PostgreSQL',
+      ['worker', '--queue', 'postgres://127.0.0.1:1/x'],
+      /postgres:\/\/127\.0\.0\.1:1\/x: cannot be reached: .*ECONNREFUSED/,
+    ],
+    [
+      'an address of something else',
+      ['worker', '--queue', 'amqp://host'],
+      /--queue must be redis:\/\/… or postgres:\/\/…, got 'amqp:\/\/host'/,
+    ],
+    ['a worker without a queue', ['worker'], /worker needs --queue/],
+    ['a worker of files', ['worker', '--queue', 'redis://host', 'rows.ndjson'], /takes no files, got 'rows\.ndjson'/],
+    [
+      'no whole number of jobs',
+      ['worker', '--queue', 'redis://host', '--concurrency', '1.5'],
+      /--concurrency must be.*'1\.5'/,
+    ],
+    ['a lock that is none', ['worker', '--queue', 'redis://host', '--lock', '0'], /--lock must be.*'0'/],
+    [
+      'no whole number of shards',
+      ['evaluate', '--queue', 'redis://host', '--shards', 'x', ...small],
+      /--shards must be.*'x'/,
+    ],
+    ['shards without a queue', ['evaluate', '--shards', '3', ...small], /--shards is for --queue/],
+    ['one shard of a queue', ['evaluate', '--queue', 'redis://host', '--shard', '1/3', ...small], /give no --shard/],
+    ['standard input', ['evaluate', '--queue', 'redis://host', '-'], /standard input cannot be read by other machines/],
+  ])('%s', (_, args, message) => {
+    const { status, stdout, stderr } = run(args);
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toContain('secret');
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+
+  test('BullMQ is not installed', () => {
+    // Where no node_modules is above.
+    cpSync(fileURLToPath(new URL('../../dist', import.meta.url)), join(folder, 'package/dist'), { recursive: true });
+    write('package/package.json', '{ "type": "module" }');
+    for (const args of [
+      ['worker', '--queue', 'redis://127.0.0.1'],
+      ['evaluate', '--queue', 'postgres://127.0.0.1', ...small],
+    ]) {
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        [join(folder, 'package/dist/cli/main.js'), ...args],
+        {
+          cwd: folder,
+          encoding: 'utf8',
+        },
+      );
+      expect(stderr).toMatch(
+        /^multilabel-margin-loss: --queue needs BullMQ, which is not installed: npm install bullmq@6 (ioredis|pg)\n$/,
+      );
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    }
+  });
+});
