@@ -45,8 +45,7 @@ function evaluated({ scores, targets }: Population, rows: readonly number[]): [E
 /** The loss of each row: what a bootstrap of rows draws from. */
 function lossesOf({ scores, targets }: Population, model: 0 | 1): Float64Array {
   const shape = [targets.length, CLASSES] as const;
-  return new MultiLabelMarginLoss({ reduction: 'none' }).forward({ data: scores[model], shape }, targets)
-    .data as Float64Array;
+  return new MultiLabelMarginLoss({ reduction: 'none' }).forward({ data: scores[model], shape }, targets).data;
 }
 
 function widthOf({ low, high }: Estimate): number {

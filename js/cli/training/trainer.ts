@@ -137,7 +137,7 @@ export class Trainer {
       rows.map(({ targets }) => targets),
     );
     rows.forEach(({ features }, i) => {
-      this.head.step(features, (grad.data as Float32Array).subarray(i * classes, (i + 1) * classes), learningRate);
+      this.head.step(features, grad.data.subarray(i * classes, (i + 1) * classes), learningRate);
     });
     return Number(loss.item());
   }
