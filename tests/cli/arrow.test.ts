@@ -308,7 +308,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     [
       'a mask of another width',
       () => ipc('mask.arrow', { scores: float32, targets: fixed(new arrow.Uint8(), mask, CLASSES / 2) }),
-      /mask\.arrow: row 0 has a mask of 20 for 40 scores/,
+      /mask\.arrow: row 0 has a mask of 20, where 40 are wanted/,
     ],
     [
       'a file of other classes',
