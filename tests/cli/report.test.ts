@@ -9,6 +9,7 @@ import { type Browser, chromium, type Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { barsOf } from '../../js/cli/output/charts.js';
 import { launchOptions } from '../chromium.js';
+import { accessibilityViolations } from '../demo/site.js';
 import { normal, permutation, uniform } from '../js/support.js';
 import { folder, main, run, write } from './command.js';
 
@@ -155,24 +156,15 @@ describe('the report', () => {
     }
   });
 
-  test.each(['light', 'dark'] as const)('text has a contrast of at least 4.5 to 1: %s', async (scheme) => {
-    await page.emulateMedia({ colorScheme: scheme });
-    const contrasts = await page.evaluate(() => {
-      // WCAG 2.2: relative luminance, contrast ratio.
-      const style = getComputedStyle(document.documentElement);
-      const luminance = (name: string): number => {
-        const hex = style.getPropertyValue(name).trim();
-        const channels = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255);
-        const [r, g, b] = channels.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-        return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
-      };
-      const contrast = (a: number, b: number): number => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-      return ['--ink', '--quiet', '--first', '--second'].flatMap((colour) =>
-        ['--paper', '--band'].map((under) => [colour, under, contrast(luminance(colour), luminance(under))] as const),
-      );
-    });
-    expect(contrasts.filter(([, , contrast]) => !(contrast >= 4.5))).toEqual([]);
-    await page.emulateMedia({ colorScheme: 'light' });
+  test.each(['light', 'dark'] as const)('is accessible, and so is the page of compare: %s', async (colorScheme) => {
+    expect(run(['compare', 'state.json', 'state.json', '--out', 'compared.html']).status).toBe(0);
+    for (const name of ['report.html', 'compared.html']) {
+      const context = await browser.newContext({ colorScheme });
+      const own = await context.newPage();
+      await own.goto(pathToFileURL(join(folder, name)).href);
+      expect(await accessibilityViolations(own)).toEqual([]);
+      await context.close();
+    }
   });
 });
 
