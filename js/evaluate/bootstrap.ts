@@ -68,7 +68,7 @@ export function bootstrap(
   { level, resamples, seed }: { level: number; resamples: number; seed: number },
 ): ComparedMetric[] {
   const { sumsOfGroup, sums, groups } = models[0].groups;
-  // Empty ones would make resamples of another size than the data. Where rows are few, each is a group.
+  // Empty ones would make resamples of another size than the data. Where rows are few, most are a group each.
   const places = Array.from({ length: groups }, (_, group) => group * sumsOfGroup).filter((at) => sums[at] !== 0);
   // [means, resamples] of each model
   const drawn = models.map(({ means }) => means.map(() => new Float64Array(resamples)));

@@ -413,7 +413,7 @@ export class Evaluator {
    * and confidence intervals. The average precisions are no means over rows, and are left out.
    *
    * The intervals are percentiles of a bootstrap. What it draws are not rows, which an evaluator does not keep, but 256
-   * groups that rows fall into by a hash of their number; up to about that many rows, each is a group. Formula: Efron and
+   * groups that rows fall into by a hash of their number; where rows are few, most are a group each. Formula: Efron and
    * Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; groups: Wolter, Introduction to Variance Estimation
    * (2007), chapter 2.
    *

@@ -5,7 +5,7 @@ import * as arrow from 'apache-arrow';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { normal, padded, permutation, uniform } from '../js/support.js';
-import { half, run, runAlone, write } from './command.js';
+import { half, metricsOf, run, runAlone, write } from './command.js';
 
 const CLASSES = 40;
 const ROWS = 500;
@@ -23,7 +23,7 @@ const targets = Array.from({ length: ROWS }, () =>
 const expected = ((): unknown => {
   const evaluator = new Evaluator();
   evaluator.update({ data: scores, shape: [ROWS, CLASSES] }, targets);
-  return JSON.parse(JSON.stringify(evaluator.result()));
+  return metricsOf(evaluator.result());
 })();
 
 type Values = arrow.Data['values'];
@@ -139,7 +139,7 @@ function evaluated(args: readonly string[], input?: Uint8Array): unknown {
   const { status, stdout, stderr } = run(['evaluate', '--json', ...args], input);
   expect(stderr).toBe('');
   expect(status).toBe(0);
-  return JSON.parse(stdout);
+  return metricsOf(JSON.parse(stdout));
 }
 
 const close = { ...(expected as object), loss: expect.closeTo((expected as { loss: number }).loss, 6) };
@@ -187,7 +187,7 @@ describe('files and streams', () => {
       expect(run(['evaluate', name, '--shard', `${i}/2`, '--state', `${format}${i}.json`]).status).toBe(0);
       return `${format}${i}.json`;
     });
-    expect(JSON.parse(run(['merge', '--json', '--expect', '2', ...parts]).stdout)).toEqual(expected);
+    expect(metricsOf(JSON.parse(run(['merge', '--json', '--expect', '2', ...parts]).stdout))).toEqual(expected);
   });
 
   test.each([
@@ -308,7 +308,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     [
       'a mask of another width',
       () => ipc('mask.arrow', { scores: float32, targets: fixed(new arrow.Uint8(), mask, CLASSES / 2) }),
-      /mask\.arrow: row 0 has a mask of 20 for 40 scores/,
+      /mask\.arrow: row 0 has a mask of 20, where 40 are wanted/,
     ],
     [
       'a file of other classes',

@@ -54,10 +54,9 @@ function widthOf({ low, high }: Estimate): number {
 }
 
 describe('intervals', () => {
-  // The width of an interval from B resamples has a relative standard error of about 1.7 / sqrt(B): the density at the
-  // 2.5 % quantile of a normal is 0.058, so that a quantile varies by sqrt(0.025 * 0.975 / B) / 0.058 = 2.7 / sqrt(B)
-  // standard deviations, the difference of two by 3.8, and the width is 3.9 of them. Of G groups it has one of
-  // 1 / sqrt(2 * (G - 1)) besides.
+  // A 2.5 % quantile from B draws of a normal, whose density there is 0.058, has a standard error of
+  // sqrt(0.025 * 0.975 / B) / 0.058 = 2.7 / sqrt(B) standard deviations. The width is 3.9 of these, of two such quantiles, and
+  // so has a relative one of 0.97 / sqrt(B): in both bootstraps. From G groups, there is one of 1 / sqrt(2 * (G - 1)) besides.
   const RESAMPLES = 2000;
   const relative = Math.sqrt((2 * 0.97 ** 2) / RESAMPLES + 1 / (2 * 255));
 

@@ -90,8 +90,8 @@ describe('commands are there', () => {
   /** Whether the `--help` of a command of this package names the subcommand and the options of a line. */
   function isCommand(line: string): boolean {
     const [name, subcommand, ...args] = line.split(/\s+/) as [string, string, ...string[]];
-    const file = fileURLToPath(new URL(bin[name]!, root));
-    const help = spawnSync(process.execPath, [file, subcommand, '--help'], { encoding: 'utf8' }).stdout;
+    const command = [fileURLToPath(new URL(bin[name]!, root)), subcommand, '--help'];
+    const { stdout: help } = spawnSync(process.execPath, command, { encoding: 'utf8' });
     const names = args.filter((arg) => arg.startsWith('-')).map((arg) => `^  (?:-\\w, )?${arg}(?: |$)`);
     return [`^(?:Usage:)? *${name} ${subcommand} `, ...names].every((pattern) => new RegExp(pattern, 'm').test(help));
   }

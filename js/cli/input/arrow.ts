@@ -156,7 +156,7 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
       if (message.rows > 0 && classes === null) {
         const { scores } = columnsOf(arrow, batchOf(arrow, schema, file, message, row), source);
         classes = scores.lengths[0] as number;
-        if (classes === 0) throw new InputError(`${name}: row ${row} has no scores`);
+        if (classes === 0) throw new InputError(`${name}: row ${row} has no ${source.what}`);
       }
       if (piece === undefined || piece.bytes >= bytes) {
         piece = { ...source, begin: message.at, end: 0, bytes: 0, firstRow: row, classes };
@@ -224,7 +224,7 @@ async function* readStandardInput(arrow: Arrow, piece: Piece): AsyncGenerator<Ro
     }
     if (batch.numRows === 0) continue;
     classes ??= columnsOf(arrow, batch, piece).scores.lengths[0] as number;
-    if (classes === 0) throw new InputError(`${name}: row ${row} has no scores`);
+    if (classes === 0) throw new InputError(`${name}: row ${row} has no ${piece.what}`);
     yield* rowsOf(arrow, batch, piece, classes, 0, row);
     row += batch.numRows;
   }
@@ -232,8 +232,7 @@ async function* readStandardInput(arrow: Arrow, piece: Piece): AsyncGenerator<Ro
 
 function rowsOf(arrow: Arrow, batch: RecordBatch, source: Source, classes: number, bytes: number, firstRow: number) {
   const { scores, targets } = columnsOf(arrow, batch, source);
-  const { columns } = source;
-  return toBatches(scores, targets, classes, bytes, { file: nameOf(source.scoresFile), columns, firstRow });
+  return toBatches(scores, targets, classes, bytes, { ...source, file: nameOf(source.scoresFile), firstRow });
 }
 
 function columnsOf(arrow: Arrow, batch: RecordBatch, source: Source): { scores: Lists; targets: Lists } {
@@ -251,7 +250,7 @@ function columnsOf(arrow: Arrow, batch: RecordBatch, source: Source): { scores: 
   return {
     scores: lists(
       columns.scores,
-      'scores',
+      source.what,
       (type) => SCORE_TYPES.includes(type),
       'lists of float16, float32 or float64',
     ),

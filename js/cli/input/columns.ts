@@ -2,7 +2,7 @@
 
 import { InputError } from '../input-error.js';
 import { fromHalves, fromMask } from './elements.js';
-import { type RowBatch, SCORES_PER_BATCH } from './input.js';
+import { type RowBatch, SCORES_PER_BATCH, type Source } from './input.js';
 
 /** A list for each row, of elements of one type. */
 export interface Lists {
@@ -23,9 +23,8 @@ export interface Lists {
 export const SCORE_TYPES = ['float16', 'float32', 'float64'];
 
 /** Where rows are, for messages. */
-interface Place {
+interface Place extends Pick<Source, 'what' | 'columns'> {
   file: string;
-  columns: { scores: string; targets: string };
   /** The number of the first row of the lists in its file. */
   firstRow: number;
 }
@@ -72,14 +71,14 @@ function toScores({ type, values, begins, lengths }: Lists, begin: number, end: 
   for (let row = begin; row < end; row++) {
     if (lengths[row] !== classes) {
       throw new InputError(
-        `${at.file}: row ${at.firstRow + row} has ${lengths[row]} scores, those before have ${classes}`,
+        `${at.file}: row ${at.firstRow + row} has ${lengths[row]} ${at.what}, those before have ${classes}`,
       );
     }
     areNeighbours &&= begins[row] === first + (row - begin) * classes;
   }
   let data = elements.subarray(first, first + (end - begin) * classes);
   if (!areNeighbours) {
-    data = data.slice();
+    data = new (elements.constructor as new (length: number) => Elements)((end - begin) * classes);
     for (let row = begin; row < end; row++) {
       const from = begins[row] as number;
       data.set(elements.subarray(from, from + classes), (row - begin) * classes);
@@ -95,13 +94,16 @@ function toTargets(lists: Lists, begin: number, end: number, classes: number, at
   for (let row = begin; row < end; row++) width = Math.max(width, lengths[row] as number);
   if (isMask) {
     const masks = values as Uint8Array;
+    // Beside features, there is nothing else that says how many classes there are.
+    const wanted = at.what === 'scores' ? classes : width;
     return Array.from({ length: rows }, (_, i) => {
       const from = begins[begin + i] as number;
       const row = at.firstRow + begin + i;
       const length = lengths[begin + i] as number;
-      if (length !== classes)
-        throw new InputError(`${at.file}: row ${row} has a mask of ${length} for ${classes} scores`);
-      return fromMask(masks, from, classes, at.file, row);
+      if (length !== wanted) {
+        throw new InputError(`${at.file}: row ${row} has a mask of ${length}, where ${wanted} are wanted`);
+      }
+      return fromMask(masks, from, wanted, at.file, row);
     });
   }
   const is64 = type === 'int64' || type === 'uint64';

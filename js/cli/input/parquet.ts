@@ -80,7 +80,7 @@ async function castsOf(database: DuckDBConnection, source: Source): Promise<{ sc
     throw new InputError(`${file}: needs a column ${name} of ${what}, ${wanted}; ${given}`);
   };
   return {
-    scores: cast(columns.scores, 'scores', scoresCast, 'lists of numbers'),
+    scores: cast(columns.scores, source.what, scoresCast, 'lists of numbers'),
     targets: cast(columns.targets, 'targets', targetsCast, 'lists of integers or booleans'),
   };
 }
@@ -102,7 +102,7 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
     file,
     `SELECT len(${scores}) AS n FROM read_parquet(${literal(file)}) LIMIT 1`,
   );
-  if (first !== undefined && Number(first['n']) === 0) throw new InputError(`${file}: row 0 has no scores`);
+  if (first !== undefined && Number(first['n']) === 0) throw new InputError(`${file}: row 0 has no ${source.what}`);
   const classes = first === undefined ? null : Number(first['n']);
   const pieces: Piece[] = [];
   let row = 0;
@@ -137,14 +137,14 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
       result ??= await database.stream(sql);
       chunk = await result.fetchChunk();
     } catch (error) {
-      throw new InputError(`${file}: cannot be read from row ${row} on: ${reasonOf(error)}`);
+      throw new InputError(`${file}: rows ${row} to ${end - 1} cannot be read: ${reasonOf(error)}`);
     }
     const rows = chunk?.rowCount ?? 0;
     if (chunk === null || rows === 0) throw new InputError(`${file}: ended at row ${row} of ${end}`);
     const scores = listsOf(chunk.getColumnVector(0) as DuckDBListVector, casts.scores, file);
     const targets = listsOf(chunk.getColumnVector(1) as DuckDBListVector, casts.targets, file);
     const bytes = (piece.bytes * rows) / (end - begin);
-    yield* toBatches(scores, targets, piece.classes as number, bytes, { file, columns, firstRow: row });
+    yield* toBatches(scores, targets, piece.classes as number, bytes, { ...piece, file, firstRow: row });
     row += rows;
   }
 }

@@ -57,12 +57,12 @@ async function formatOfStandardInput(): Promise<Format> {
   return head.length >= 4 && head.readInt32LE(0) === -1 ? 'arrow' : 'ndjson';
 }
 
-/** Neighbours as one piece: for one reader that is to read them all. */
+/** With those whose first rows have not been counted joined to what is before them: for one reader that is to read all. */
 export function joinPieces(pieces: readonly Piece[]): Piece[] {
   const joined: Piece[] = [];
   for (const piece of pieces) {
     const last = joined.at(-1);
-    if (last !== undefined && isSameSource(last, piece) && last.end === piece.begin) {
+    if (last !== undefined && piece.firstRow === null && isSameSource(last, piece) && last.end === piece.begin) {
       joined[joined.length - 1] = { ...last, end: piece.end, bytes: last.bytes + piece.bytes };
     } else {
       joined.push(piece);

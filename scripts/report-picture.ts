@@ -1,0 +1,50 @@
+/**
+ * The picture of a report in docs/evaluation.md: scores of a made-up model, the report that the command writes of them, and
+ * its upper part as Chromium shows it.
+ *
+ *     npx tsx scripts/report-picture.ts
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { chromium } from 'playwright';
+import { mulberry32 } from '../examples/training.js';
+import { launchOptions } from '../tests/chromium.js';
+
+const ROWS = 5000;
+const CLASSES = 60;
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const choose = mulberry32(1);
+
+/** About normal. */
+function noise(): number {
+  return Array.from({ length: 12 }, choose).reduce((sum, value) => sum + value, -6);
+}
+
+/** Labels that are rare are told better than those that are frequent. */
+function line(): string {
+  const targets = new Set<number>();
+  const count = 1 + Math.floor(4 * choose() ** 2);
+  while (targets.size < count) targets.add(Math.floor(CLASSES * choose() ** 1.5));
+  const scores = Array.from({ length: CLASSES }, (_, j) => noise() + (targets.has(j) ? 2 + j / 20 : 0));
+  return JSON.stringify({ scores, targets: [...targets] });
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'report-'));
+writeFileSync(join(folder, 'validation.ndjson'), Array.from({ length: ROWS }, line).join('\n'));
+const args = ['evaluate', 'validation.ndjson', '--k', '1,2,3,5,10,20', '--out', 'report.html'];
+const { status, stderr } = spawnSync(process.execPath, [join(root, 'dist/cli/main.js'), ...args], {
+  cwd: folder,
+  encoding: 'utf8',
+});
+if (status !== 0) throw new Error(stderr);
+
+const browser = await chromium.launch(launchOptions);
+const page = await browser.newPage({ viewport: { width: 960, height: 1080 }, colorScheme: 'light' });
+await page.goto(pathToFileURL(join(folder, 'report.html')).href);
+await page.screenshot({ path: join(root, 'docs/images/report.png') });
+await browser.close();
+rmSync(folder, { recursive: true });
