@@ -164,24 +164,43 @@ function redis(port: number, folder: string): Process {
   return new Process(REDIS, args, { argv0: 'redis-server' });
 }
 
-/** @returns the address of a database */
-export async function startPostgres(): Promise<string> {
-  // It refuses to run as root.
-  const user =
-    process.getuid?.() === 0 ? { uid: Number(execFileSync('id', ['-u', 'nobody'], { encoding: 'utf8' })) } : {};
-  const folder = temporaryFolder(user.uid);
-  const bin = binariesOfPostgres(user.uid);
-  const init = new Process(join(bin, 'initdb'), ['-D', folder, '-U', 'tests', '-A', 'trust', '--no-sync'], {
-    cwd: folder,
-    ...user,
-  });
-  if ((await init.end()) !== 0) throw new Error(init.output);
-  const args = ['-D', folder, '-h', '127.0.0.1', '-k', folder, '-c', 'fsync=off', '-c', 'jit=off'];
-  const { server, port } = await started(
-    (free) => new Process(join(bin, 'postgres'), [...args, '-p', String(free)], { cwd: folder, ...user }),
-  );
-  await server.said(/ready to accept connections/);
-  return `postgres://tests@127.0.0.1:${port}/postgres`;
+export class Postgres {
+  private constructor(
+    private server: Process,
+    private readonly port: number,
+    private readonly startAt: (port: number) => Process,
+  ) {}
+
+  static async start(): Promise<Postgres> {
+    // It refuses to run as root.
+    const user =
+      process.getuid?.() === 0 ? { uid: Number(execFileSync('id', ['-u', 'nobody'], { encoding: 'utf8' })) } : {};
+    const folder = temporaryFolder(user.uid);
+    const bin = binariesOfPostgres(user.uid);
+    const options = { cwd: folder, ...user };
+    const init = new Process(join(bin, 'initdb'), ['-D', folder, '-U', 'tests', '-A', 'trust', '--no-sync'], options);
+    if ((await init.end()) !== 0) throw new Error(init.output);
+    const args = ['-D', folder, '-h', '127.0.0.1', '-k', folder, '-c', 'fsync=off', '-c', 'jit=off'];
+    const startAt = (port: number): Process =>
+      new Process(join(bin, 'postgres'), [...args, '-p', String(port)], options);
+    const { server, port } = await started(startAt);
+    await server.said(/ready to accept connections/);
+    return new Postgres(server, port, startAt);
+  }
+
+  get url(): string {
+    return `postgres://tests@127.0.0.1:${this.port}/postgres`;
+  }
+
+  /** With SIGKILL, those that serve connections would stay for a while. */
+  kill(): Promise<void> {
+    return this.server.stop('SIGQUIT');
+  }
+
+  async restart(): Promise<void> {
+    this.server = this.startAt(this.port);
+    await this.server.said(/ready to accept connections/);
+  }
 }
 
 function binariesOfPostgres(uid: number | undefined): string {

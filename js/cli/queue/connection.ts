@@ -2,20 +2,19 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FlowProducer, Queue, Worker, WorkerOptions } from 'bullmq';
-import type { EvaluatorJSON } from '../../evaluate/index.js';
 import { InputError } from '../input-error.js';
 import { RunError } from '../run-error.js';
 import type { Work } from './work.js';
 
 /** What a worker does of each job. `signal` says that the job is somebody else's by now. */
-export type DoJob = NonNullable<Exclude<ConstructorParameters<typeof Worker<Work, EvaluatorJSON>>[1], string | URL>>;
+export type DoJob = NonNullable<Exclude<ConstructorParameters<typeof Worker<Work, string>>[1], string | URL>>;
 
 export interface Connection {
   /** The address, for messages. */
   name: string;
-  queue: Queue<Work, EvaluatorJSON>;
+  queue: Queue<Work, string>;
   flows: FlowProducer;
-  startWorker: (doJob: DoJob, options: Omit<WorkerOptions, 'connection'>) => Worker<Work, EvaluatorJSON>;
+  startWorker: (doJob: DoJob, options: Omit<WorkerOptions, 'connection'>) => Worker<Work, string>;
   /** Rejects with a RunError when the queue has not answered for a minute. */
   lost: Promise<never>;
   close: () => Promise<void>;
@@ -63,7 +62,7 @@ export async function connect(url: string): Promise<Connection> {
   let queue: Connection['queue'];
   try {
     // Events hold what jobs return. Nobody listens to them, so that a few are enough.
-    queue = new Queue<Work, EvaluatorJSON>(QUEUE, { ...options, streams: { events: { maxLen: 10 } } });
+    queue = new Queue<Work, string>(QUEUE, { ...options, streams: { events: { maxLen: 10 } } });
     queue.on('error', onError);
     await queue.waitUntilReady();
   } catch (error) {
@@ -99,8 +98,7 @@ export async function connect(url: string): Promise<Connection> {
     queue,
     flows,
     lost,
-    startWorker: (doJob, workerOptions) =>
-      new Worker<Work, EvaluatorJSON>(QUEUE, doJob, { ...options, ...workerOptions }),
+    startWorker: (doJob, workerOptions) => new Worker<Work, string>(QUEUE, doJob, { ...options, ...workerOptions }),
     close: async () => {
       closed = true;
       opened = false;

@@ -1,17 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FlowJob, Job, JobNode } from 'bullmq';
-import { Evaluator, type EvaluatorJSON, type EvaluatorOptions } from '../../evaluate/index.js';
+import type { Evaluator, EvaluatorOptions } from '../../evaluate/index.js';
 import type { Piece } from '../input/input.js';
 import { InputError } from '../input-error.js';
 import { RunError } from '../run-error.js';
 import { type Connection, connect, QUEUE } from './connection.js';
-import type { Work } from './work.js';
+import { fromText, type Work } from './work.js';
 
 /** Is told from time to time how many shards are done, and how many workers there are. */
 export type OnShards = (done: number, workers: number) => void;
 
 /** Milliseconds between two looks at the queue. */
 const POLL = 250;
+/** One after the other: a minute, like that of the connection. */
+const MOST_FAILURES = 240;
 /** After this many seconds, what nobody asked for is removed. */
 const DAY = { age: 24 * 60 * 60 };
 /** A worker has as many states in memory at a time, and the queue keeps about as many for each worker. */
@@ -46,29 +48,39 @@ async function resultOf(
   cancel: AbortSignal,
 ): Promise<Evaluator> {
   const merges = mergesIn(flow);
+  let workers = 0;
+  /** The result, if there is one. */
+  const look = async (count: number): Promise<Evaluator | null> => {
+    const job = await queue.getJob(flow.job.id as string);
+    if (job === undefined) {
+      throw new RunError(`${name}: has lost the evaluation; Redis keeps it with appendonly yes, and without eviction`);
+    }
+    if (job.finishedOn !== undefined) {
+      if (job.failedReason) throw new InputError(await reasonOf(job, queue));
+      return fromText(job.returnvalue);
+    }
+    // Each time, that is a list of all connections.
+    if (count % 20 === 0) workers = await queue.getWorkersCount();
+    onShards(await shardsDone(merges), workers);
+    return null;
+  };
   try {
-    let workers = 0;
-    for (let polls = 0; ; polls++) {
-      const job = await queue.getJob(flow.job.id as string);
-      if (job === undefined) {
-        throw new RunError(
-          `${name}: has lost the evaluation; Redis keeps it with appendonly yes, and without eviction`,
-        );
+    for (let looks = 0, failures = 0; ; looks++) {
+      try {
+        const result = await look(looks);
+        if (result !== null) return result;
+        failures = 0;
+      } catch (error) {
+        // A PostgreSQL that restarts refuses, where Redis has one wait.
+        if (error instanceof InputError || error instanceof RunError || ++failures > MOST_FAILURES) throw error;
       }
-      if (job.finishedOn !== undefined) {
-        if (job.failedReason) throw new InputError(await reasonOf(job, queue));
-        return Evaluator.fromJSON(job.returnvalue);
-      }
-      // Each time, that is a list of all connections.
-      if (polls % 20 === 0) workers = await queue.getWorkersCount();
-      onShards(await shardsDone(merges), workers);
       await delay(POLL, undefined, { signal: cancel });
     }
   } catch (error) {
     if (cancel.aborted) throw new RunError('interrupted: the evaluation is off the queue');
     throw error;
   } finally {
-    await flow.job.removeUnprocessedChildren();
+    await flow.job.removeUnprocessedChildren().catch(() => {});
     // Now that there is nothing below them; what is under way is done by its worker, and then for nobody.
     for (const { job } of merges) await queue.remove(job.id as string, { removeChildren: false }).catch(() => {});
   }
@@ -101,7 +113,7 @@ async function reasonOf({ failedReason, name, processedBy }: QueuedJob, queue: C
   return processedBy === undefined ? reason : `${reason} (on ${processedBy})`;
 }
 
-type QueuedJob = Job<Work, EvaluatorJSON>;
+type QueuedJob = Job<Work, string>;
 
 function flowOf(shards: readonly Piece[][], options: EvaluatorOptions): FlowJob {
   const jobOf = (name: string, data: Work, opts: FlowJob['opts'] = {}): FlowJob => ({

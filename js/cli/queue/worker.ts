@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { Worker as Thread } from 'node:worker_threads';
-import type { EvaluatorJSON } from '../../evaluate/index.js';
 import { connect, type DoJob } from './connection.js';
 
 export interface WorkerSettings {
@@ -29,14 +28,12 @@ export async function work(
   const doJob: DoJob = async (job, _token, signal) => {
     log(`${job.name}: started`);
     // In this thread, which has the connection.
-    const parts = 'parts' in job.data ? Object.values(await job.getChildrenValues<EvaluatorJSON>()) : [];
+    const parts = 'parts' in job.data ? Object.values(await job.getChildrenValues<string>()) : [];
     const thread = new Thread(new URL('thread.js', import.meta.url), { workerData: { work: job.data, parts } });
     signal?.addEventListener('abort', () => void thread.terminate());
-    const [state] = (await Promise.race([once(thread, 'message'), once(thread, 'exit').then(() => [])])) as [
-      EvaluatorJSON?,
-    ];
-    if (state === undefined) throw new Error('its thread ended');
-    return state;
+    const [sums] = (await Promise.race([once(thread, 'message'), once(thread, 'exit').then(() => [])])) as [string?];
+    if (sums === undefined) throw new Error('its thread ended');
+    return sums;
   };
   const milliseconds = Math.round(1000 * lock);
   const worker = connection.startWorker(doJob, {
