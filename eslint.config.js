@@ -3,10 +3,22 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  { ignores: ['.toolchain/', 'build/', 'dist/'] },
+  { ignores: ['.toolchain/', '**/build/', 'dist/'] },
   eslint.configs.recommended,
   tseslint.configs.recommendedTypeChecked,
-  { languageOptions: { parserOptions: { project: ['tsconfig.json', 'js/cli/tsconfig.json', 'tests/tsconfig.json'] } } },
+  {
+    languageOptions: {
+      parserOptions: {
+        project: [
+          'tsconfig.json',
+          'js/cli/tsconfig.json',
+          'tests/tsconfig.json',
+          'web-demo/tsconfig.json',
+          'web-demo/src/service-worker/tsconfig.json',
+        ],
+      },
+    },
+  },
   // Tests hand over what has no type that fits: it is what many of them are about.
   {
     files: ['tests/**'],

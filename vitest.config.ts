@@ -78,12 +78,21 @@ export default defineConfig({
         },
       },
       {
+        resolve: one,
+        test: {
+          name: 'demo',
+          include: ['tests/demo/**/*.test.ts'],
+          globalSetup: 'tests/demo/setup.ts',
+          ...node,
+        },
+      },
+      {
         resolve: webgpu,
         test: {
           name: 'node-webgpu',
           include: webgpuSuites,
           provide: fewer,
-          setupFiles: 'tests/webgpu/node-gpu.ts',
+          setupFiles: 'tests/webgpu/node-gpu.js',
           ...node,
         },
       },
