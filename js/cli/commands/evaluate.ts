@@ -98,12 +98,14 @@ async function evaluateOnQueue(
   options: EvaluatorOptions,
   shards: string | undefined,
 ): Promise<Evaluator> {
+  if (given.some(({ scoresFile }) => scoresFile === '-')) {
+    throw new InputError('standard input cannot be read by other machines: give files');
+  }
   // Workers have working directories of their own.
-  const pathOf = (file: string): string => (file === '-' ? file : resolve(file));
   const sources = given.map((source) => ({
     ...source,
-    scoresFile: pathOf(source.scoresFile),
-    targetsFile: pathOf(source.targetsFile),
+    scoresFile: resolve(source.scoresFile),
+    targetsFile: resolve(source.targetsFile),
   }));
   const bytes = (await piecesOf(sources)).reduce((sum, piece) => sum + piece.bytes, 0);
   const count = shards === undefined ? Math.max(1, Math.ceil(bytes / BYTES_PER_SHARD)) : toNumber(shards);
@@ -111,9 +113,6 @@ async function evaluateOnQueue(
     throw new InputError(`--shards must be a whole number from 1, got '${shards}'`);
   }
   const pieces = await piecesOf(sources, count);
-  if (pieces.some(({ scoresFile }) => scoresFile === '-')) {
-    throw new InputError('standard input cannot be read by other machines: give files');
-  }
   const all = Array.from({ length: count }, (_, i) => shardOf(pieces, i + 1, count));
   const progress = new ShardProgress(count);
   const cancel = new AbortController();
