@@ -45,8 +45,9 @@ class ExactSum {
 
   // The sum, rounded once.
   double Value() {
-    if (infinities_ > 0) return std::numeric_limits<double>::infinity();
     Carry();
+    // The last limb begins at 2^1070: more than 32 bits in it are above all doubles.
+    if (infinities_ > 0 || limbs_[kLimbs - 1] >> 32 != 0) return std::numeric_limits<double>::infinity();
     size_t top = kLimbs;
     while (top > 0 && limbs_[top - 1] == 0) --top;
     if (top < 3) return std::ldexp(static_cast<double>(limbs_[1] << 32 | limbs_[0]), -1074);

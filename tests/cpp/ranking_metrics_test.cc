@@ -585,6 +585,11 @@ TEST(ExactSum, KeepsWhatDoublesLose) {
   EXPECT_EQ(small.Value(), 1 + 0x1p-52);
   small.Add(std::numeric_limits<double>::infinity());
   EXPECT_EQ(small.Value(), std::numeric_limits<double>::infinity());
+  // Of parts that were merged: more than the last limb's 32 bits.
+  ExactSum large;
+  large.Add(0x1p1023);
+  for (int i = 0; i < 90; ++i) large.ForEachField([](uint64_t& field) { field += field; });
+  EXPECT_EQ(large.Value(), std::numeric_limits<double>::infinity());
 }
 
 }  // namespace
