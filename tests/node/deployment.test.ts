@@ -26,7 +26,8 @@ const ISOLATED: Headers = {
 };
 const POLICY: Headers = { 'content-security-policy': "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'" };
 
-const files = blocksOfPages().filter(({ file }) => file !== null);
+// Those of docs/scale.md are run by tests/cli/scale.test.ts.
+const files = blocksOfPages().filter(({ file, section }) => file !== null && !section.startsWith('docs/scale.md'));
 // Folders: in the repository for what imports packages, and where everybody can read for servers that give up their rights.
 const projects = fileURLToPath(new URL('build/deployment/', root));
 const served = mkdtempSync(join(tmpdir(), 'multilabel-margin-loss-'));
