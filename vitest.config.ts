@@ -53,6 +53,8 @@ const isolated = {
 
 export default defineConfig({
   test: {
+    // Vitest's own choice leaves a core of two idle.
+    maxWorkers: 2,
     projects: [
       {
         resolve: one,
@@ -115,7 +117,6 @@ export default defineConfig({
           hookTimeout: 120_000,
           // After the other projects: it runs some of them again, on other versions of Node.
           sequence: { groupOrder: 1 },
-          maxWorkers: 2,
         },
       },
     ],
