@@ -18,7 +18,7 @@ namespace mlml {
 // Tibshirani, An Introduction to the Bootstrap (1993).
 //
 // Numbers in fixed point, with 64 bits before the point and as many behind: the same bits in any order of rows and
-// parts. An ExactSum for each would be 36 times as large, and its cache misses took a fifth of the time of all metrics.
+// parts. An ExactSum for each would be 36 times as large.
 class GroupSums {
  public:
   // The standard error that follows from so many has one of 1/sqrt(2 * 255) = 4 %.
