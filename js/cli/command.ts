@@ -23,3 +23,16 @@ export function parse<const T extends Options>(args: readonly string[], options:
 export function toNumber(text: string): number {
   return text.trim() === '' ? Number.NaN : Number(text);
 }
+
+/**
+ * The value of an option that is to be a whole number from 1.
+ *
+ * @throws InputError for another
+ */
+export function toCount(option: string, text: string): number {
+  const count = toNumber(text);
+  if (!(Number.isInteger(count) && count >= 1)) {
+    throw new InputError(`--${option} must be a whole number from 1, got '${text}'`);
+  }
+  return count;
+}

@@ -1,4 +1,5 @@
 import type { GroupSums } from './metrics.js';
+import { uniform } from './uniform.js';
 
 /**
  * A mean over rows, and the ends of its confidence interval.
@@ -42,17 +43,6 @@ export interface ComparedMetric {
   difference: Estimate;
 }
 
-/** A generator of the integers from 0 to before `end`, the same for the same seed: mulberry32. */
-function integers(seed: number): (end: number) => number {
-  let state = seed | 0;
-  return (end) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
-    return Math.floor((((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32) * end);
-  };
-}
-
 /** A model's means over rows, and the sums of groups of rows that they come from. */
 export interface Model {
   means: readonly number[];
@@ -72,12 +62,12 @@ export function bootstrap(
   const places = Array.from({ length: groups }, (_, group) => group * sumsOfGroup).filter((at) => sums[at] !== 0);
   // [means, resamples] of each model
   const drawn = models.map(({ means }) => means.map(() => new Float64Array(resamples)));
-  const next = integers(seed);
+  const random = uniform(seed);
   const totals = models.map(() => new Float64Array(sumsOfGroup));
   for (let draw = 0; draw < resamples; draw++) {
     for (const total of totals) total.fill(0);
     for (let count = 0; count < places.length; count++) {
-      const at = places[next(places.length)] as number;
+      const at = places[Math.floor(random() * places.length)] as number;
       models.forEach((model, which) => {
         const total = totals[which] as Float64Array;
         for (let i = 0; i < sumsOfGroup; i++) (total[i] as number) += model.groups.sums[at + i] as number;

@@ -101,9 +101,7 @@ export class RankingMetrics {
   }
 
   write(): Uint8Array {
-    const at = this.#module._write();
-    this.#memory.renew();
-    if (at === 0) throw this.#outOfMemory();
+    const at = this.#given(this.#module._write());
     return new Uint8Array(this.#memory.buffer).slice(at, at + this.#module._writtenSize());
   }
 
@@ -112,16 +110,12 @@ export class RankingMetrics {
    * bins of margins.
    */
   compute(): Float64Array {
-    const at = this.#module._compute();
-    this.#memory.renew();
-    if (at === 0) throw this.#outOfMemory();
+    const at = this.#given(this.#module._compute());
     return this.#memory.f64.slice(at / 8, at / 8 + this.#module._computedSize());
   }
 
   groupSums(): GroupSums {
-    const at = this.#module._sumsOfGroups();
-    this.#memory.renew();
-    if (at === 0) throw this.#outOfMemory();
+    const at = this.#given(this.#module._sumsOfGroups());
     const sumsOfGroup = 1 + SUMS + SUMS_AT_K * this.ks.length;
     return { groups: GROUPS, sums: this.#memory.f64.slice(at / 8, at / 8 + GROUPS * sumsOfGroup), sumsOfGroup };
   }
@@ -134,10 +128,14 @@ export class RankingMetrics {
 
   /** Aligned room. */
   #stage(bytes: number): Address {
-    const at = bytes < 2 ** 31 - ALIGNMENT ? this.#module._stage(bytes + ALIGNMENT) : 0;
+    return align(this.#given(bytes < 2 ** 31 - ALIGNMENT ? this.#module._stage(bytes + ALIGNMENT) : 0));
+  }
+
+  /** An address that the module gave, 0 when there was no memory; that may have grown. */
+  #given(at: Address): Address {
     this.#memory.renew();
     if (at === 0) throw this.#outOfMemory();
-    return align(at);
+    return at;
   }
 
   #check(status: number, firstRow: number, batch: MetricsBatch | null): void {

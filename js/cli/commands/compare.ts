@@ -35,7 +35,7 @@ function run(args: readonly string[]): void {
     throw new InputError(`compare needs two files, of evaluate --state, got ${positionals.length}`);
   }
   if (values.out !== undefined) checkPageName(values.out);
-  const [first, second] = [readState(firstFile), readState(secondFile)];
+  const [first, second] = [readState(firstFile).evaluator, readState(secondFile).evaluator];
   const options = Object.fromEntries(
     (['level', 'resamples', 'seed'] as const).flatMap((name) =>
       values[name] === undefined ? [] : [[name, toNumber(values[name])]],

@@ -1,12 +1,13 @@
 import { resolve } from 'node:path';
 import { Evaluator, type EvaluatorOptions } from '../../evaluate/index.js';
-import { type Command, parse, toNumber } from '../command.js';
+import { type Command, parse, toCount, toNumber } from '../command.js';
 import { defaultThreads, evaluatePieces } from '../evaluation/evaluate-pieces.js';
 import { describeShard, parseShard, shardOf } from '../evaluation/shards.js';
 import type { Source } from '../input/input.js';
 import { piecesOf } from '../input/pieces.js';
 import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
 import { InputError } from '../input-error.js';
+import { LOSS_OPTIONS, lossOptionsOf } from '../loss-options.js';
 import { Progress } from '../output/progress.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 import { ShardProgress } from '../output/shard-progress.js';
@@ -36,9 +37,7 @@ const OPTIONS = {
   queue: { type: 'string' },
   shards: { type: 'string' },
   k: { type: 'string' },
-  margin: { type: 'string' },
-  normalization: { type: 'string' },
-  'target-order': { type: 'string' },
+  ...LOSS_OPTIONS,
   'skip-non-finite': { type: 'boolean' },
   ...OUTPUT_OPTIONS,
 } as const;
@@ -49,14 +48,9 @@ const BYTES_PER_SHARD = 2 ** 28;
 type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
 
 function evaluatorOptions(values: Values): EvaluatorOptions {
-  const loss = {
-    ...(values.margin === undefined ? {} : { margin: toNumber(values.margin) }),
-    ...(values.normalization === undefined ? {} : { normalization: values.normalization as 'classes' }),
-    ...(values['target-order'] === undefined ? {} : { targetOrder: values['target-order'] as 'ignored' }),
-  };
   return {
     ...(values.k === undefined ? {} : { k: values.k.split(',').map(toNumber) }),
-    loss,
+    loss: lossOptionsOf(values),
     nonFinite: values['skip-non-finite'] === true ? 'skip' : 'error',
   };
 }
@@ -66,10 +60,7 @@ async function run(args: readonly string[]): Promise<void> {
   const putOut = await prepareOutput(values);
   const options = evaluatorOptions(values);
   const evaluator = new Evaluator(options);
-  const threads = values.threads === undefined ? undefined : toNumber(values.threads);
-  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
-    throw new InputError(`--threads must be a whole number from 1, got '${values.threads}'`);
-  }
+  const threads = values.threads === undefined ? undefined : toCount('threads', values.threads);
   const shard = values.shard === undefined ? null : parseShard(values.shard);
   const sources = sourcesOf(values, positionals);
   if (values.queue !== undefined) {
@@ -108,10 +99,7 @@ async function evaluateOnQueue(
     targetsFile: resolve(source.targetsFile),
   }));
   const bytes = (await piecesOf(sources)).reduce((sum, piece) => sum + piece.bytes, 0);
-  const count = shards === undefined ? Math.max(1, Math.ceil(bytes / BYTES_PER_SHARD)) : toNumber(shards);
-  if (!Number.isInteger(count) || count < 1) {
-    throw new InputError(`--shards must be a whole number from 1, got '${shards}'`);
-  }
+  const count = shards === undefined ? Math.max(1, Math.ceil(bytes / BYTES_PER_SHARD)) : toCount('shards', shards);
   const pieces = await piecesOf(sources, count);
   const all = Array.from({ length: count }, (_, i) => shardOf(pieces, i + 1, count));
   const progress = new ShardProgress(count);

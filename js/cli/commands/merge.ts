@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { Evaluator } from '../../evaluate/index.js';
+import type { Evaluator } from '../../evaluate/index.js';
 import { type Command, parse, toNumber } from '../command.js';
 import { joinShards, missingShards, type Shards, shardsIn } from '../evaluation/shards.js';
 import { expand } from '../input/input.js';
+import { readState } from '../input/state.js';
 import { InputError } from '../input-error.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 
@@ -25,9 +25,8 @@ async function run(args: readonly string[]): Promise<void> {
   let merged: Evaluator | undefined;
   let shards: Shards | null = null;
   for (const file of expand(positionals)) {
+    const { evaluator: part, json } = readState(file);
     try {
-      const json: unknown = JSON.parse(readFileSync(file, 'utf8'));
-      const part = Evaluator.fromJSON(json);
       const own = shardsIn(json);
       if (wanted !== null && own?.of !== wanted) {
         throw new InputError(`is of ${own === null ? 'no shard' : `${own.of} shards`}, ${wanted} are expected`);

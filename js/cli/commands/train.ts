@@ -1,9 +1,9 @@
-import type { MultiLabelMarginLossOptions } from '../../loss.js';
 import { MultiLabelMarginLoss } from '../../loss.js';
 import { type Command, parse, toNumber } from '../command.js';
 import { numberRows, piecesOf } from '../input/pieces.js';
 import { sourcesOf } from '../input/sources.js';
 import { InputError } from '../input-error.js';
+import { LOSS_OPTIONS, lossOptionsOf } from '../loss-options.js';
 import { formatMetric, formatWhole } from '../output/metrics.js';
 import { Progress } from '../output/progress.js';
 import { writeSafetensors } from '../output/safetensors.js';
@@ -49,9 +49,7 @@ const OPTIONS = {
   'batch-size': { type: 'string' },
   'learning-rate': { type: 'string' },
   seed: { type: 'string' },
-  margin: { type: 'string' },
-  normalization: { type: 'string' },
-  'target-order': { type: 'string' },
+  ...LOSS_OPTIONS,
 } as const;
 
 type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
@@ -81,11 +79,6 @@ function readOptions(values: Values) {
       `a whole number from ${least} to ${most}`,
     );
   if (values.out === undefined) throw new InputError('train needs --out, the name of a file to write the head to');
-  const loss: MultiLabelMarginLossOptions = {
-    ...(values.margin === undefined ? {} : { margin: toNumber(values.margin) }),
-    ...(values.normalization === undefined ? {} : { normalization: values.normalization as 'classes' }),
-    ...(values['target-order'] === undefined ? {} : { targetOrder: values['target-order'] as 'ignored' }),
-  };
   return {
     out: values.out,
     classes: values.classes === undefined ? null : whole('classes', 0, 1),
@@ -95,7 +88,7 @@ function readOptions(values: Values) {
     learningRate: numberOf(values, 'learning-rate', 0.1, (value) => value > 0 && value < Infinity, 'a number above 0'),
     seed: whole('seed', 1, 0, 2 ** 32 - 1),
     // 'sum' leaves each row its own gradient, whatever the size of the batch.
-    lossFn: new MultiLabelMarginLoss({ ...loss, reduction: 'sum' }),
+    lossFn: new MultiLabelMarginLoss({ ...lossOptionsOf(values), reduction: 'sum' }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { availableParallelism, hostname } from 'node:os';
-import { type Command, parse, toNumber } from '../command.js';
+import { type Command, parse, toCount, toNumber } from '../command.js';
 import { InputError } from '../input-error.js';
 import { work } from '../queue/worker.js';
 
@@ -24,10 +24,8 @@ async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
   if (values.queue === undefined) throw new InputError('worker needs --queue');
   if (positionals.length > 0) throw new InputError(`worker takes no files, got '${positionals[0]}'`);
-  const concurrency = values.concurrency === undefined ? availableParallelism() : toNumber(values.concurrency);
-  if (!Number.isInteger(concurrency) || concurrency < 1) {
-    throw new InputError(`--concurrency must be a whole number from 1, got '${values.concurrency}'`);
-  }
+  const concurrency =
+    values.concurrency === undefined ? availableParallelism() : toCount('concurrency', values.concurrency);
   const lock = values.lock === undefined ? 30 : toNumber(values.lock);
   if (!(lock >= 0.1 && lock <= 86_400))
     throw new InputError(`--lock must be from 0.1 to 86400 seconds, got '${values.lock}'`);

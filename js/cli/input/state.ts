@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import { Evaluator } from '../../evaluate/index.js';
 import { InputError } from '../input-error.js';
 
-/** What evaluate --state wrote. */
-export function readState(file: string): Evaluator {
+/** What --state wrote: the sums, and all of the JSON, which says of what shards they are. */
+export function readState(file: string): { evaluator: Evaluator; json: unknown } {
   try {
-    return Evaluator.fromJSON(JSON.parse(readFileSync(file, 'utf8')));
+    const json: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    return { evaluator: Evaluator.fromJSON(json), json };
   } catch (error) {
     throw new InputError(`${file}: ${(error as Error).message}`);
   }

@@ -95,10 +95,7 @@ export function toComparisonTable(compared: Compared): string {
 
 export function comparisonPage(compared: Compared): string {
   const { files, comparison } = compared;
-  const columns = ['metric', 'first', 'second', 'second - first', 'second is'].map((name) => ({
-    name,
-    numeric: false,
-  }));
+  const columns = ['metric', 'first', 'second', 'second - first', 'second is'].map((name) => ({ name }));
   const rows = linesOf(compared).map(({ metric, first, second, difference, verdict }) =>
     [metric, first, second, difference, verdict].map((text) =>
       escape(text).replace(/\[.*\]/, '<span class="interval">$&</span>'),

@@ -27,7 +27,7 @@ export class Progress {
     ];
     if (share !== null) {
       parts.unshift(bar(share));
-      parts.push(`${Math.ceil((seconds * (1 - share)) / share)} s left`);
+      parts.push(timeLeft(seconds, share));
     }
     process.stderr.write(`\r\x1b[2K${parts.join('  ')}`);
   }
@@ -35,6 +35,11 @@ export class Progress {
   stop(): void {
     if (process.stderr.isTTY && this.#shown !== this.#start) process.stderr.write('\r\x1b[2K');
   }
+}
+
+/** @param share what was done in so many seconds, above 0 */
+export function timeLeft(seconds: number, share: number): string {
+  return `${Math.ceil((seconds * (1 - share)) / share)} s left`;
 }
 
 /** @param share from 0 to 1 */

@@ -1,4 +1,4 @@
-import { bar } from './progress.js';
+import { bar, timeLeft } from './progress.js';
 
 /** A line on stderr, if that is a terminal: how many shards are done, the workers and the time left. */
 export class ShardProgress {
@@ -13,7 +13,7 @@ export class ShardProgress {
     const share = done / this.shards;
     const parts = [bar(share), `${done} of ${this.shards} shards`, `${workers} workers`];
     const seconds = (performance.now() - this.#start) / 1000;
-    if (done > 0) parts.push(`${Math.ceil((seconds * (1 - share)) / share)} s left`);
+    if (done > 0) parts.push(timeLeft(seconds, share));
     process.stderr.write(`\r\x1b[2K${parts.join('  ')}`);
   }
 

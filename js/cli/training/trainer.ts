@@ -1,10 +1,11 @@
 import { Evaluator } from '../../evaluate/index.js';
+import { uniform } from '../../evaluate/uniform.js';
 import type { MultiLabelMarginLoss } from '../../loss.js';
 import type { OnBatch } from '../evaluation/add-piece.js';
 import { nameOf, type Piece, type RowBatch } from '../input/input.js';
 import { joinPieces, readPiece } from '../input/pieces.js';
 import { InputError } from '../input-error.js';
-import { shareOf, shuffled, uniform } from './chance.js';
+import { shareOf, shuffled } from './chance.js';
 import type { LinearHead } from './linear-head.js';
 
 interface Options {
