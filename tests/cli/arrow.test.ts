@@ -4,22 +4,14 @@ import { spawnSync } from 'node:child_process';
 import * as arrow from 'apache-arrow';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
-import { normal, padded, permutation, uniform } from '../js/support.js';
-import { half, metricsOf, run, runAlone, write } from './command.js';
+import { padded } from '../js/support.js';
+import { half, metricsOf, randomRows, run, runAlone, write } from './command.js';
 
 const CLASSES = 40;
 const ROWS = 500;
 const BATCH_ROWS = 120;
 const WIDTH = 4;
-const next = normal(4);
-const choose = uniform(5);
-// Multiples of 1/8, which float16 holds too.
-const scores = Float32Array.from({ length: ROWS * CLASSES }, () => Math.round(8 * next()) / 8);
-const targets = Array.from({ length: ROWS }, () =>
-  permutation(CLASSES, choose)
-    .slice(0, Math.floor((WIDTH + 1) * choose()))
-    .sort((a, b) => a - b),
-);
+const { scores, targets } = randomRows(ROWS, CLASSES, WIDTH);
 const expected = ((): unknown => {
   const evaluator = new Evaluator();
   evaluator.update({ data: scores, shape: [ROWS, CLASSES] }, targets);

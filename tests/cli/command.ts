@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect } from 'vitest';
+import { normal, permutation, uniform } from '../js/support.js';
 
 export const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -56,6 +57,19 @@ export function npy(descr: string, shape: readonly number[], data: Elements, ord
   length.writeUInt16LE(text.length);
   const elements = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   return Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), length, text, elements]);
+}
+
+/** Rows of scores that float16 holds too, multiples of 1/8, and of up to so many targets. */
+export function randomRows(rows: number, classes: number, mostTargets: number) {
+  const next = normal(4);
+  const choose = uniform(5);
+  const scores = Float32Array.from({ length: rows * classes }, () => Math.round(8 * next()) / 8);
+  const targets = Array.from({ length: rows }, () =>
+    permutation(classes, choose)
+      .slice(0, Math.floor((mostTargets + 1) * choose()))
+      .sort((a, b) => a - b),
+  );
+  return { scores, targets };
 }
 
 /** The bits of float16 of a multiple of 1/8 below 16. */

@@ -4,21 +4,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
-import { normal, padded, permutation, uniform } from '../js/support.js';
-import { folder, half, metricsOf, npy, run, write } from './command.js';
+import { padded } from '../js/support.js';
+import { folder, half, metricsOf, npy, randomRows, run, write } from './command.js';
 
 // More rows than are read at a time.
 const CLASSES = 300;
 const ROWS = 2000;
-const next = normal(4);
-const choose = uniform(5);
-// Multiples of 1/8, which float16 holds too.
-const scores = Float32Array.from({ length: ROWS * CLASSES }, () => Math.round(8 * next()) / 8);
-const targets = Array.from({ length: ROWS }, () =>
-  permutation(CLASSES, choose)
-    .slice(0, Math.floor(5 * choose()))
-    .sort((a, b) => a - b),
-);
+const { scores, targets } = randomRows(ROWS, CLASSES, 4);
 const rowOf = (row: number): number[] => [...scores.subarray(row * CLASSES, (row + 1) * CLASSES)];
 const lines = targets.map((labels, row) => JSON.stringify({ scores: rowOf(row), targets: labels }));
 
