@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "simd.h"
 
@@ -37,20 +38,16 @@ size_t FindNonFinite(const T* scores, size_t size) {
   return j;
 }
 
-// The highest of so many, -Inf of none.
+// The highest of so many.
 template <typename T>
 T Highest(const T* scores, size_t size) {
   const hn::ScalableTag<T> d;
   constexpr size_t L = kLanes<T>;
-  T highest = -kInfinity<T>;
-  if (size < L) {
-    for (size_t j = 0; j < size; ++j) highest = std::max(highest, scores[j]);
-    return highest;
-  }
+  if (size < L) return *std::max_element(scores, scores + size);
   // The last vector overlaps with the one before.
-  auto most = hn::LoadU(d, scores + size - L);
-  for (size_t j = 0; j + L <= size; j += L) most = hn::Max(most, hn::LoadU(d, scores + j));
-  return hn::GetLane(hn::MaxOfLanes(d, most));
+  auto highest = hn::LoadU(d, scores + size - L);
+  for (size_t j = 0; j + L <= size; j += L) highest = hn::Max(highest, hn::LoadU(d, scores + j));
+  return hn::GetLane(hn::MaxOfLanes(d, highest));
 }
 
 size_t BinOfMargin(double margin) {
@@ -81,6 +78,22 @@ size_t CountTargets(const int32_t* targets, size_t width) {
 
 // The crossover of the loss, measured there on as many thresholds.
 bool UsesBuckets(size_t num_labels, size_t classes) { return 2 * num_labels > 32 && classes > 256; }
+
+// A few are sorted by exchanges without a branch, which would be mispredicted.
+template <typename T>
+void Sort(T* values, size_t size) {
+  if (size > 8) {
+    std::sort(values, values + size);
+    return;
+  }
+  for (size_t round = 0; round < size; ++round) {
+    for (size_t i = round % 2; i + 1 < size; i += 2) {
+      const T lower = std::min(values[i], values[i + 1]);
+      values[i + 1] = std::max(values[i], values[i + 1]);
+      values[i] = lower;
+    }
+  }
+}
 
 // For kernels that count both ways: here one is enough.
 struct Ignore {
@@ -126,6 +139,7 @@ bool RankingMetrics::Begin(size_t classes, const int32_t* ks, size_t num_ks) {
 
 template <typename T>
 MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, NonFinitePolicy policy) {
+  policy_ = policy;
   if (rows_ + rows_skipped_ + rows.batch_rows > kMostRows) return {MetricsStatus::kTooManyRows, 0, 0};
   const auto end = static_cast<int32_t>(classes_);
   for (size_t i = 0; i < rows.rows * rows.width; ++i) {
@@ -147,19 +161,25 @@ MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, NonFinitePolicy poli
                   scratch.thresholds.Reserve(2 * most) && scratch.direct.Reserve(2 * most) &&
                   (!UsesBuckets(most, classes_) || scratch.bucketed.Reserve(2 * most)) &&
                   average_precision_.ReserveRows(rows.batch_rows);
+  ScoreBins::Pages pages;
   for (size_t row = 0; reserved && row < rows.rows; ++row) {
     const T* scores = rows.scores + row * classes_;
-    if (policy == NonFinitePolicy::kSkip && FindNonFinite(scores, classes_) < classes_) continue;
-    reserved = average_precision_.ReserveRow(scores);
+    if (!IsSkipped(scores)) average_precision_.Want(scores, pages);
   }
+  reserved = reserved && average_precision_.Reserve(pages);
   return {reserved ? MetricsStatus::kOk : MetricsStatus::kOutOfMemory, 0, 0};
+}
+
+template <typename T>
+bool RankingMetrics::IsSkipped(const T* scores) const {
+  return policy_ == NonFinitePolicy::kSkip && FindNonFinite(scores, classes_) < classes_;
 }
 
 template <typename T>
 void RankingMetrics::Add(const Rows<T>& rows, const double* losses, uint64_t first_row) {
   for (size_t row = 0; row < rows.rows; ++row) {
     const T* scores = rows.scores + row * classes_;
-    if (FindNonFinite(scores, classes_) < classes_) {
+    if (IsSkipped(scores)) {
       ++rows_skipped_;
       average_precision_.Skip();
       continue;
@@ -180,7 +200,7 @@ size_t RankingMetrics::GatherLabels(const int32_t* targets, size_t width) {
   int32_t* labels = labels_.data();
   const size_t size = CountTargets(targets, width);
   std::copy_n(targets, size, labels);
-  std::sort(labels, labels + size);
+  Sort(labels, size);
   return static_cast<size_t>(std::unique(labels, labels + size) - labels);
 }
 
@@ -201,10 +221,9 @@ void RankingMetrics::AddRow(const T* scores, size_t num_labels, double loss) {
     const auto label = static_cast<size_t>(labels_[k]);
     ++support_[label];
     twice_rank_sum_[label] += static_cast<uint64_t>(above[k] + 1 + at_least[k]);
-    ranks_[k] = {static_cast<int32_t>(above[k]), static_cast<int32_t>(at_least[k])};
+    ranks_[k] = static_cast<uint64_t>(at_least[k]) << 32 | static_cast<uint64_t>(above[k]);
   }
-  std::sort(ranks_.data(), ranks_.data() + num_labels,
-            [](const Label& a, const Label& b) { return a.at_least < b.at_least; });
+  Sort(ranks_.data(), num_labels);
 
   // Group by group of equal scores, from the highest down.
   std::fill_n(at_k_.data(), 2 * num_ks_, 0.0);
@@ -212,9 +231,10 @@ void RankingMetrics::AddRow(const T* scores, size_t num_labels, double loss) {
   uint64_t pairs_in_disorder = 0;
   bool has_ties = false;
   for (size_t i = 0; i < num_labels;) {
-    const Label group = ranks_[i];
+    const uint64_t rank = ranks_[i];
+    const Label group = {static_cast<int32_t>(rank), static_cast<int32_t>(rank >> 32)};
     const size_t first = i;
-    while (i < num_labels && ranks_[i].at_least == group.at_least) ++i;
+    while (i < num_labels && ranks_[i] == rank) ++i;
     const size_t labels = i - first;
     const auto others = static_cast<size_t>(group.at_least) - i;
     precision_sum += static_cast<double>(labels) * (static_cast<double>(i) / static_cast<double>(group.at_least));
@@ -228,7 +248,7 @@ void RankingMetrics::AddRow(const T* scores, size_t num_labels, double loss) {
     }
   }
   rows_with_ties_ += has_ties ? 1 : 0;
-  AddTo(kCoverage, ranks_[num_labels - 1].at_least);
+  AddTo(kCoverage, static_cast<double>(ranks_[num_labels - 1] >> 32));
   if (num_labels == classes_) {
     ++rows_with_all_labels_;
     AddTo(kLrap, 1);
@@ -240,6 +260,7 @@ void RankingMetrics::AddRow(const T* scores, size_t num_labels, double loss) {
   }
   for (size_t i = 0; i < num_ks_; ++i) {
     const double found = at_k_[2 * i];
+    if (found == 0) continue;
     const auto k = static_cast<size_t>(ks_[i]);
     const size_t first = kSums + i * kSumsAtK;
     AddTo(first + kPrecision, found / static_cast<double>(k));
@@ -250,17 +271,16 @@ void RankingMetrics::AddRow(const T* scores, size_t num_labels, double loss) {
 
 template <typename T>
 void RankingMetrics::AddMargin(const T* scores, size_t num_labels) {
+  // The labels' scores are out of the way for a while.
+  T* writable = const_cast<T*>(scores);
+  T* of_labels = ScratchOf<T>().thresholds.data();
   T lowest = kInfinity<T>;
-  T highest = -kInfinity<T>;
-  // The others lie between labels.
-  size_t begin = 0;
   for (size_t k = 0; k < num_labels; ++k) {
-    const auto label = static_cast<size_t>(labels_[k]);
-    lowest = std::min(lowest, scores[label]);
-    highest = std::max(highest, Highest(scores + begin, label - begin));
-    begin = label + 1;
+    of_labels[k] = std::exchange(writable[labels_[k]], -kInfinity<T>);
+    lowest = std::min(lowest, of_labels[k]);
   }
-  highest = std::max(highest, Highest(scores + begin, classes_ - begin));
+  const T highest = Highest(scores, classes_);
+  for (size_t k = 0; k < num_labels; ++k) writable[labels_[k]] = of_labels[k];
   ++margins_[BinOfMargin(static_cast<double>(lowest) - static_cast<double>(highest))];
 }
 

@@ -137,6 +137,8 @@ class RankingMetrics {
   };
 
   template <typename T>
+  bool IsSkipped(const T* scores) const;
+  template <typename T>
   void AddRow(const T* scores, size_t num_labels, double loss);
   template <typename T>
   void AddMargin(const T* scores, size_t num_labels);
@@ -162,6 +164,7 @@ class RankingMetrics {
   size_t classes_ = 0;
   size_t num_ks_ = 0;
   size_t most_ranks_ = 0;
+  NonFinitePolicy policy_ = NonFinitePolicy::kError;  // that rows were prepared with
   Buffer<int32_t> ks_;
   Buffer<double> discounts_;  // [n]: sum of those of the first n ranks, up to the largest k or C
 
@@ -181,8 +184,8 @@ class RankingMetrics {
   // Of the row at hand.
   Buffer<int32_t> labels_;  // ascending
   Buffer<int64_t> counts_;
-  Buffer<Label> ranks_;
-  Buffer<double> at_k_;  // [num_ks, 2]: number of labels among the first k, and the DCG
+  Buffer<uint64_t> ranks_;  // at_least << 32 | above, ascending
+  Buffer<double> at_k_;     // [num_ks, 2]: number of labels among the first k, and the DCG
   Scratch<float> f32_;
   Scratch<double> f64_;
 };

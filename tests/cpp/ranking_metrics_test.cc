@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <set>
@@ -186,8 +187,10 @@ Results Reference(const Batch<T>& batch, const std::vector<int32_t>& ks) {
 template <typename T>
 void Update(RankingMetrics& metrics, Batch<T>& batch, size_t begin, size_t end) {
   const Rows<T> rows = batch.Part(begin, end);
+  const std::vector<T> scores = batch.scores;
   ASSERT_EQ(metrics.Prepare(rows, NonFinitePolicy::kSkip).status, MetricsStatus::kOk);
   metrics.Add(rows, batch.losses.data() + begin, begin);
+  EXPECT_EQ(std::memcmp(scores.data(), batch.scores.data(), scores.size() * sizeof(T)), 0);
 }
 
 Results ResultsOf(RankingMetrics& metrics) {
@@ -289,11 +292,18 @@ TYPED_TEST(RankingMetricsTest, ManyScoresAreCountedInBinsThatTellRoundScoresApar
   const std::vector<int32_t> ks = {2};
   std::mt19937 random(7);
   Batch<TypeParam> batch = RandomBatch<TypeParam>(9000, 120, 6, 16, random);
+  // Signs and exponents that one label has, once it is counted in bins; and a row left out.
+  batch.scores[8990 * 120 + 5] = std::numeric_limits<TypeParam>::max();
+  batch.scores[8991 * 120 + 6] = std::numeric_limits<TypeParam>::lowest();
+  batch.scores[8992 * 120 + 119] = TypeParam{0x1p-126};
+  batch.scores[8993 * 120] = -TypeParam{0};
+  batch.scores[8994 * 120] = std::numeric_limits<TypeParam>::infinity();
   RankingMetrics metrics;
   ASSERT_TRUE(metrics.Begin(120, ks.data(), ks.size()));
   Update(metrics, batch, 0, 100);
   EXPECT_EQ(ResultsOf(metrics).means.score_resolution, 0);
-  Update(metrics, batch, 100, batch.rows);
+  Update(metrics, batch, 100, 8985);
+  Update(metrics, batch, 8985, batch.rows);
   const Results actual = ResultsOf(metrics);
   EXPECT_EQ(actual.means.score_resolution, 0x1p-7);
   ExpectClose(actual, Reference(batch, ks), batch.rows * 120);
