@@ -1,8 +1,9 @@
 /**
  * Times this package and its peers side by side, on the same random inputs. Prints tables, and writes docs/benchmarks.md
- * and its chart. With --webgpu, this package on one thread, on two and on a GPU: the last part of docs/benchmarks.md.
+ * and its chart. With --webgpu, this package on one thread, on two and on a GPU; with --evaluation, the metrics beside
+ * scikit-learn's, and the command over files: the last parts of docs/benchmarks.md.
  *
- *     npm run bench [-- --quick] [-- --webgpu]
+ *     npm run bench [-- --quick] [-- --webgpu | --evaluation]
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
@@ -15,9 +16,13 @@ import { pyTorch } from './contenders/pytorch.js';
 import { tensorFlow, tensorFlowVersion } from './contenders/tensorflow.js';
 import { thisPackage } from './contenders/this-package.js';
 import { threads } from './contenders/threads.js';
-import { goalsOf } from './goals.js';
-import { FLOAT64_POINTS, GRID, type ScoreSet, WEBGPU_POINTS, WIDTHS } from './grid.js';
+import { timeEvaluation } from './evaluation.js';
+import { evaluationGoalsOf, goalsOf } from './goals.js';
+import { EVALUATION_POINTS, FLOAT64_POINTS, GRID, type ScoreSet, WEBGPU_POINTS, WIDTHS } from './grid.js';
 import {
+  EVALUATION_HEADING,
+  evaluationMarkdownReport,
+  evaluationTerminalReport,
   markdownReport,
   type Run,
   terminalReport,
@@ -32,10 +37,16 @@ const program = new Command('npm run bench --')
   .description('Times this package and its peers side by side; writes docs/benchmarks.md and docs/benchmarks.svg.')
   .option('--quick', 'fewer points and turns, in under two minutes; writes nothing')
   .option('--webgpu', 'one thread, two and a GPU, without the peers; writes the part of docs/benchmarks.md on WebGPU')
-  .option('--python <path>', 'a Python that has PyTorch', '/usr/bin/python3')
+  .option('--evaluation', 'the metrics and the command; writes the part of docs/benchmarks.md on evaluation')
+  .option('--python <path>', 'a Python that has PyTorch and scikit-learn', '/usr/bin/python3')
   .allowExcessArguments(false)
   .parse();
-const { quick = false, webgpu = false, python } = program.opts<{ quick?: boolean; webgpu?: boolean; python: string }>();
+const {
+  quick = false,
+  webgpu = false,
+  evaluation = false,
+  python,
+} = program.opts<{ quick?: boolean; webgpu?: boolean; evaluation?: boolean; python: string }>();
 
 const EFFORT: Effort = quick
   ? { warmUpMilliseconds: 20, rounds: 5, turnMilliseconds: 4, budgetMilliseconds: 100 }
@@ -43,8 +54,11 @@ const EFFORT: Effort = quick
 
 const DOCS = new URL('../docs/', import.meta.url);
 const PAGE = new URL('benchmarks.md', DOCS);
+/** The headings of its parts. */
+const PARTS = ['# Benchmarks', EVALUATION_HEADING, WEBGPU_HEADING] as const;
 
 if (webgpu) await benchWebGPU();
+else if (evaluation) await benchEvaluation();
 else await benchPeers();
 
 async function benchPeers(): Promise<void> {
@@ -80,8 +94,7 @@ async function benchPeers(): Promise<void> {
   if (quick) {
     console.log('\nA quick run: docs/benchmarks.md and docs/benchmarks.svg are left as they are.');
   } else {
-    const [, onWebGPU] = partsOfPage();
-    writeFileSync(PAGE, markdownReport(run) + (onWebGPU && `\n${onWebGPU}`));
+    writePart(PARTS[0], markdownReport(run));
     writeFileSync(new URL('benchmarks.svg', DOCS), await chartOf(measurements));
     console.log('\nWritten: docs/benchmarks.md, docs/benchmarks.svg');
   }
@@ -97,15 +110,33 @@ async function benchWebGPU(): Promise<void> {
   if (quick) {
     console.log('\nA quick run: docs/benchmarks.md is left as it is.');
   } else {
-    const [onPeers] = partsOfPage();
-    writeFileSync(PAGE, onPeers + (onPeers && '\n') + webgpuMarkdownReport(run));
+    writePart(WEBGPU_HEADING, webgpuMarkdownReport(run));
     console.log('\nWritten: the part on WebGPU of docs/benchmarks.md');
   }
 }
 
-/** Of docs/benchmarks.md: each part is written by a run of its own. */
-function partsOfPage(): [onPeers: string, onWebGPU: string] {
+async function benchEvaluation(): Promise<void> {
+  const timed = await timeEvaluation(EVALUATION_POINTS, quick ? 100_000 : 1_000_000, python);
+  const run = { ...timed, goals: evaluationGoalsOf(timed.metrics, timed.readings), date: new Date() };
+  console.log(evaluationTerminalReport(run));
+  if (quick) {
+    console.log('\nA quick run: docs/benchmarks.md is left as it is.');
+  } else {
+    writePart(EVALUATION_HEADING, evaluationMarkdownReport(run));
+    console.log('\nWritten: the part on evaluation of docs/benchmarks.md');
+  }
+}
+
+/** In docs/benchmarks.md, instead of the one under the same heading: each part is written by a run of its own. */
+function writePart(heading: (typeof PARTS)[number], part: string): void {
   const text = existsSync(PAGE) ? readFileSync(PAGE, 'utf8') : '';
-  const at = text.indexOf(`${WEBGPU_HEADING}\n`);
-  return at < 0 ? [text, ''] : [`${text.slice(0, at).trimEnd()}\n`, text.slice(at)];
+  const begins = PARTS.map((one) => (`\n${text}`.includes(`\n${one}\n`) ? `\n${text}`.indexOf(`\n${one}\n`) : -1));
+  const parts = PARTS.map((one, i) => {
+    if (one === heading) return part;
+    const begin = begins[i]!;
+    const end = Math.min(...begins.filter((other) => other > begin), text.length);
+    return begin < 0 ? '' : text.slice(begin, end);
+  });
+  const given = parts.filter((one) => one !== '').map((one) => `${one.trimEnd()}\n`);
+  writeFileSync(PAGE, given.join('\n'));
 }

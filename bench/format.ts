@@ -8,6 +8,9 @@ export function formatTime(milliseconds: number): string {
 
 export const formatRatio = (ratio: number): string => `${threeDigits(ratio)}x`;
 
+/** Thousands apart. */
+export const formatWhole = (value: number): string => Math.round(value).toLocaleString('en');
+
 export const formatError = (error: number): string => (error === 0 ? '0' : error.toExponential(1));
 
 const threeDigits = (value: number): string =>

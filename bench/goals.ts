@@ -1,7 +1,8 @@
 /** What the package is to reach, and what a run measured of it. */
 import { type Name, NAMES } from './contenders/contender.js';
-import { formatError, formatRatio, formatTime } from './format.js';
-import { formatPoint, GRID, type Point, WEBGPU_POINTS } from './grid.js';
+import type { MetricsTiming, ReadingTiming } from './evaluation.js';
+import { formatError, formatRatio, formatTime, formatWhole } from './format.js';
+import { EVALUATION_POINTS, formatPoint, GRID, type Point, WEBGPU_POINTS } from './grid.js';
 import type { Measurement } from './timing.js';
 
 export interface Goal {
@@ -128,6 +129,41 @@ export function webgpuGoalsOf(measurements: readonly Measurement[]): Goal[] {
     {
       text: `${formatPoint(LARGEST)}: WebGPU with resident buffers over a copy of the scores in the GPU's memory`,
       ...atMost(3, ratioAt(both, LARGEST, NAMES.webgpuResident, NAMES.webgpuFloor)),
+    },
+  ];
+}
+
+export function evaluationGoalsOf(metrics: readonly MetricsTiming[], readings: readonly ReadingTiming[]): Goal[] {
+  const all = metrics.find(({ point }) => formatPoint(point) === formatPoint(EVALUATION_POINTS[0]!));
+  // Of few rows, the start of the process is most of the time.
+  const fastest = (format: string): number =>
+    Math.max(
+      ...readings
+        .filter((one) => one.format === format && one.threads === 1 && one.rows >= 1_000_000)
+        .map((one) => one.rowsPerSecond),
+    );
+  const megabytes = Math.max(...readings.filter(({ threads }) => threads === 1).map((one) => one.megabytes));
+  return [
+    {
+      text: `${formatPoint(EVALUATION_POINTS[0]!)}: all metrics, one thread`,
+      wanted: 'at most 150 ms',
+      measured: all === undefined ? 'not measured' : formatTime(all.milliseconds),
+      reached: all === undefined ? null : all.milliseconds <= 150,
+    },
+    ...[
+      { format: '.npy', wanted: 500_000 },
+      { format: '.arrow', wanted: 300_000 },
+    ].map(({ format, wanted }) => ({
+      text: `${format}: rows of 100 scores a second, one thread`,
+      wanted: `at least ${formatWhole(wanted)}`,
+      measured: fastest(format) > 0 ? formatWhole(fastest(format)) : 'not measured',
+      reached: fastest(format) > 0 ? fastest(format) >= wanted : null,
+    })),
+    {
+      text: 'memory of the process, for any number of rows, one thread',
+      wanted: 'at most 300 MB',
+      measured: `${formatWhole(megabytes)} MB`,
+      reached: megabytes <= 300,
     },
   ];
 }

@@ -49,6 +49,9 @@ export const FLOAT64_POINTS = [point(32, 10, 3), point(1024, 1000, 10), point(64
 
 export const WEBGPU_POINTS = [...GRID, point(4096, 1000, 10), point(1024, 20_000, 50)];
 
+/** Of the metrics. */
+export const EVALUATION_POINTS = [point(100_000, 100, 4), point(10_000, 1000, 5), point(1000, 20_000, 5)];
+
 export const formatPoint = ({ rows, classes, width }: Point): string => `${rows} x ${classes}, K = ${width}`;
 
 // A branch predictor learns a short rotation of inputs by heart, which flatters whatever branches on scores. The bytes
@@ -63,7 +66,7 @@ export function makeBatch(at: Point, dtype: DType, scoreSet: ScoreSet, quick: bo
   return { point: at, dtype, scoreSet, inputs: Array.from({ length: count }, () => makeInput(at, dtype, scoreSet)) };
 }
 
-function makeInput({ rows, classes, width }: Point, dtype: DType, scoreSet: ScoreSet): Input {
+export function makeInput({ rows, classes, width }: Point, dtype: DType, scoreSet: ScoreSet): Input {
   const scores = new (dtype === 'float32' ? Float32Array : Float64Array)(rows * classes);
   for (let i = 0; i < scores.length; i++) {
     scores[i] = Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());

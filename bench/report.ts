@@ -1,7 +1,8 @@
 /** The results of a run as tables, for the terminal and for docs/benchmarks.md. */
 import os from 'node:os';
 import { type Name, NAMES } from './contenders/contender.js';
-import { formatError, formatRatio, formatTime, type Table, toMarkdown, toText } from './format.js';
+import type { MetricsTiming, ReadingTiming } from './evaluation.js';
+import { formatError, formatRatio, formatTime, formatWhole, type Table, toMarkdown, toText } from './format.js';
 import type { Goal } from './goals.js';
 import { type DType, formatPoint } from './grid.js';
 import type { Measurement } from './timing.js';
@@ -24,7 +25,13 @@ export interface WebGPURun extends Run {
 }
 
 /** The last part of docs/benchmarks.md, from which a run of the peers keeps it. */
-export const WEBGPU_HEADING = '## WebGPU';
+export interface EvaluationRun extends Omit<Run, 'measurements'> {
+  metrics: readonly MetricsTiming[];
+  readings: readonly ReadingTiming[];
+}
+
+export const WEBGPU_HEADING = '## WebGPU' as const;
+export const EVALUATION_HEADING = '## Evaluation' as const;
 
 const PEERS: Name[] = [NAMES.pyTorchBuiltin, NAMES.pyTorchOps, NAMES.pyTorchByHand, NAMES.tensorFlow, NAMES.plain];
 const WAYS: Name[] = [
@@ -68,6 +75,26 @@ export function webgpuMarkdownReport(run: WebGPURun): string {
     ...(run.isSoftware ? [`**${SOFTWARE}**`] : [goalRows(run.goals)]),
     WEBGPU_READING,
     ...webgpuTables(run).map(toMarkdown),
+  ];
+  return `${sections.join('\n\n')}\n`;
+}
+
+export function evaluationTerminalReport(run: EvaluationRun): string {
+  return [
+    machineOf(run),
+    ...run.leftOut.map((what) => `Left out: ${what}`),
+    ...[...evaluationTables(run), goalsTable(run.goals)].map((table) => `\n${toText(table)}`),
+  ].join('\n');
+}
+
+export function evaluationMarkdownReport(run: EvaluationRun): string {
+  const sections = [
+    EVALUATION_HEADING,
+    `Written by \`npm run bench -- --evaluation\` on ${run.date.toISOString().slice(0, 10)}: ${machineOf(run)}.`,
+    ...run.leftOut.map((what) => `Left out: ${what}`),
+    goalRows(run.goals),
+    EVALUATION_READING,
+    ...evaluationTables(run).map(toMarkdown),
   ];
   return `${sections.join('\n\n')}\n`;
 }
@@ -183,7 +210,46 @@ function webgpuTables(run: WebGPURun): Table[] {
   ];
 }
 
-function machineOf({ versions }: Run): string {
+const EVALUATION_READING = `\
+Random float32 scores and int32 targets, in this process on one thread: all metrics of docs/evaluation.md with the loss, and
+the loss alone; medians, with batches as large as the command's. Four metrics of scikit-learn (ranking loss, coverage error, LRAP,
+nDCG@5) from one run, with its mask of labels and its float64 scores made before; the last column is the largest difference to
+its values.
+
+Then the command over files of such rows of 100 classes with 4 labels, which the system has in memory: from the start of the
+process to its end, the median of five runs for a million rows. Ten million are the same files ten times over.`;
+
+function evaluationTables({ metrics, readings }: EvaluationRun): Table[] {
+  return [
+    {
+      title: 'Evaluation: all metrics',
+      head: ['N x C, K', 'all', 'a score', 'loss alone', "scikit-learn's four", 'difference'],
+      rows: metrics.map(({ point, milliseconds, lossMilliseconds, peerMilliseconds, difference }) => [
+        formatPoint(point),
+        formatTime(milliseconds),
+        `${((milliseconds * 1e6) / (point.rows * point.classes)).toFixed(1)} ns`,
+        formatTime(lossMilliseconds),
+        peerMilliseconds === null
+          ? '-'
+          : `${formatTime(peerMilliseconds)} ${formatRatio(peerMilliseconds / milliseconds)}`,
+        difference === null ? '-' : formatError(difference),
+      ]),
+    },
+    {
+      title: 'Evaluation: the command over files',
+      head: ['files', 'rows', 'threads', 'rows/s', 'memory'],
+      rows: readings.map(({ format, rows, threads, rowsPerSecond, megabytes }) => [
+        format,
+        formatWhole(rows),
+        String(threads),
+        formatWhole(rowsPerSecond),
+        `${formatWhole(megabytes)} MB`,
+      ]),
+    },
+  ];
+}
+
+function machineOf({ versions }: Pick<Run, 'versions'>): string {
   const cpus = os.cpus();
   const software = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return [`${cpus.length} x ${cpus[0]?.model.trim() ?? 'unknown CPU'}`, `${os.type()} ${os.arch()}`, ...software].join(
