@@ -55,7 +55,7 @@ const EFFORT: Effort = quick
 const DOCS = new URL('../docs/', import.meta.url);
 const PAGE = new URL('benchmarks.md', DOCS);
 /** The headings of its parts. */
-const PARTS = ['# Benchmarks', EVALUATION_HEADING, WEBGPU_HEADING] as const;
+const PARTS = ['# Benchmarks', WEBGPU_HEADING, EVALUATION_HEADING] as const;
 
 if (webgpu) await benchWebGPU();
 else if (evaluation) await benchEvaluation();
@@ -130,13 +130,9 @@ async function benchEvaluation(): Promise<void> {
 /** In docs/benchmarks.md, instead of the one under the same heading: each part is written by a run of its own. */
 function writePart(heading: (typeof PARTS)[number], part: string): void {
   const text = existsSync(PAGE) ? readFileSync(PAGE, 'utf8') : '';
-  const begins = PARTS.map((one) => (`\n${text}`.includes(`\n${one}\n`) ? `\n${text}`.indexOf(`\n${one}\n`) : -1));
-  const parts = PARTS.map((one, i) => {
-    if (one === heading) return part;
-    const begin = begins[i]!;
-    const end = Math.min(...begins.filter((other) => other > begin), text.length);
-    return begin < 0 ? '' : text.slice(begin, end);
-  });
-  const given = parts.filter((one) => one !== '').map((one) => `${one.trimEnd()}\n`);
-  writeFileSync(PAGE, given.join('\n'));
+  const begins = new RegExp(`^(?=(?:${PARTS.join('|')})$)`, 'm');
+  const parts = new Map(text.split(begins).map((one) => [one.split('\n', 1)[0], one]));
+  parts.set(heading, part);
+  const given = PARTS.flatMap((one) => parts.get(one) ?? []);
+  writeFileSync(PAGE, given.map((one) => `${one.trimEnd()}\n`).join('\n'));
 }
