@@ -176,7 +176,7 @@ describe('files and streams', () => {
     );
     expect(evaluated([name, '--threads', '2'])).toEqual(expected);
     const parts = [1, 2].map((i) => {
-      expect(run(['evaluate', name, '--shard', `${i}/2`, '--state', `${format}${i}.json`]).status).toBe(0);
+      expect(run(['evaluate', name, '--shard', `${i}/2`, '--out', `${format}${i}.json`]).status).toBe(0);
       return `${format}${i}.json`;
     });
     expect(metricsOf(JSON.parse(run(['merge', '--json', '--expect', '2', ...parts]).stdout))).toEqual(expected);

@@ -29,7 +29,7 @@ function models(): [string, string] {
 const [weak, strong] = models();
 write('weak.ndjson', weak);
 write('strong.ndjson', strong);
-for (const name of ['weak', 'strong']) run(['evaluate', `${name}.ndjson`, '--k', '1,3', '--state', `${name}.json`]);
+for (const name of ['weak', 'strong']) run(['evaluate', `${name}.ndjson`, '--k', '1,3', '--out', `${name}.json`]);
 
 describe('compare', () => {
   test('prints both models, the difference, and which is better', () => {
@@ -81,16 +81,16 @@ describe('compare', () => {
 
   test('refuses what cannot be compared, in one line, with exit code 2', () => {
     write('other.ndjson', weak.split('\n').reverse().join('\n'));
-    run(['evaluate', 'other.ndjson', '--k', '1,3', '--state', 'other.json']);
-    run(['evaluate', 'weak.ndjson', '--k', '2', '--state', 'k.json']);
+    run(['evaluate', 'other.ndjson', '--k', '1,3', '--out', 'other.json']);
+    run(['evaluate', 'weak.ndjson', '--k', '2', '--out', 'k.json']);
     write('few.ndjson', weak.split('\n').slice(0, 9).join('\n'));
-    run(['evaluate', 'few.ndjson', '--k', '1,3', '--state', 'few.json']);
+    run(['evaluate', 'few.ndjson', '--k', '1,3', '--out', 'few.json']);
     for (const [args, message] of [
       [['weak.json', 'other.json'], /must be of the same rows, with the same numbers and labels, got others/],
       [['weak.json', 'few.json'], /got 400 and 9 rows/],
       [['weak.json', 'k.json'], /must have the same k, got \[1,3\] and \[2\]/],
-      [['weak.json'], /needs two files, of evaluate --state, got 1/],
-      [['weak.json', 'strong.json', 'k.json'], /needs two files, of evaluate --state, got 3/],
+      [['weak.json'], /needs two files, of evaluate --out <file.json>, got 1/],
+      [['weak.json', 'strong.json', 'k.json'], /needs two files, of evaluate --out <file.json>, got 3/],
       [['weak.json', 'missing.json'], /missing\.json: .*no such file/],
       [['weak.json', 'weak.ndjson'], /weak\.ndjson: .*JSON/],
       [['weak.json', 'strong.json', '--level', '95'], /level must be a number above 0 and below 1, got 95/],

@@ -126,7 +126,7 @@ describe('threads', () => {
     for (const row of [1990, 1500, 700, 699]) broken[row] = '{';
     write('broken.ndjson', broken.join('\n'));
     for (const threads of ['1', '3']) {
-      const { status, stderr } = run(['evaluate', 'broken.ndjson', '--threads', threads, '--state', 'broken.json']);
+      const { status, stderr } = run(['evaluate', 'broken.ndjson', '--threads', threads, '--out', 'broken.json']);
       expect(stderr).toMatch(/^multilabel-margin-loss: broken\.ndjson: row 699 is not JSON: .*\n$/);
       expect(status).toBe(2);
     }
@@ -138,7 +138,7 @@ describe('threads', () => {
     ['threw', 'throw new Error("no room")', 'no room'],
   ])('one that %s is told in one line, with exit code 1 and no output', (_, code, message) => {
     write('die.cjs', `require('node:worker_threads').parentPort?.once('message', () => { ${code} })`);
-    const { status, stdout, stderr } = run(['evaluate', 'rows.ndjson', '--threads', '2', '--state', 'died.json'], '', {
+    const { status, stdout, stderr } = run(['evaluate', 'rows.ndjson', '--threads', '2', '--out', 'died.json'], '', {
       NODE_OPTIONS: `--require=${join(folder, 'die.cjs')}`,
     });
     expect(stderr).toBe(`multilabel-margin-loss: a thread died: ${message}\n`);
@@ -151,7 +151,7 @@ describe('merge', () => {
   test('gives what a single run gives, to the bit, in any order', () => {
     const part = (name: string, begin: number, end: number): string => {
       const input = lines.slice(begin, end).join('\n');
-      expect(run(['evaluate', '-', '--state', name], input).status).toBe(0);
+      expect(run(['evaluate', '-', '--out', name], input).status).toBe(0);
       return name;
     };
     const parts = [part('a.json', 0, 10), part('b.json', 10, 1500), part('c.json', 1500, ROWS)];
@@ -171,7 +171,7 @@ describe('merge', () => {
   describe('of shards', () => {
     const sources = { npy: ['--scores', 'scores-f4.npy', '--targets', 'targets-i4.npy'], ndjson: ['rows.ndjson'] };
     const shard = (i: number, n: number, input: readonly string[], name = `${input.at(-1)}-${i}-${n}.json`): string => {
-      const { status, stderr } = run(['evaluate', ...input, '--shard', `${i}/${n}`, '--state', name]);
+      const { status, stderr } = run(['evaluate', ...input, '--shard', `${i}/${n}`, '--out', name]);
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
       return name;
     };
@@ -192,7 +192,7 @@ describe('merge', () => {
           stderr: '',
         });
         // Two of them first.
-        expect(run(['merge', '--state', 'two-of-three.json', parts[2]!, parts[0]!]).status).toBe(0);
+        expect(run(['merge', '--out', 'two-of-three.json', parts[2]!, parts[0]!]).status).toBe(0);
         expect(run(['merge', '--json', '--expect', '3', parts[1]!, 'two-of-three.json']).stdout).toBe(single);
       },
     );
@@ -215,7 +215,7 @@ describe('merge', () => {
       const other = shard(2, 4, ['copy/more.ndjson'], 'other-input.json');
       const options = shard(2, 4, ['few.ndjson', '--skip-non-finite'], 'other-options.json');
       const fifth = shard(5, 5, ['few.ndjson'], 'fifth.json');
-      run(['evaluate', 'few.ndjson', '--state', 'whole.json']);
+      run(['evaluate', 'few.ndjson', '--out', 'whole.json']);
       expect(run(['merge', '--expect', '4', parts[0]!, elsewhere, parts[2]!, parts[3]!]).status).toBe(0);
       for (const [expected, files, message] of [
         [4, [parts[3]!], /^multilabel-margin-loss: of 4 shards, these are missing: 1-3$/m],
@@ -231,7 +231,7 @@ describe('merge', () => {
         ['four', parts, /--expect must be a number of shards, got 'four'/],
       ] as const) {
         const args = expected === null ? [] : ['--expect', String(expected)];
-        const { status, stdout, stderr } = run(['merge', ...args, '--state', 'refused.json', ...files]);
+        const { status, stdout, stderr } = run(['merge', ...args, '--out', 'refused.json', ...files]);
         expect(stderr).toMatch(message);
         expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
       }
@@ -240,8 +240,8 @@ describe('merge', () => {
   });
 
   test('refuses what is no part, and parts that differ', () => {
-    run(['evaluate', '-', '--state', 'k1.json', '--k', '1'], lines[0]);
-    run(['evaluate', '-', '--state', 'k2.json', '--k', '2'], lines[0]);
+    run(['evaluate', '-', '--out', 'k1.json', '--k', '1'], lines[0]);
+    run(['evaluate', '-', '--out', 'k2.json', '--k', '2'], lines[0]);
     write('no.json', '{}');
     write('cut.json', readFileSync(join(folder, 'k1.json'), 'utf8').slice(0, 200));
     for (const [files, message] of [
@@ -347,7 +347,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     ['a normalization that is none', ['rows.ndjson', '--normalization', 'rows'], /normalization must be one of/],
     [
       'a state that cannot be written',
-      ['rows.ndjson', '--state', 'missing/part.json'],
+      ['rows.ndjson', '--out', 'missing/part.json'],
       /missing\/part\.json: cannot be written/,
     ],
     ['no input', [], /no input/],
@@ -356,12 +356,12 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     ['a shard of standard input', ['-', '--shard', '1/3'], /standard input cannot be read in shards/],
   ];
   test.each(cases)('%s', (_, args, message) => {
-    const { status, stdout, stderr } = run(['evaluate', '--state', 'out.json', ...args]);
+    const { status, stdout, stderr } = run(['evaluate', '--out', 'out.json', ...args]);
     expect(stderr).toMatch(message);
     expect(stderr).toMatch(/^multilabel-margin-loss: /);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-    expect(existsSync(join(folder, 'out.json'))).toBe(false);
+    expect(readdirSync(folder).filter((name) => /^out\.json|\.tmp$/.test(name))).toEqual([]);
   });
 
   test('an unknown command', () => {

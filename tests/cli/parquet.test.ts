@@ -83,7 +83,7 @@ test('several files by a pattern, in shards, and by threads, to the bit', async 
   expect(evaluated('part-*.parquet')).toEqual(expected);
   expect(evaluated('part-*.parquet', '--threads', '2')).toEqual(expected);
   const parts = [1, 2].map((i) => {
-    expect(run(['evaluate', 'part-*.parquet', '--shard', `${i}/2`, '--state', `part${i}.json`]).status).toBe(0);
+    expect(run(['evaluate', 'part-*.parquet', '--shard', `${i}/2`, '--out', `part${i}.json`]).status).toBe(0);
     return `part${i}.json`;
   });
   expect(metricsOf(JSON.parse(run(['merge', '--json', '--expect', '2', ...parts]).stdout))).toEqual(expected);

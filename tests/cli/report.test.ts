@@ -33,7 +33,7 @@ let result: EvaluationResult;
 const seen: string[] = [];
 
 beforeAll(async () => {
-  const { status, stderr, stdout } = run(['evaluate', file, '--json', '--state', 'state.json', '--out', 'report.html']);
+  const { status, stderr, stdout } = run(['evaluate', file, '--json', '--out', 'state.json', '--out', 'report.html']);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   result = JSON.parse(stdout) as EvaluationResult;
   browser = await chromium.launch(launchOptions);
@@ -175,7 +175,7 @@ test('merge makes the same report of the same rows', () => {
     const own = lines.map((line, row) => (Math.floor(row / half) === part ? line : line.replace(/\[[^,]*/, '[1e999')));
     writeFileSync(join(folder, file), own.join('\n'));
     const state = `part-${part}.json`;
-    expect(run(['evaluate', file, '--skip-non-finite', '--state', state]).status).toBe(0);
+    expect(run(['evaluate', file, '--skip-non-finite', '--out', state]).status).toBe(0);
     return state;
   });
   writeFileSync(join(folder, file), lines.join('\n'));
@@ -199,8 +199,8 @@ describe('what goes wrong is said in one line, with exit code 2, and nothing is 
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   };
 
-  test('a name that is no page’s', () => {
-    fails(['evaluate', file, '--out', 'part.json'], /must end in \.html, got 'part\.json'/);
+  test('a name that is neither a page’s nor one of sums', () => {
+    fails(['evaluate', file, '--out', 'part.json', '--out', 'part.txt'], /in \.json.* in \.html; got 'part\.txt'/);
   });
 
   test('packages that are not installed', () => {

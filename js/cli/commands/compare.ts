@@ -2,12 +2,12 @@ import { type Command, parse, toNumber } from '../command.js';
 import { InputError } from '../input-error.js';
 import { readState } from '../input/state.js';
 import { comparisonPage, toComparisonTable } from '../output/comparison.js';
-import { checkPageName } from '../output/page.js';
+import { isPageName } from '../output/page.js';
 import { writeWhole } from '../output/write.js';
 
 const usage = `compare [options] <first.json> <second.json>
 
-Puts two models side by side that were evaluated over the same rows, from what evaluate --state or merge --state wrote:
+Puts two models side by side that were evaluated over the same rows, from what evaluate or merge wrote by --out:
 each metric with its confidence interval, and the difference of the second from the first. The difference is taken row
 by row, so that its interval is narrow where the models are alike.
 
@@ -32,9 +32,11 @@ function run(args: readonly string[]): void {
   const { values, positionals } = parse(args, OPTIONS);
   const [firstFile, secondFile, ...more] = positionals;
   if (firstFile === undefined || secondFile === undefined || more.length > 0) {
-    throw new InputError(`compare needs two files, of evaluate --state, got ${positionals.length}`);
+    throw new InputError(`compare needs two files, of evaluate --out <file.json>, got ${positionals.length}`);
   }
-  if (values.out !== undefined) checkPageName(values.out);
+  if (values.out !== undefined && !isPageName(values.out)) {
+    throw new InputError(`--out writes a page, and its name must end in .html, got '${values.out}'`);
+  }
   const [first, second] = [readState(firstFile).evaluator, readState(secondFile).evaluator];
   const options = Object.fromEntries(
     (['level', 'resamples', 'seed'] as const).flatMap((name) =>
@@ -46,7 +48,7 @@ function run(args: readonly string[]): void {
     results: [first.result(), second.result()] as const,
     comparison: first.compare(second, options),
   };
-  if (values.out !== undefined) writeWhole(values.out, comparisonPage(compared));
+  if (values.out !== undefined) writeWhole(new Map([[values.out, [comparisonPage(compared)]]]));
   const { files, comparison } = compared;
   console.log(
     values.json === true

@@ -8,7 +8,7 @@ import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js
 
 const usage = `merge [options] <part.json>...
 
-Adds up what evaluate --state wrote, in any order: the result is that of a single run, to the bit.
+Adds up what evaluate --out <file.json> wrote, in any order: the result is that of a single run, to the bit.
 
   --expect <n>            refuse parts that are not the n shards of one input, each of them once
 ${OUTPUT_USAGE}`;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Evaluator } from '../../evaluate/index.js';
 import { InputError } from '../input-error.js';
 
-/** What --state wrote: the sums, and all of the JSON, which says of what shards they are. */
+/** What --out <file.json> wrote: the sums, and all of the JSON, which says of what shards they are. */
 export function readState(file: string): { evaluator: Evaluator; json: unknown } {
   try {
     const json: unknown = JSON.parse(readFileSync(file, 'utf8'));

@@ -1,17 +1,13 @@
 // What every page that the command writes is made of. A page is one file: it loads nothing.
 
-import { InputError } from '../input-error.js';
-
 /** As text or the value of an attribute. */
 export function escape(text: string): string {
   const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
   return text.replace(/[&<>"']/g, (character) => entities[character] as string);
 }
 
-/** @throws InputError for what is no name of a page */
-export function checkPageName(file: string): void {
-  if (!/\.html?$/.test(file))
-    throw new InputError(`--out writes a page, and its name must end in .html, got '${file}'`);
+export function isPageName(file: string): boolean {
+  return /\.html?$/.test(file);
 }
 
 export interface Column {

@@ -26,5 +26,5 @@ export function writeSafetensors(
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(json.length + padding.length));
   const arrays = tensors.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  writeWhole(file, length, json, padding, ...arrays);
+  writeWhole(new Map([[file, [length, json, padding, ...arrays]]]));
 }

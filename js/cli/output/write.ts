@@ -1,19 +1,29 @@
 import { closeSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { InputError } from '../input-error.js';
 
-/** To a temporary name and then renamed, so that a file of this name is whole. */
-export function writeWhole(file: string, ...parts: readonly (string | Uint8Array)[]): void {
-  const temporary = `${file}.${process.pid}.tmp`;
-  try {
-    const descriptor = openSync(temporary, 'w');
+/** What files are to hold, by their names. */
+export type Contents = ReadonlyMap<string, readonly (string | Uint8Array)[]>;
+
+/** To temporary names, and then all are renamed, so that a file of such a name is whole, and none is there without the others. */
+export function writeWhole(contents: Contents): void {
+  const temporary = (file: string): string => `${file}.${process.pid}.tmp`;
+  const attempt = (file: string, action: () => void): void => {
     try {
-      for (const part of parts) writeFileSync(descriptor, part);
-    } finally {
-      closeSync(descriptor);
+      action();
+    } catch (error) {
+      for (const each of contents.keys()) rmSync(temporary(each), { force: true });
+      throw new InputError(`${file}: cannot be written: ${(error as Error).message}`);
     }
-    renameSync(temporary, file);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw new InputError(`${file}: cannot be written: ${(error as Error).message}`);
+  };
+  for (const [file, parts] of contents) attempt(file, () => write(temporary(file), parts));
+  for (const file of contents.keys()) attempt(file, () => renameSync(temporary(file), file));
+}
+
+function write(file: string, parts: readonly (string | Uint8Array)[]): void {
+  const descriptor = openSync(file, 'w');
+  try {
+    for (const part of parts) writeFileSync(descriptor, part);
+  } finally {
+    closeSync(descriptor);
   }
 }
