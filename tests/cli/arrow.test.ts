@@ -322,7 +322,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     write('rows.arrow', whole);
     const { status, stdout, stderr } = runAlone(['evaluate', 'rows.arrow']);
     expect(stderr).toBe(
-      'multilabel-margin-loss: rows.arrow: the package apache-arrow is needed to read Arrow: npm install apache-arrow\n',
+      'multilabel-margin-loss: rows.arrow: Arrow needs apache-arrow, which is not installed: npm install apache-arrow\n',
     );
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   });

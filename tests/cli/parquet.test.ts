@@ -162,7 +162,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
   test('a package that is not installed', async () => {
     const { status, stdout, stderr } = runAlone(['evaluate', await toParquet('alone.parquet', 'scores, targets')]);
     expect(stderr).toBe(
-      'multilabel-margin-loss: alone.parquet: the package @duckdb/node-api is needed to read Parquet: ' +
+      'multilabel-margin-loss: alone.parquet: Parquet needs @duckdb/node-api, which is not installed: ' +
         'npm install @duckdb/node-api\n',
     );
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

@@ -237,7 +237,7 @@ describe('what is wrong is said in one line, with exit code 2', () => {
         },
       );
       expect(stderr).toMatch(
-        /^multilabel-margin-loss: --queue needs BullMQ, which is not installed: npm install bullmq@6 (ioredis|pg)\n$/,
+        /^multilabel-margin-loss: --queue needs bullmq@6 and (ioredis|pg), which are not installed: npm install bullmq@6 \1\n$/,
       );
       expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     }

@@ -5,9 +5,9 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import * as zlib from 'node:zlib';
 import type { Data, Field, RecordBatch, Schema } from 'apache-arrow';
 import { InputError } from '../input-error.js';
+import { load, require } from '../packages.js';
 import { type Lists, SCORE_TYPES, toBatches } from './columns.js';
 import { nameOf, type Piece, type Reader, type RowBatch, type Source, sizeOfFile } from './input.js';
-import { load, require } from './packages.js';
 
 type Arrow = typeof import('apache-arrow') & typeof import('apache-arrow/ipc/metadata/file');
 
@@ -315,7 +315,7 @@ async function loadArrow(file: string): Promise<Arrow> {
     // What else reads a footer, reads all of the file.
     ...(await import('apache-arrow/ipc/metadata/file')),
   });
-  const arrow = await load(importAll, file, 'Arrow', 'apache-arrow');
+  const arrow = await load(importAll, `${file}: Arrow`, 'apache-arrow');
   const { CompressionType, compressionRegistry } = arrow;
   // Loaded only where a record batch is compressed.
   compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: (bytes) => aligned(decodeLz4(bytes, file)) });
@@ -324,7 +324,7 @@ async function loadArrow(file: string): Promise<Arrow> {
 }
 
 function decodeLz4(bytes: Uint8Array, file: string): Uint8Array {
-  const { decompressFrameSync } = require<typeof import('lz4-napi')>(file, 'Arrow compressed by LZ4', 'lz4-napi');
+  const { decompressFrameSync } = require<typeof import('lz4-napi')>(`${file}: Arrow compressed by LZ4`, 'lz4-napi');
   return decompressFrameSync(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
 }
 
@@ -332,7 +332,7 @@ function decodeZstd(bytes: Uint8Array, file: string): Uint8Array {
   // Node's own, from 22.15 on.
   const { zstdDecompressSync } = zlib as { zstdDecompressSync?: (bytes: Uint8Array) => Buffer };
   if (zstdDecompressSync !== undefined) return zstdDecompressSync(bytes);
-  return require<typeof import('fzstd')>(file, 'Arrow compressed by ZSTD', 'fzstd').decompress(bytes);
+  return require<typeof import('fzstd')>(`${file}: Arrow compressed by ZSTD`, 'fzstd').decompress(bytes);
 }
 
 /** For views of elements of up to 8 bytes. */

@@ -2,9 +2,9 @@
 
 import type { DuckDBConnection, DuckDBListVector, DuckDBResult } from '@duckdb/node-api';
 import { InputError } from '../input-error.js';
+import { load } from '../packages.js';
 import { type Lists, toBatches } from './columns.js';
 import { type Piece, type Reader, type RowBatch, type Source, sizeOfFile } from './input.js';
-import { load } from './packages.js';
 
 const INTEGERS = ['TINYINT', 'SMALLINT', 'INTEGER', 'UTINYINT', 'USMALLINT'];
 const LARGE_INTEGERS = ['BIGINT', 'UINTEGER'];
@@ -36,7 +36,7 @@ let connection: Promise<DuckDBConnection> | undefined;
 
 /** One for this thread. */
 async function connect(file: string): Promise<DuckDBConnection> {
-  const { DuckDBInstance } = await load(() => import('@duckdb/node-api'), file, 'Parquet', '@duckdb/node-api');
+  const { DuckDBInstance } = await load(() => import('@duckdb/node-api'), `${file}: Parquet`, '@duckdb/node-api');
   // Threads of DuckDB's own would each hold a row group. What was read once is not read again.
   const options = { threads: '1', enable_external_file_cache: 'false' };
   connection ??= DuckDBInstance.create(':memory:', options).then((instance) => instance.connect());

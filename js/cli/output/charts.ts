@@ -2,7 +2,7 @@
 
 import type { TopLevelSpec } from 'vega-lite';
 import type { EvaluationResult, MarginBin } from '../../evaluate/index.js';
-import { InputError } from '../input-error.js';
+import { load } from '../packages.js';
 import { type Drawing, escape } from './page.js';
 
 const WIDTHS = { wide: 700, narrow: 300 };
@@ -14,16 +14,12 @@ export type Draw = (specification: (width: number) => Specification, description
 
 /** @throws InputError if the packages are not there */
 export async function loadCharts(): Promise<Draw> {
-  let vega: typeof import('vega');
-  let vegaLite: typeof import('vega-lite');
-  try {
-    [vega, vegaLite] = await Promise.all([import('vega'), import('vega-lite')]);
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw error;
-    throw new InputError(
-      '--out draws charts with the packages vega and vega-lite, which are not installed: npm install vega@6 vega-lite@6',
-    );
-  }
+  const [vega, vegaLite] = await load(
+    () => Promise.all([import('vega'), import('vega-lite')]),
+    'a report by --out',
+    'vega@6',
+    'vega-lite@6',
+  );
   const config = {
     background: 'transparent',
     padding: 4,

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FlowProducer, Queue, Worker, WorkerOptions } from 'bullmq';
 import { InputError } from '../input-error.js';
+import { load } from '../packages.js';
 import { RunError } from '../run-error.js';
 import type { Work } from './work.js';
 
@@ -33,10 +34,7 @@ export async function connect(url: string): Promise<Connection> {
   // A password is not for logs.
   const name = url.replace(/(:\/\/[^/@]*?:)[^/@]*@/, '$1***@');
   const driver = protocol.startsWith('redis') ? 'ioredis' : 'pg';
-  const bullmq = await import('bullmq').catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
-    throw new InputError(`--queue needs BullMQ, which is not installed: npm install bullmq@6 ${driver}`);
-  });
+  const bullmq = await load(() => import('bullmq'), '--queue', 'bullmq@6', driver);
 
   let opened = false;
   const connection =
