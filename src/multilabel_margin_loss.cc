@@ -318,11 +318,6 @@ class RowComputation {
   T reference_ = 0;
 };
 
-// The entries before the first negative one.
-size_t CountTargets(const int32_t* targets, size_t width) {
-  return static_cast<size_t>(std::find_if(targets, targets + width, [](int32_t t) { return t < 0; }) - targets);
-}
-
 }  // namespace
 
 struct Workspace::Buffers {
@@ -369,7 +364,7 @@ bool Reserve(const Rows<T>& rows, const Options& options, RowKernel kernel, bool
   // Targets padded to a great width may be few; CountShortRow fills up to four.
   size_t most = std::clamp<size_t>(rows.width, 4, 32);
   for (size_t i = 0; i < rows.rows && rows.width > most; ++i) {
-    most = std::max(most, CountTargets(rows.targets + i * rows.width, rows.width));
+    most = std::max(most, rows.CountTargets(i));
   }
   const size_t violators = MostViolators(rows.classes) + 4 * kLanes<T>;
   return buffers.targets.Reserve(most) && buffers.scores.Reserve(most) && buffers.thresholds.Reserve(most) &&
@@ -388,9 +383,8 @@ void Compute(const Rows<T>& rows, const Options& options, RowKernel kernel, doub
   const double loss_scale = options.reduction == Reduction::kMean ? 1.0 / static_cast<double>(rows.batch_rows) : 1.0;
   RowComputation<T> computation(rows.classes, options, kernel, loss_scale, buffers);
   for (size_t i = 0; i < rows.rows; ++i) {
-    const int32_t* targets = rows.targets + i * rows.width;
-    const size_t num_targets = CountTargets(targets, rows.width);
-    std::copy_n(targets, num_targets, buffers.targets.data());
+    const size_t num_targets = rows.CountTargets(i);
+    std::copy_n(rows.targets + i * rows.width, num_targets, buffers.targets.data());
     const T* scores = rows.scores + i * rows.classes;
     T* row = grad == nullptr ? buffers.row.data() : grad + i * rows.classes;
     if (row != scores) std::memcpy(row, scores, rows.classes * sizeof(T));

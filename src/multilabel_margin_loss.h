@@ -11,6 +11,7 @@
 #ifndef MULTILABEL_MARGIN_LOSS_MULTILABEL_MARGIN_LOSS_H_
 #define MULTILABEL_MARGIN_LOSS_MULTILABEL_MARGIN_LOSS_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -43,6 +44,12 @@ struct Rows {
   size_t classes = 0;  // 1 <= classes < 2^31
   size_t width = 0;
   size_t batch_rows = 0;  // N, by which Reduction::kMean divides
+
+  // The entries of a row before the first negative one.
+  size_t CountTargets(size_t row) const {
+    const int32_t* begin = targets + row * width;
+    return static_cast<size_t>(std::find_if(begin, begin + width, [](int32_t t) { return t < 0; }) - begin);
+  }
 };
 
 enum class Status : int32_t { kOk, kTargetOutOfRange, kNanScore, kOutOfMemory };

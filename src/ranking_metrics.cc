@@ -71,11 +71,6 @@ uint64_t Mix(uint64_t x) {
   return x ^ x >> 31;
 }
 
-// The entries before the first negative one.
-size_t CountTargets(const int32_t* targets, size_t width) {
-  return static_cast<size_t>(std::find_if(targets, targets + width, [](int32_t t) { return t < 0; }) - targets);
-}
-
 // The crossover of the loss, measured there on as many thresholds.
 bool UsesBuckets(size_t num_labels, size_t classes) { return 2 * num_labels > 32 && classes > 256; }
 
@@ -154,7 +149,7 @@ MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, NonFinitePolicy poli
 
   size_t most = 1;
   for (size_t row = 0; row < rows.rows; ++row) {
-    most = std::max(most, CountTargets(rows.targets + row * rows.width, rows.width));
+    most = std::max(most, rows.CountTargets(row));
   }
   Scratch<T>& scratch = ScratchOf<T>();
   bool reserved = labels_.Reserve(most) && counts_.Reserve(2 * most) && ranks_.Reserve(most) &&
@@ -184,7 +179,7 @@ void RankingMetrics::Add(const Rows<T>& rows, const double* losses, uint64_t fir
       average_precision_.Skip();
       continue;
     }
-    const size_t num_labels = GatherLabels(rows.targets + row * rows.width, rows.width);
+    const size_t num_labels = GatherLabels(rows.targets + row * rows.width, rows.CountTargets(row));
     const uint64_t hash = Mix(first_row + row);
     groups_.BeginRow(hash);
     uint64_t of_labels = hash;
@@ -196,9 +191,8 @@ void RankingMetrics::Add(const Rows<T>& rows, const double* losses, uint64_t fir
 }
 
 // Their set, in ascending order.
-size_t RankingMetrics::GatherLabels(const int32_t* targets, size_t width) {
+size_t RankingMetrics::GatherLabels(const int32_t* targets, size_t size) {
   int32_t* labels = labels_.data();
-  const size_t size = CountTargets(targets, width);
   std::copy_n(targets, size, labels);
   Sort(labels, size);
   return static_cast<size_t>(std::unique(labels, labels + size) - labels);

@@ -146,7 +146,7 @@ class RankingMetrics {
   void CountRanks(const T* scores, size_t num_labels);
   template <typename T, typename Kernel>
   void CountRanks(const T* scores, size_t num_labels, Kernel& kernel);
-  size_t GatherLabels(const int32_t* targets, size_t width);
+  size_t GatherLabels(const int32_t* targets, size_t size);
   void AddAtK(Label group, size_t labels);
   double Discounts(size_t ranks) const { return discounts_[ranks < most_ranks_ ? ranks : most_ranks_]; }
   // Of the row at hand.
