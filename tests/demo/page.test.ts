@@ -256,9 +256,32 @@ describe('settings', () => {
     expect(await page.locator('#start', { hasText: 'Resume' }).isVisible()).toBe(true);
   });
 
-  test('every backend gives the same training', async () => {
+  /** The held-out LRAP of the first epoch. */
+  const firstLrap = async (): Promise<string> => {
+    const first = page.evaluate(
+      () =>
+        new Promise<string>((resolve) => {
+          const place = document.querySelector('#lrap')!;
+          new MutationObserver(() => resolve(place.textContent)).observe(place, { childList: true });
+        }),
+    );
+    await page.locator('#start').click();
+    return first;
+  };
+
+  test('the learning rate is that of the training', async () => {
     await page.getByLabel('Margin').fill('1');
     await page.getByLabel('Batch size').selectOption('256');
+    const lrap = new Set<string>();
+    for (const rate of ['0.0003', '0.01', '0.001']) {
+      await reset(page);
+      await page.getByLabel('Learning rate').selectOption(rate);
+      lrap.add(await firstLrap());
+    }
+    expect(lrap.size).toBe(3);
+  });
+
+  test('every backend gives the same training', async () => {
     const lrap = new Map<string, string>();
     for (const radio of await page.getByRole('radio').all()) {
       const name = (await radio.getAttribute('value'))!;
@@ -268,20 +291,36 @@ describe('settings', () => {
       }
       await reset(page);
       await radio.check();
-      const first = page.evaluate(
-        () =>
-          new Promise<string>((resolve) => {
-            const place = document.querySelector('#lrap')!;
-            new MutationObserver(() => resolve(place.textContent)).observe(place, { childList: true });
-          }),
-      );
-      await page.locator('#start').click();
-      lrap.set(name, await first);
+      lrap.set(name, await firstLrap());
     }
     await reset(page);
     expect([...lrap.keys()]).toEqual(expect.arrayContaining(['wasm', 'threads', 'webgpu']));
     expect(new Set(lrap.values()).size).toBe(1);
   });
+});
+
+test('before all is loaded: pictures can be looked at, and what was asked for is done then', async () => {
+  const context = await browser.newContext();
+  const other = await context.newPage();
+  let release: () => void = () => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
+  // The features of the pictures, which workers ask for too.
+  await context.route(/embeddings/, async (route) => {
+    await released;
+    await route.continue();
+  });
+  await other.goto(server.url);
+  await other.getByRole('searchbox').fill('red apple');
+  await other.getByRole('button', { name: /^red apple/ }).click();
+  for (const id of ['start', 'reset', 'save', 'open', 'run-bench']) {
+    expect(await other.locator(`#${id}`).isDisabled()).toBe(true);
+  }
+  expect(await shownTags(other)).toEqual([]);
+  release();
+  await isReady(other);
+  await expect.poll(() => other.locator('#picture-name').textContent()).toMatch(/^red apple/);
+  await expect.poll(async () => (await shownTags(other)).length).toBeGreaterThan(0);
+  await context.close();
 });
 
 describe('where it is served', () => {

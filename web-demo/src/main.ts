@@ -51,6 +51,8 @@ async function start(): Promise<void> {
     readSettings(settingsForm)!,
   );
   const charts = new Charts(byId('loss-chart'), byId('metric-chart'), byId('metric-key'), gallery.baselines);
+  /** Number of the picture that was asked for last. */
+  let latest = 0;
   const galleryView = new GalleryView(byId('gallery'), gallery, spriteBlobUrl, (image) => void chooseImage(image));
   byId('search').addEventListener('input', ({ target }) => {
     const words = (target as HTMLInputElement).value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -71,7 +73,9 @@ async function start(): Promise<void> {
 
   // One picture
   async function chooseImage(image: number): Promise<void> {
+    const mine = ++latest;
     await loaded;
+    if (mine !== latest) return;
     const { tile, columns } = gallery.sprite;
     const tileCanvas = new OffscreenCanvas(tile, tile);
     tileCanvas
@@ -89,10 +93,11 @@ async function start(): Promise<void> {
       );
     drawSquare(picture, tileCanvas, tile, tile);
     namePicture(gallery.names[image]!, gallery.heldOut.includes(image) ? 'held out' : '');
-    marginView.show(await tagger.watch(await tagger.featuresOf(image)), gallery.targets[image]!);
+    const features = await tagger.featuresOf(image);
+    if (mine !== latest) return;
+    marginView.show(await tagger.watch(features), gallery.targets[image]!);
   }
 
-  let latest = 0;
   async function embedPicture(name: string): Promise<void> {
     galleryView.choose(null);
     namePicture(name);
@@ -260,8 +265,10 @@ async function start(): Promise<void> {
   });
 
   for (const button of Object.values(buttons)) button.disabled = false;
-  galleryView.choose(FIRST_IMAGE);
-  await chooseImage(FIRST_IMAGE);
+  if (latest === 0) {
+    galleryView.choose(FIRST_IMAGE);
+    await chooseImage(FIRST_IMAGE);
+  }
   keepOffline();
 }
 
