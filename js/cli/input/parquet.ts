@@ -37,8 +37,13 @@ let connection: Promise<DuckDBConnection> | undefined;
 /** One for this thread. */
 async function connect(file: string): Promise<DuckDBConnection> {
   const { DuckDBInstance } = await load(() => import('@duckdb/node-api'), `${file}: Parquet`, '@duckdb/node-api');
-  // Threads of DuckDB's own would each hold a row group. What was read once is not read again.
-  const options = { threads: '1', enable_external_file_cache: 'false' };
+  // Threads of DuckDB's own would each hold a row group. What was read once is not read again. The memory of row groups that
+  // were read goes back to the system: 230 instead of 330 MB, for a tenth more time.
+  const options = {
+    threads: '1',
+    enable_external_file_cache: 'false',
+    allocator_bulk_deallocation_flush_threshold: '32MB',
+  };
   connection ??= DuckDBInstance.create(':memory:', options).then((instance) => instance.connect());
   return connection;
 }
