@@ -45,7 +45,7 @@ class AveragePrecision {
   void Want(const T* scores, ScoreBins::Pages& pages) const {
     if (!exact_) bins_.Want(scores, pages);
   }
-  [[nodiscard]] bool Reserve(const ScoreBins::Pages& pages) { return bins_.Reserve(pages); }
+  [[nodiscard]] bool Reserve(const ScoreBins::Pages& pages, size_t rows) { return bins_.ReserveRows(pages, rows); }
 
   // A row that is left out. It counts for which of the two it is.
   void Skip() { seen_ += classes_; }
@@ -118,11 +118,12 @@ class AveragePrecision {
         if (kCheck) {
           bins_.Want(static_cast<uint32_t>(key), pages);
         } else {
-          bins_.Add(label, static_cast<uint32_t>(key), {static_cast<uint32_t>(all), static_cast<uint32_t>(positive)});
+          bins_.AddCounts(label, static_cast<uint32_t>(key),
+                          {static_cast<uint32_t>(all), static_cast<uint32_t>(positive)});
         }
       }
     }
-    return bins_.Reserve(pages);
+    return bins_.ReserveCounts(pages);
   }
 
  private:
@@ -155,7 +156,7 @@ class AveragePrecision {
     if (!exact_) return true;
     ScoreBins::Pages pages;
     for (size_t i = 0; i < size_; i += classes_) bins_.Want(scores_.data() + i, pages);
-    if (!bins_.Reserve(pages)) return false;
+    if (!bins_.ReserveRows(pages, size_ / classes_)) return false;
     for (size_t i = 0; i < size_; i += classes_) {
       bins_.Add(scores_.data() + i);
       for (size_t label = 0; label < classes_; ++label) {
@@ -192,10 +193,10 @@ class AveragePrecision {
         scores_[size_] = score;
         positive_[size_++] = static_cast<uint8_t>(positive);
       } else {
-        bins_.Add(i % classes_, key, {1, static_cast<uint32_t>(positive)});
+        bins_.AddCounts(i % classes_, key, {1, static_cast<uint32_t>(positive)});
       }
     }
-    if (!exact_ && !bins_.Reserve(pages)) return false;
+    if (!exact_ && !bins_.ReserveCounts(pages)) return false;
     const bool ok = reader.ok();
     reader = flags;
     if (!ok) reader.Fail();

@@ -161,7 +161,7 @@ MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, NonFinitePolicy poli
     const T* scores = rows.scores + row * classes_;
     if (!IsSkipped(scores)) average_precision_.Want(scores, pages);
   }
-  reserved = reserved && average_precision_.Reserve(pages);
+  reserved = reserved && average_precision_.Reserve(pages, rows.batch_rows);
   return {reserved ? MetricsStatus::kOk : MetricsStatus::kOutOfMemory, 0, 0};
 }
 

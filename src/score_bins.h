@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include "buffer.h"
 #include "simd.h"
@@ -56,26 +57,39 @@ class ScoreBins {
     ForEachBinOf(scores, [=](uint32_t page, uint32_t /*bin*/) { wanted[page] = true; });
   }
 
-  // Makes room. False when there is no memory for it.
-  [[nodiscard]] bool Reserve(const Pages& pages) {
+  // Makes room for Add() and AddPositive() of so many rows, of these pages. False when there is no memory for it.
+  [[nodiscard]] bool ReserveRows(const Pages& pages, size_t rows) {
+    const bool fit = rows <= kMostRecentRows - recent_rows_;
     for (size_t i = 0; i < kPages; ++i) {
-      if (pages.wanted[i] && pages_[i].capacity() == 0 && !ReservePage(pages_[i])) return false;
+      if (pages.wanted[i] && !Reserve(pages_[i].recent, 2 * PageSize())) return false;
+      if (!fit && pages_[i].recent.capacity() > 0 && !Reserve(pages_[i].counts, PageSize())) return false;
+    }
+    return true;
+  }
+  // The same for AddCounts().
+  [[nodiscard]] bool ReserveCounts(const Pages& pages) {
+    for (size_t i = 0; i < kPages; ++i) {
+      if (pages.wanted[i] && !Reserve(pages_[i].counts, PageSize())) return false;
     }
     return true;
   }
 
-  // A row of scores, of wanted pages that there is room for.
+  // A row of scores.
   template <typename T>
   void Add(const T* scores) {
-    Buffer<uint32_t>* pages = pages_;
-    ForEachBinOf(scores, [=](uint32_t page, uint32_t bin) { ++pages[page][bin]; });
+    if (recent_rows_ == kMostRecentRows) AddRecentToCounts();
+    ++recent_rows_;
+    Page* pages = pages_;
+    ForEachBinOf(scores, [=](uint32_t page, uint32_t bin) { ++pages[page].recent[bin]; });
   }
-  // One of what was added is of a row that has the label.
-  void AddPositive(size_t label, uint32_t key) { Add(label, key, {0, 1}); }
-  void Add(size_t label, uint32_t key, Bin bin) {
-    Buffer<uint32_t>& page = pages_[key >> fraction_bits_];
-    page[PlaceOf(label, key)] += bin.all;
-    page[PlaceOf(classes_ + label, key)] += bin.positive;
+  // The row that was added last has the label.
+  void AddPositive(size_t label, uint32_t key) {
+    ++pages_[key >> fraction_bits_].recent[PageSize() + PlaceOf(label, key)];
+  }
+  void AddCounts(size_t label, uint32_t key, Bin bin) {
+    Bin& counts = pages_[key >> fraction_bits_].counts[PlaceOf(label, key)];
+    counts.all += bin.all;
+    counts.positive += bin.positive;
   }
 
   // function(key, bin) for the bins of a label that are not empty, in ascending order.
@@ -83,17 +97,34 @@ class ScoreBins {
   void ForEachBin(size_t label, Function function) const {
     const size_t bins = size_t{1} << fraction_bits_;
     for (size_t i = 0; i < kPages; ++i) {
-      if (pages_[i].capacity() == 0) continue;
-      const uint32_t* all = pages_[i].data() + label * bins;
-      const uint32_t* positive = all + classes_ * bins;
+      const uint16_t* recent = pages_[i].recent.data();
+      const Bin* counts = pages_[i].counts.data();
+      if (recent == nullptr && counts == nullptr) continue;
       for (size_t bin = 0; bin < bins; ++bin) {
-        if (all[bin] > 0) function(i * bins + bin, Bin{all[bin], positive[bin]});
+        const size_t place = label * bins + bin;
+        Bin sum = counts == nullptr ? Bin{0, 0} : counts[place];
+        if (recent != nullptr) {
+          sum.all += recent[place];
+          sum.positive += recent[PageSize() + place];
+        }
+        if (sum.all > 0) function(i * bins + bin, sum);
       }
     }
   }
 
  private:
+  // Rows that 16 bits can count.
+  static constexpr size_t kMostRecentRows = std::numeric_limits<uint16_t>::max();
   static constexpr int kFractionBits = 23;  // of a float
+
+  // Empty where no label has such scores.
+  struct Page {
+    // Of the last rows, [2, classes, bins of a page]: all, and the positive ones. With 16 bits there are more of them
+    // in the cache, and all metrics take a tenth less time for 100 classes, and a quarter less for 1000.
+    Buffer<uint16_t> recent;
+    // Of all before, [classes, bins of a page].
+    Buffer<Bin> counts;
+  };
 
   // The bits of a float as an unsigned integer that orders as the number does.
   template <typename T>
@@ -106,13 +137,26 @@ class ScoreBins {
   size_t PlaceOf(size_t label, uint32_t key) const { return label << fraction_bits_ | (key & BinMask()); }
   uint32_t BinMask() const { return (1u << fraction_bits_) - 1; }
 
-  [[nodiscard]] bool ReservePage(Buffer<uint32_t>& page) {
+  size_t PageSize() const { return classes_ << fraction_bits_; }
+
+  template <typename T>
+  [[nodiscard]] bool Reserve(Buffer<T>& buffer, size_t size) {
+    if (buffer.capacity() > 0) return true;
     // Places in a page have 32 bits.
-    if (classes_ > std::numeric_limits<uint32_t>::max() >> (fraction_bits_ + 1)) return false;
-    const size_t size = 2 * classes_ << fraction_bits_;
-    if (!page.Reserve(size)) return false;
-    std::fill_n(page.data(), size, 0u);
+    if (classes_ > std::numeric_limits<uint32_t>::max() >> (fraction_bits_ + 1) || !buffer.Reserve(size)) return false;
+    std::fill_n(buffer.data(), size, T{});
     return true;
+  }
+
+  void AddRecentToCounts() {
+    recent_rows_ = 0;
+    for (Page& page : pages_) {
+      if (page.recent.capacity() == 0) continue;
+      for (size_t i = 0; i < PageSize(); ++i) {
+        page.counts[i].all += std::exchange(page.recent[i], uint16_t{0});
+        page.counts[i].positive += std::exchange(page.recent[PageSize() + i], uint16_t{0});
+      }
+    }
   }
 
   // function(page, place of the bin in it) for each score of a row.
@@ -165,8 +209,8 @@ class ScoreBins {
 
   size_t classes_ = 0;
   uint32_t fraction_bits_ = 0;
-  // [2, classes, bins of a page]: all, and the positive ones. Empty where no label has such scores.
-  Buffer<uint32_t> pages_[kPages];
+  size_t recent_rows_ = 0;
+  Page pages_[kPages];
 };
 
 }  // namespace mlml

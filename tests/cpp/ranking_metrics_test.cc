@@ -309,6 +309,33 @@ TYPED_TEST(RankingMetricsTest, ManyScoresAreCountedInBinsThatTellRoundScoresApar
   ExpectClose(actual, Reference(batch, ks), batch.rows * 120);
 }
 
+TYPED_TEST(RankingMetricsTest, BinsHoldMoreScoresThan16BitsCount) {
+  const std::vector<int32_t> ks = {1};
+  std::mt19937 random(8);
+  Batch<TypeParam> batch = RandomBatch<TypeParam>(140000, 16, 3, 1, random);
+  for (TypeParam& score : batch.scores) score = score > 2 ? TypeParam{1} : TypeParam{0};
+  // Exact, in bins that are made of these rows, and beyond what one of them counts twice over.
+  RankingMetrics whole;
+  ASSERT_TRUE(whole.Begin(16, ks.data(), ks.size()));
+  Update(whole, batch, 0, 65000);
+  Update(whole, batch, 65000, 65535);
+  Update(whole, batch, 65535, 65536);
+  Update(whole, batch, 65536, batch.rows);
+  const Results actual = ResultsOf(whole);
+  ExpectClose(actual, Reference(batch, ks), batch.rows * 16);
+
+  RankingMetrics merged;
+  ASSERT_TRUE(merged.Begin(16, ks.data(), ks.size()));
+  Update(merged, batch, 0, 66000);
+  RankingMetrics rest;
+  ASSERT_TRUE(rest.Begin(16, ks.data(), ks.size()));
+  Update(rest, batch, 66000, 139000);
+  const std::vector<uint8_t> state = StateOf(rest);
+  ASSERT_EQ(merged.Merge(state.data(), state.size()), MetricsStatus::kOk);
+  Update(merged, batch, 139000, batch.rows);
+  EXPECT_EQ(StateOf(merged), StateOf(whole));
+}
+
 TYPED_TEST(RankingMetricsTest, MergingInAnyOrderGivesTheSameBits) {
   const std::vector<int32_t> ks = {1, 4};
   for (const size_t classes : {13, 20000}) {
