@@ -3,6 +3,7 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +13,13 @@ import { promisify } from 'node:util';
 import { afterAll } from 'vitest';
 
 const execute = promisify(execFile);
+
+/** What is used of pg, which has no declarations. */
+const { Client } = createRequire(import.meta.url)('pg') as {
+  Client: new (url: string) => Record<'connect' | 'end', () => Promise<void>> & {
+    query(sql: string): Promise<unknown>;
+  };
+};
 
 const children = new Set<ChildProcess>();
 const folders: string[] = [];
@@ -190,6 +198,12 @@ export class Postgres {
 
   get url(): string {
     return `postgres://tests@127.0.0.1:${this.port}/postgres`;
+  }
+
+  async query(sql: string): Promise<void> {
+    const client = new Client(this.url);
+    await client.connect();
+    await client.query(sql).finally(() => client.end());
   }
 
   /** With SIGKILL, those that serve connections would stay for a while. */

@@ -15,6 +15,8 @@ export interface Connection {
   name: string;
   queue: Queue<Work, string>;
   flows: FlowProducer;
+  /** An error of a job that no other attempt would spare. */
+  final: (message: string) => Error;
   startWorker: (doJob: DoJob, options: Omit<WorkerOptions, 'connection'>) => Worker<Work, string>;
   /** Rejects with a RunError when the queue has not answered for a minute. */
   lost: Promise<never>;
@@ -96,6 +98,7 @@ export async function connect(url: string): Promise<Connection> {
     queue,
     flows,
     lost,
+    final: (message) => new bullmq.UnrecoverableError(message),
     startWorker: (doJob, workerOptions) => new Worker<Work, string>(QUEUE, doJob, { ...options, ...workerOptions }),
     close: async () => {
       closed = true;

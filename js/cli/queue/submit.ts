@@ -14,6 +14,11 @@ export type OnShards = (done: number, workers: number) => void;
 const POLL = 250;
 /** One after the other: a minute, like that of the connection. */
 const MOST_FAILURES = 240;
+/**
+ * Of a job. What comes of a shard is final; but BullMQ takes it for a failure where a database that is starting refuses to
+ * have it, and has recovered when it is to have the failure.
+ */
+const MOST_ATTEMPTS = 10;
 /** After this many seconds, what nobody asked for is removed. */
 const DAY = { age: 24 * 60 * 60 };
 /** A worker has as many states in memory at a time, and the queue keeps about as many for each worker. */
@@ -121,7 +126,7 @@ function flowOf(shards: readonly Piece[][], options: EvaluatorOptions): FlowJob 
     queueName: QUEUE,
     data,
     // What comes of a job is kept with the one above it. If nothing does, that is to fail, not to wait for ever.
-    opts: { removeOnComplete: true, removeOnFail: DAY, failParentOnFailure: true, ...opts },
+    opts: { attempts: MOST_ATTEMPTS, removeOnComplete: true, removeOnFail: DAY, failParentOnFailure: true, ...opts },
   });
   const mergeOf = (children: FlowJob[], opts: FlowJob['opts'] = {}): FlowJob => ({
     ...jobOf(`merge of ${children.length}`, { parts: children.length }, opts),

@@ -31,9 +31,13 @@ export async function work(
     const parts = 'parts' in job.data ? Object.values(await job.getChildrenValues<string>()) : [];
     const thread = new Thread(new URL('thread.js', import.meta.url), { workerData: { work: job.data, parts } });
     signal?.addEventListener('abort', () => void thread.terminate());
-    const [sums] = (await Promise.race([once(thread, 'message'), once(thread, 'exit').then(() => [])])) as [string?];
-    if (sums === undefined) throw new Error('its thread ended');
-    return sums;
+    const ended = once(thread, 'exit').then(() => Promise.reject(new Error('its thread ended')));
+    try {
+      const [sums] = (await Promise.race([once(thread, 'message'), ended])) as [string];
+      return sums;
+    } catch (error) {
+      throw connection.final((error as Error).message);
+    }
   };
   const milliseconds = Math.round(1000 * lock);
   const worker = connection.startWorker(doJob, {
