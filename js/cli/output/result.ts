@@ -41,9 +41,15 @@ export async function prepareOutput({ out = [], json }: Values): Promise<PutOut>
   const draw = out.every(isState) ? null : await loadCharts();
   return async (evaluator, shards) => {
     const result = evaluator.result();
-    const state = JSON.stringify({ ...evaluator.toJSON(), ...(shards === null ? {} : { shards }) });
-    const report = draw === null ? '' : await reportOf(result, draw);
-    writeWhole(new Map(out.map((file) => [file, [isState(file) ? state : report]])));
+    const contents = new Map<string, readonly string[]>();
+    for (const file of out) {
+      const content =
+        draw === null || isState(file)
+          ? JSON.stringify({ ...evaluator.toJSON(), ...(shards === null ? {} : { shards }) })
+          : await reportOf(result, draw);
+      contents.set(file, [content]);
+    }
+    writeWhole(contents);
     console.log(json === true ? JSON.stringify(result) : toTable(result));
   };
 }
