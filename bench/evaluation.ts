@@ -9,6 +9,7 @@ import * as arrow from 'apache-arrow';
 import { MultiLabelMarginLoss, type Scores, type Targets } from 'multilabel-margin-loss';
 import { type EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
 import { type Input, makeInput, type Point } from './grid.js';
+import { median, progress } from './timing.js';
 
 const run = promisify(execFile);
 const COMMAND = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
@@ -53,9 +54,6 @@ export async function timeEvaluation(
   versions: Record<string, string>;
   leftOut: string[];
 }> {
-  const progress = (text: string): void => {
-    if (process.stderr.isTTY) process.stderr.write(`\r${text}\x1b[K`);
-  };
   const versions: Record<string, string> = { 'Node.js': process.versions.node };
   const leftOut: string[] = [];
   const metrics: MetricsTiming[] = [];
@@ -82,7 +80,7 @@ export async function timeEvaluation(
         difference: peer && largestDifference(result, peer.values),
       });
     }
-    const readings = await timeReading(folder, readRows, progress);
+    const readings = await timeReading(folder, readRows);
     return { metrics, readings, versions, leftOut };
   } finally {
     rmSync(folder, { recursive: true });
@@ -140,7 +138,7 @@ function largestDifference(result: EvaluationResult, [ranking, coverage, lrap, n
 }
 
 /** The command as a process of its own, from its start to its end: medians of time, and the most of memory. */
-async function timeReading(folder: string, rows: number, progress: (text: string) => void): Promise<ReadingTiming[]> {
+async function timeReading(folder: string, rows: number): Promise<ReadingTiming[]> {
   progress('writing files to read');
   const scores = join(folder, 'scores.npy');
   const targets = join(folder, 'targets.npy');
@@ -252,10 +250,6 @@ function writeAll(descriptor: number, array: NodeJS.TypedArray): void {
   for (let written = 0; written < bytes.length;) {
     written += writeSync(descriptor, bytes, written, Math.min(2 ** 28, bytes.length - written));
   }
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
 const lastLineOf = (text: string): string => text.trim().split('\n').at(-1)!;

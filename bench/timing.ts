@@ -43,6 +43,11 @@ export interface Plan {
   gradients: readonly boolean[];
 }
 
+/** On a terminal, in place of what was shown before. */
+export function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${text}\x1b[K`);
+}
+
 /** Tells on a terminal where it is. */
 export async function timeAll(
   plans: readonly Plan[],
@@ -50,9 +55,6 @@ export async function timeAll(
   effort: Effort,
   quick: boolean,
 ): Promise<Measurement[]> {
-  const progress = (text: string): void => {
-    if (process.stderr.isTTY) process.stderr.write(`\r${text}\x1b[K`);
-  };
   const measurements: Measurement[] = [];
   for (const [i, { point, dtype, scoreSet, gradients }] of plans.entries()) {
     progress(`${i + 1} of ${plans.length}: ${formatPoint(point)}, ${dtype}, ${scoreSet} scores`);
@@ -139,6 +141,6 @@ async function estimate(
   return median(samples);
 }
 
-function median(values: number[]): number {
+export function median(values: number[]): number {
   return values.sort((a, b) => a - b)[values.length >> 1]!;
 }
