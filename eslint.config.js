@@ -11,7 +11,7 @@ export default defineConfig(
       parserOptions: {
         project: [
           'tsconfig.json',
-          'js/cli/tsconfig.json',
+          'cli/tsconfig.json',
           'tests/tsconfig.json',
           'web-demo/tsconfig.json',
           'web-demo/src/service-worker/tsconfig.json',

@@ -9,10 +9,10 @@
 #include <memory>
 #endif
 
-#include "buffer.h"
-#include "multilabel_margin_loss.h"
+#include "base/buffer.h"
+#include "loss/multilabel_margin_loss.h"
 #ifdef __EMSCRIPTEN_PTHREADS__
-#include "parallel_loss.h"
+#include "loss/parallel_loss.h"
 #endif
 
 namespace {

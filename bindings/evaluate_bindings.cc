@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "buffer.h"
-#include "ranking_metrics.h"
+#include "base/buffer.h"
+#include "metrics/ranking_metrics.h"
 
 namespace {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "multilabel_margin_loss.h"
+#include "loss/multilabel_margin_loss.h"
 
 namespace {
 

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import type { EvaluationResult } from 'multilabel-margin-loss/evaluate';
 import { type Browser, chromium, type Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { barsOf } from '../../js/cli/output/charts.js';
+import { barsOf } from '../../cli/output/charts.js';
 import { launchOptions } from '../chromium.js';
 import { accessibilityViolations } from '../demo/site.js';
 import { normal, permutation, uniform } from '../js/support.js';

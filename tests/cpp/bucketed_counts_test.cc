@@ -1,6 +1,6 @@
 // What the bucketed kernel's cost bound rests on, which no result shows: how many tables a score meets, and how many
 // thresholds it is then compared with, stay bounded however the thresholds lie.
-#include "bucketed_counts.h"
+#include "loss/bucketed_counts.h"
 
 #include <gtest/gtest.h>
 

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "multilabel_margin_loss.h"
+#include "loss/multilabel_margin_loss.h"
 #include "reference.h"
 
 namespace mlml {

@@ -1,5 +1,5 @@
 // The loss on several threads against that on one, to the bit; and the pool alone. Also under ThreadSanitizer.
-#include "parallel_loss.h"
+#include "loss/parallel_loss.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "thread_pool.h"
+#include "base/thread_pool.h"
 
 namespace mlml {
 namespace {

@@ -1,5 +1,5 @@
 // The ranking metrics against their definitions, computed from full rankings in double; exact sums and merging.
-#include "ranking_metrics.h"
+#include "metrics/ranking_metrics.h"
 
 #include <gtest/gtest.h>
 

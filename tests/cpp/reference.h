@@ -11,7 +11,7 @@
 #include <limits>
 #include <vector>
 
-#include "multilabel_margin_loss.h"
+#include "loss/multilabel_margin_loss.h"
 
 namespace mlml {
 

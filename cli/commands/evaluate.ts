@@ -1,0 +1,115 @@
+import { resolve } from 'node:path';
+import { Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
+import { type Command, parse, toCount, toNumber } from '../command.js';
+import { defaultThreads, evaluatePieces } from '../evaluation/evaluate-pieces.js';
+import { describeShard, parseShard, shardOf } from '../evaluation/shards.js';
+import type { Source } from '../input/input.js';
+import { piecesOf } from '../input/pieces.js';
+import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
+import { InputError } from '../input-error.js';
+import { LOSS_OPTIONS, lossOptionsOf } from '../loss-options.js';
+import { Progress } from '../output/progress.js';
+import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
+import { ShardProgress } from '../output/shard-progress.js';
+import { submit } from '../queue/submit.js';
+
+const usage = `evaluate [options] <file>... | -
+       multilabel-margin-loss evaluate [options] --scores <scores.npy> --targets <targets.npy>
+
+Prints the multi-label margin loss and ranking metrics of data of any size.
+
+${INPUT_USAGE}
+  --k <numbers>           for precision, recall and nDCG at k (default: 1,3,5)
+  --margin <number>       of the loss (default: 1)
+  --normalization <what>  of the loss: classes or targets (default: classes)
+  --target-order <what>   of the loss: ignored or ranked (default: ignored)
+  --threads <number>      (default: one for each processor, fewer for little input)
+  --shard <i/n>           evaluate the i-th of n parts of the input, from 1, for merge --expect n
+  --queue <address>       have the workers of a queue do it: redis://… or postgres://… (see worker --help)
+  --shards <n>            for --queue, jobs to cut the input into (default: one for each 256 MB)
+  --skip-non-finite       leave out rows with NaN or infinite scores, and count them
+${OUTPUT_USAGE}`;
+
+const OPTIONS = {
+  ...INPUT_OPTIONS,
+  threads: { type: 'string' },
+  shard: { type: 'string' },
+  queue: { type: 'string' },
+  shards: { type: 'string' },
+  k: { type: 'string' },
+  ...LOSS_OPTIONS,
+  'skip-non-finite': { type: 'boolean' },
+  ...OUTPUT_OPTIONS,
+} as const;
+
+/** A few seconds of work for a core. */
+const BYTES_PER_SHARD = 2 ** 28;
+
+type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
+
+function evaluatorOptions(values: Values): EvaluatorOptions {
+  return {
+    ...(values.k === undefined ? {} : { k: values.k.split(',').map(toNumber) }),
+    loss: lossOptionsOf(values),
+    nonFinite: values['skip-non-finite'] === true ? 'skip' : 'error',
+  };
+}
+
+async function run(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parse(args, OPTIONS);
+  const putOut = await prepareOutput(values);
+  const options = evaluatorOptions(values);
+  const evaluator = new Evaluator(options);
+  const threads = values.threads === undefined ? undefined : toCount('threads', values.threads);
+  const shard = values.shard === undefined ? null : parseShard(values.shard);
+  const sources = sourcesOf(values, positionals);
+  if (values.queue !== undefined) {
+    if (shard !== null) throw new InputError('--queue evaluates all shards: give no --shard');
+    await putOut(await evaluateOnQueue(values.queue, sources, options, values.shards), null);
+    return;
+  }
+  if (values.shards !== undefined) throw new InputError('--shards is for --queue; one of them is --shard i/n');
+  const all = await piecesOf(sources, shard?.of);
+  const pieces = shard === null ? all : shardOf(all, shard.index, shard.of);
+  const shards = shard === null ? null : describeShard(all, evaluator, shard.index, shard.of);
+  const progress = new Progress(pieces);
+  try {
+    const onBatch = (bytes: number, rows: number): void => progress.add(bytes, rows);
+    evaluator.merge(await evaluatePieces(pieces, options, threads ?? defaultThreads(pieces), onBatch));
+  } finally {
+    progress.stop();
+  }
+  await putOut(evaluator, shards);
+}
+
+/** @param shards how many, as it was given */
+async function evaluateOnQueue(
+  queue: string,
+  given: readonly Source[],
+  options: EvaluatorOptions,
+  shards: string | undefined,
+): Promise<Evaluator> {
+  if (given.some(({ scoresFile }) => scoresFile === '-')) {
+    throw new InputError('standard input cannot be read by other machines: give files');
+  }
+  // Workers have working directories of their own.
+  const sources = given.map((source) => ({
+    ...source,
+    scoresFile: resolve(source.scoresFile),
+    targetsFile: resolve(source.targetsFile),
+  }));
+  const bytes = (await piecesOf(sources)).reduce((sum, piece) => sum + piece.bytes, 0);
+  const count = shards === undefined ? Math.max(1, Math.ceil(bytes / BYTES_PER_SHARD)) : toCount('shards', shards);
+  const pieces = await piecesOf(sources, count);
+  const all = Array.from({ length: count }, (_, i) => shardOf(pieces, i + 1, count));
+  const progress = new ShardProgress(count);
+  const cancel = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cancel.abort());
+  try {
+    return await submit(queue, all, options, (done, workers) => progress.update(done, workers), cancel.signal);
+  } finally {
+    progress.stop();
+  }
+}
+
+export const evaluate: Command = { usage, run };

@@ -1,0 +1,162 @@
+import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+import { type Command, parse, toNumber } from '../command.js';
+import { numberRows, piecesOf } from '../input/pieces.js';
+import { sourcesOf } from '../input/sources.js';
+import { InputError } from '../input-error.js';
+import { LOSS_OPTIONS, lossOptionsOf } from '../loss-options.js';
+import { formatMetric, formatWhole } from '../output/metrics.js';
+import { Progress } from '../output/progress.js';
+import { writeSafetensors } from '../output/safetensors.js';
+import { toTable } from '../output/table.js';
+import { LinearHead } from '../training/linear-head.js';
+import { surveyRows, Trainer } from '../training/trainer.js';
+
+const usage = `train [options] --out <head.safetensors> <rows.ndjson>...
+       multilabel-margin-loss train [options] --out <head.safetensors> --features <x.npy> --targets <y.npy>
+
+Trains a linear head, scores = features * weight + bias, with the multi-label margin loss and Adagrad. Writes it as
+safetensors: weight [features, classes] and bias [classes], float32. Prints the loss after each epoch, and the metrics
+of the rows that are held out.
+
+Input: as for evaluate, with features in place of scores: lines of JSON, each { "features": [...], "targets": [...] },
+or .npy files of features [N, F] and targets (class indices padded with -1, [N, K], or a 0/1 mask, [N, C]). It is read
+once an epoch, and is not kept in memory. Pieces of files are taken in random order, and so are the rows of a batch.
+
+  --out <file>               write the head there
+  --features <file.npy>      may be given several times; so may --targets
+  --targets <file.npy>
+  --features-column <name>   in lines of JSON (default: features)
+  --targets-column <name>    (default: targets)
+  --classes <number>         (default: one more than the highest target)
+  --held-out <share>         of the rows, not to be trained on, chosen by a hash of their number (default: 0.1)
+  --epochs <number>          (default: 5)
+  --batch-size <number>      rows to a call of the loss (default: 32)
+  --learning-rate <number>   of Adagrad (default: 0.1)
+  --seed <number>            for the order of rows; the same seed gives the same head (default: 1)
+  --margin <number>          of the loss (default: 1)
+  --normalization <what>     of the loss: classes or targets (default: classes)
+  --target-order <what>      of the loss: ignored or ranked (default: ignored)`;
+
+const OPTIONS = {
+  out: { type: 'string' },
+  features: { type: 'string', multiple: true },
+  targets: { type: 'string', multiple: true },
+  'features-column': { type: 'string' },
+  'targets-column': { type: 'string' },
+  classes: { type: 'string' },
+  'held-out': { type: 'string' },
+  epochs: { type: 'string' },
+  'batch-size': { type: 'string' },
+  'learning-rate': { type: 'string' },
+  seed: { type: 'string' },
+  ...LOSS_OPTIONS,
+} as const;
+
+type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
+
+type NumberOption = 'classes' | 'held-out' | 'epochs' | 'batch-size' | 'learning-rate' | 'seed';
+
+function numberOf(
+  values: Values,
+  name: NumberOption,
+  without: number,
+  isRight: (value: number) => boolean,
+  wanted: string,
+) {
+  const text = values[name];
+  const value = text === undefined ? without : toNumber(text);
+  if (text !== undefined && !isRight(value)) throw new InputError(`--${name} must be ${wanted}, got '${text}'`);
+  return value;
+}
+
+function readOptions(values: Values) {
+  const whole = (name: NumberOption, without: number, least: number, most = 2 ** 31 - 1): number =>
+    numberOf(
+      values,
+      name,
+      without,
+      (value) => Number.isInteger(value) && value >= least && value <= most,
+      `a whole number from ${least} to ${most}`,
+    );
+  if (values.out === undefined) throw new InputError('train needs --out, the name of a file to write the head to');
+  return {
+    out: values.out,
+    classes: values.classes === undefined ? null : whole('classes', 0, 1),
+    heldOut: numberOf(values, 'held-out', 0.1, (value) => value >= 0 && value < 1, 'a share from 0 to below 1'),
+    epochs: whole('epochs', 5, 1),
+    batchSize: whole('batch-size', 32, 1),
+    learningRate: numberOf(values, 'learning-rate', 0.1, (value) => value > 0 && value < Infinity, 'a number above 0'),
+    seed: whole('seed', 1, 0, 2 ** 32 - 1),
+    // 'sum' leaves each row its own gradient, whatever the size of the batch.
+    lossFn: new MultiLabelMarginLoss({ ...lossOptionsOf(values), reduction: 'sum' }),
+  };
+}
+
+async function run(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parse(args, OPTIONS);
+  const options = readOptions(values);
+  const sources = sourcesOf(
+    {
+      scores: values.features,
+      targets: values.targets,
+      'scores-column': values['features-column'],
+      'targets-column': values['targets-column'],
+    },
+    positionals,
+    'features',
+  );
+  if (sources.some(({ scoresFile }) => scoresFile === '-')) {
+    throw new InputError('standard input cannot be read once an epoch: give files');
+  }
+  const pieces = await numberRows(await piecesOf(sources));
+  const passes = 1 + options.epochs * (options.heldOut > 0 ? 2 : 1);
+  const progress = new Progress(Array.from({ length: passes }, () => pieces).flat());
+  const onBatch = (bytes: number, rows: number): void => progress.add(bytes, rows);
+  try {
+    const { rows, features, classes } = await surveyRows(pieces, options.classes, onBatch);
+    const head = new LinearHead(features, classes);
+    const trainer = new Trainer(head, pieces, options, onBatch);
+    const print = (line: string): void => {
+      progress.stop();
+      console.log(line);
+    };
+    print(`${formatWhole(rows)} rows of ${formatWhole(features)} features, ${formatWhole(classes)} classes`);
+    for (let epoch = 1; epoch <= options.epochs; epoch++) {
+      const loss = await trainer.epoch(epoch);
+      const heldOut = options.heldOut > 0 ? (await trainer.heldOut()).result() : null;
+      const ofHeldOut =
+        heldOut === null
+          ? ''
+          : `   held out: loss ${formatMetric(heldOut.loss)}  LRAP ${formatMetric(heldOut.labelRankingAveragePrecision)}` +
+            `  one-error ${formatMetric(heldOut.oneError)}`;
+      print(`epoch ${epoch}/${options.epochs}  loss ${formatMetric(loss)}${ofHeldOut}`);
+      if (epoch === options.epochs && heldOut !== null) print(`\nHeld out: ${toTable(heldOut)}`);
+    }
+    const { epochs, batchSize, learningRate, seed, heldOut } = options;
+    const { margin, normalization, targetOrder } = options.lossFn.options;
+    writeSafetensors(
+      options.out,
+      [
+        { name: 'weight', shape: [features, classes], data: head.weight },
+        { name: 'bias', shape: [classes], data: head.bias },
+      ],
+      {
+        description: 'scores = features * weight + bias',
+        training: JSON.stringify({
+          epochs,
+          batchSize,
+          learningRate,
+          seed,
+          heldOut,
+          margin,
+          normalization,
+          targetOrder,
+        }),
+      },
+    );
+  } finally {
+    progress.stop();
+  }
+}
+
+export const train: Command = { usage, run };

@@ -1,0 +1,28 @@
+import type { MultiLabelMarginLossOptions } from 'multilabel-margin-loss';
+import { toNumber } from './command.js';
+
+/** The options of commands that compute the loss. */
+export const LOSS_OPTIONS = {
+  margin: { type: 'string' },
+  normalization: { type: 'string' },
+  'target-order': { type: 'string' },
+} as const;
+
+interface Values {
+  margin?: string | undefined;
+  normalization?: string | undefined;
+  'target-order'?: string | undefined;
+}
+
+/** Those that were given. What is no value of theirs is left to the loss to refuse. */
+export function lossOptionsOf({
+  margin,
+  normalization,
+  'target-order': targetOrder,
+}: Values): Pick<MultiLabelMarginLossOptions, 'margin' | 'normalization' | 'targetOrder'> {
+  return {
+    ...(margin === undefined ? {} : { margin: toNumber(margin) }),
+    ...(normalization === undefined ? {} : { normalization: normalization as 'classes' }),
+    ...(targetOrder === undefined ? {} : { targetOrder: targetOrder as 'ignored' }),
+  };
+}

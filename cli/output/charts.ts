@@ -1,0 +1,162 @@
+// Charts as SVG, by Vega-Lite, which is loaded only when a chart is to be drawn.
+
+import type { TopLevelSpec } from 'vega-lite';
+import type { EvaluationResult, MarginBin } from 'multilabel-margin-loss/evaluate';
+import { load } from '../packages.js';
+import { type Drawing, escape } from './page.js';
+
+const WIDTHS = { wide: 700, narrow: 300 };
+
+type Specification = Omit<TopLevelSpec, '$schema'> & object;
+
+/** Draws what a specification says for a width. */
+export type Draw = (specification: (width: number) => Specification, description: string) => Promise<Drawing>;
+
+/** @throws InputError if the packages are not there */
+export async function loadCharts(): Promise<Draw> {
+  const [vega, vegaLite] = await load(
+    () => Promise.all([import('vega'), import('vega-lite')]),
+    'a report by --out',
+    'vega@6',
+    'vega-lite@6',
+  );
+  const config = {
+    background: 'transparent',
+    padding: 4,
+    font: 'system-ui, sans-serif',
+    view: { stroke: 'transparent' },
+    axis: {
+      labelColor: 'currentColor',
+      titleColor: 'currentColor',
+      labelFontSize: 12,
+      titleFontSize: 13,
+      titleFontWeight: 'normal',
+      domainColor: 'var(--quiet)',
+      tickColor: 'var(--quiet)',
+      gridColor: 'var(--line)',
+    },
+    legend: { labelColor: 'currentColor', labelFontSize: 13, symbolSize: 90 },
+  } as const;
+  return async (specification, description) => {
+    const draw = async (width: number): Promise<string> => {
+      const { spec } = vegaLite.compile({ ...specification(width), config } as TopLevelSpec);
+      const svg = await new vega.View(vega.parse(spec), { renderer: 'none' }).toSVG();
+      // One image for those who cannot see it, with a description in place of its many marks.
+      const plain = svg.replace(/ (?:role|aria-\w+)="[^"]*"/g, '');
+      return plain.replace('<svg ', () => `<svg role="img" aria-label="${escape(description)}" `);
+    };
+    return { wide: await draw(WIDTHS.wide), narrow: await draw(WIDTHS.narrow) };
+  };
+}
+
+export interface Bar extends MarginBin {
+  /** Whether a label of the rows is outscored. */
+  outscored: boolean;
+}
+
+/** Shares of rows that may lie beyond the axis. */
+const BEYOND = 0.005;
+
+/**
+ * Bars of one width, at most 40 or so: so wide as the bins of margins are at the ends of the axis. Rows beyond are in the
+ * outermost bars.
+ */
+export function barsOf(bins: readonly MarginBin[]): { bars: Bar[]; beyond: number } {
+  const total = bins.reduce((sum, { rows }) => sum + rows, 0);
+  const outside = (end: number): number =>
+    bins.reduce((sum, { from, to, rows }) => sum + (from < -end || to > end ? rows : 0), 0);
+  let end = 2 ** -16;
+  while (outside(end) > BEYOND * total && end < 2 ** 16) end *= 2;
+  const sum = (width: number): Bar[] => {
+    const last = end / width - 1;
+    const counts = new Map<number, number>();
+    for (const { from, to, rows } of bins) {
+      // By the edge nearer to 0, which is finite.
+      const place =
+        from < 0 ? Math.max(-1 - last, -1 - Math.floor(-to / width)) : Math.min(last, Math.floor(from / width));
+      counts.set(place, (counts.get(place) ?? 0) + rows);
+    }
+    const places = [...counts.keys()];
+    const bars: Bar[] = [];
+    for (let place = Math.min(...places); place <= Math.max(...places); place++) {
+      bars.push({ from: place * width, to: (place + 1) * width, rows: counts.get(place) ?? 0, outscored: place < 0 });
+    }
+    return bars;
+  };
+  const fine = sum(end / 32);
+  return { bars: fine.length <= 40 ? fine : sum(end / 16), beyond: outside(end) };
+}
+
+export function marginsChart(draw: Draw, bars: readonly Bar[], description: string): Promise<Drawing> {
+  return draw(
+    (width) => ({
+      data: { values: [...bars] },
+      width,
+      height: 220,
+      layer: [
+        {
+          mark: { type: 'bar', binSpacing: 1 },
+          encoding: {
+            x: {
+              field: 'from',
+              type: 'quantitative',
+              bin: 'binned',
+              axis: { title: 'margin', format: '~g', tickCount: width / 60, grid: false },
+            },
+            x2: { field: 'to' },
+            y: { field: 'rows', type: 'quantitative', axis: { title: 'rows', format: '~s', tickCount: 5 } },
+            color: {
+              field: 'outscored',
+              type: 'nominal',
+              scale: { domain: [true, false], range: ['var(--second)', 'var(--first)'] },
+              legend: null,
+            },
+          },
+        },
+        {
+          mark: { type: 'rule', color: 'currentColor', strokeWidth: 1.5 },
+          encoding: { x: { datum: 0 } },
+        },
+      ],
+    }),
+    description,
+  );
+}
+
+export function precisionRecallChart(draw: Draw, at: EvaluationResult['at'], description: string): Promise<Drawing> {
+  const values = Object.entries(at).flatMap(([k, { precision, recall }]) => [
+    { k: Number(k), metric: 'precision at k', value: precision },
+    { k: Number(k), metric: 'recall at k', value: recall },
+  ]);
+  const ks = Object.keys(at).map(Number);
+  return draw(
+    (width) => ({
+      data: { values },
+      width,
+      height: 220,
+      mark: { type: 'line', point: { size: 60, filled: true }, strokeWidth: 2 },
+      encoding: {
+        x: {
+          field: 'k',
+          type: 'quantitative',
+          axis: { title: 'k', values: ks, grid: false, labelOverlap: true, format: 'd' },
+          scale: { domain: [Math.min(1, ...ks), Math.max(...ks)], nice: false, zero: false, padding: 8 },
+        },
+        y: {
+          field: 'value',
+          type: 'quantitative',
+          scale: { domain: [0, 1] },
+          axis: { title: null, format: '.1f', tickCount: 5 },
+        },
+        color: {
+          field: 'metric',
+          type: 'nominal',
+          scale: { range: ['var(--first)', 'var(--second)'] },
+          legend: { title: null, orient: 'top' },
+        },
+        strokeDash: { field: 'metric', type: 'nominal' },
+      },
+    }),
+    description,
+  );
+}

@@ -1,0 +1,140 @@
+// evaluate --out: a page of one file with what was found.
+
+import type { EvaluationResult, HighLoss, LabelResult } from 'multilabel-margin-loss/evaluate';
+import { barsOf, type Draw, marginsChart, precisionRecallChart } from './charts.js';
+import { formatMetric, formatWhole, METRICS } from './metrics.js';
+import { type Cell, type Column, escape, figure, page, plainTable, sortableTable } from './page.js';
+
+/** More would make a page that browsers are slow to show: those of the lowest average precision. */
+const LABELS = 5000;
+/** Of a row's labels. */
+const LABELS_OF_ROW = 12;
+
+export async function reportOf(result: EvaluationResult, draw: Draw): Promise<string> {
+  const sections = [
+    heading(result),
+    metricsSection(result),
+    await marginsSection(result, draw),
+    await atKSection(result, draw),
+    labelsSection(result),
+    rowsSection(result),
+  ];
+  return page('Evaluation report', sections.filter((section) => section !== '').join('\n'));
+}
+
+function heading(result: EvaluationResult): string {
+  const facts: [string, number][] = [
+    ['rows', result.rows],
+    ['classes', result.classes],
+    ['without labels', result.rowsWithoutLabels],
+    ['with all labels', result.rowsWithAllLabels],
+    ['with ties', result.rowsWithTies],
+    ['skipped', result.rowsSkipped],
+  ];
+  return `<h1>Evaluation report</h1>
+<p class="quiet">Multi-label classification: loss and ranking metrics, from the scores of all classes in each row.</p>
+<dl>${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${formatWhole(value)}</dd></div>`).join('')}</dl>`;
+}
+
+function metricsSection(result: EvaluationResult): string {
+  const rows = METRICS.map(([metric, name, better]) => [name, formatMetric(result[metric]), better]);
+  const resolution = result.averagePrecisionResolution;
+  const note =
+    resolution === 0
+      ? ''
+      : `<p class="quiet">For macro and micro average precision, scores of a label that differ by less than ${resolution}, relative, count as equal.</p>`;
+  const columns: Column[] = [{ name: 'metric' }, { name: 'value', kind: 'number' }, { name: 'better' }];
+  return `<h2>Metrics</h2>\n${plainTable('Metrics', columns, rows)}\n${note}`;
+}
+
+async function marginsSection({ margins, rows }: EvaluationResult, draw: Draw): Promise<string> {
+  if (margins.length === 0) return '';
+  const count = (bins: readonly { rows: number }[]): number => bins.reduce((sum, bin) => sum + bin.rows, 0);
+  const all = count(margins);
+  const outscored = count(margins.filter(({ from }) => from < 0));
+  const { bars, beyond } = barsOf(margins);
+  const share = `${formatWhole(outscored)} of ${formatWhole(all)} rows (${((100 * outscored) / all).toFixed(1)} %)`;
+  const drawing = await marginsChart(draw, bars, `Histogram of margins. They are below 0 in ${share}.`);
+  const notes = [
+    beyond > 0 ? ` ${formatWhole(beyond)} rows beyond the axis are in the outermost bars.` : '',
+    all < rows ? ` The other ${formatWhole(rows - all)} rows have no label or all, and so no margin.` : '',
+  ];
+  return `<h2>Margins</h2>
+<p>The margin of a row is the lowest score of its labels minus the highest score of another class. Where it is above 0, all
+labels rank before all others. It is below 0 in <strong>${share}</strong>.</p>
+${figure(drawing, `Number of rows by margin.${notes.join('')}`)}`;
+}
+
+async function atKSection({ at }: EvaluationResult, draw: Draw): Promise<string> {
+  const entries = Object.entries(at);
+  if (entries.length === 0 || Number.isNaN(entries[0]?.[1].precision)) return '';
+  const columns: Column[] = [{ name: 'k' }, ...['precision', 'recall', 'nDCG'].map(toNumberColumn)];
+  const rows = entries.map(([k, { precision, recall, ndcg }]) => [k, ...[precision, recall, ndcg].map(formatMetric)]);
+  const drawing = await precisionRecallChart(draw, at, 'Precision and recall at k: the table below has the numbers.');
+  const caption =
+    'Precision at k: labels of the row among the first k classes, over k. Recall at k: over its number of labels.';
+  return `<h2>Precision and recall at k</h2>
+${figure(drawing, caption)}
+${plainTable('Precision, recall and nDCG at k', columns, rows)}`;
+}
+
+function labelsSection({ perLabel, classes }: EvaluationResult): string {
+  if (perLabel.length === 0) return '';
+  // NaN, of no rows, and labels that no row has come last.
+  const rank = ({ support, averagePrecision }: LabelResult): number => (support === 0 ? Infinity : averagePrecision);
+  const worst = [...perLabel].sort((a, b) => Math.sign(rank(a) - rank(b)) || a.label - b.label).slice(0, LABELS);
+  const rows = worst.map(({ label, support, meanRank, averagePrecision }): Cell[] => [
+    { html: String(label), value: label },
+    { html: formatWhole(support), value: support },
+    meanRank === null ? { html: '-', value: null } : { html: meanRank.toFixed(2), value: meanRank },
+    support === 0 ? { html: '-', value: null } : { html: formatMetric(averagePrecision), value: averagePrecision },
+  ]);
+  const columns = ['label', 'rows', 'mean rank', 'average precision'].map(toNumberColumn);
+  const which =
+    worst.length < classes
+      ? `The ${formatWhole(worst.length)} of ${formatWhole(classes)} labels that have the lowest average precision. `
+      : '';
+  return `<h2>Labels</h2>
+<p>${which}The worst come first. A click on a heading sorts by that column, a second one the other way round.</p>
+<div class="tall">${sortableTable('Labels', columns, rows, 3)}</div>`;
+}
+
+function rowsSection({ highestLosses }: EvaluationResult): string {
+  if (highestLosses.length === 0) return '';
+  const hasSource = highestLosses.some(({ source }) => source !== '');
+  const rows = highestLosses.map(({ source, row, loss, labels, predictions }) => [
+    formatWhole(row),
+    ...(hasSource ? [escape(source)] : []),
+    formatMetric(loss),
+    labelsOf(labels),
+    predictionsOf(predictions, labels),
+  ]);
+  const columns: Column[] = [
+    { name: 'row' },
+    ...(hasSource ? [{ name: 'file' }] : []),
+    { name: 'loss', kind: 'number' },
+    { name: 'labels' },
+    { name: 'highest scores', kind: 'long' },
+  ];
+  return `<h2>Rows of the highest loss</h2>
+<p>Rows are counted from 0 in their file. A prediction that is a label of the row is marked ✓.</p>
+${plainTable('Rows of the highest loss', columns, rows)}`;
+}
+
+function toNumberColumn(name: string): Column {
+  return { name, kind: 'number' };
+}
+
+function labelsOf(labels: readonly number[]): string {
+  const more = labels.length - LABELS_OF_ROW;
+  return labels.slice(0, LABELS_OF_ROW).join(', ') + (more > 0 ? ` and ${formatWhole(more)} more` : '');
+}
+
+function predictionsOf(predictions: HighLoss['predictions'], labels: readonly number[]): string {
+  return predictions
+    .map(({ label, score }) => {
+      const text = `${label}&nbsp;(${Number(score.toPrecision(3))})`;
+      return labels.includes(label) ? `<span class="right">✓&nbsp;${text}</span>` : text;
+    })
+    .join(', ');
+}

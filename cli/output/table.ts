@@ -1,0 +1,39 @@
+import type { EvaluationResult } from 'multilabel-margin-loss/evaluate';
+import { formatMetric, formatWhole, METRICS } from './metrics.js';
+
+/** Labels to list, those of the lowest average precision. */
+const LABELS = 5;
+
+/** The metrics as text for a terminal. */
+export function toTable(result: EvaluationResult): string {
+  const { rows, classes, perLabel, at } = result;
+  const lines = [
+    `${formatWhole(rows)} rows of ${formatWhole(classes)} classes; without labels ${formatWhole(result.rowsWithoutLabels)}, with all labels ` +
+      `${formatWhole(result.rowsWithAllLabels)}, with ties ${formatWhole(result.rowsWithTies)}, skipped ${formatWhole(result.rowsSkipped)}`,
+    '',
+  ];
+  for (const [metric, name] of METRICS) lines.push(name.padEnd(33) + formatMetric(result[metric]).padStart(10));
+  if (result.averagePrecisionResolution > 0) {
+    lines.push(`(average precisions of scores rounded to ${result.averagePrecisionResolution} of their power of two)`);
+  }
+  const ks = Object.entries(at);
+  if (ks.length > 0) {
+    lines.push('', `${'k'.padStart(10)}${['precision', 'recall', 'nDCG'].map((name) => name.padStart(11)).join('')}`);
+    for (const [k, { precision, recall, ndcg }] of ks) {
+      lines.push(k.padStart(10) + [precision, recall, ndcg].map((value) => formatMetric(value).padStart(11)).join(''));
+    }
+  }
+  const worst = perLabel
+    .filter(({ support }) => support > 0)
+    .sort((a, b) => a.averagePrecision - b.averagePrecision || a.label - b.label)
+    .slice(0, LABELS);
+  if (worst.length > 0) {
+    lines.push('', 'Labels of the lowest average precision:');
+    lines.push(['label', 'rows', 'mean rank', 'AP'].map((name, i) => name.padStart(i === 0 ? 10 : 11)).join(''));
+    for (const { label, support, meanRank, averagePrecision } of worst) {
+      const cells = [formatWhole(support), (meanRank as number).toFixed(2), formatMetric(averagePrecision)];
+      lines.push(String(label).padStart(10) + cells.map((cell) => cell.padStart(11)).join(''));
+    }
+  }
+  return lines.join('\n');
+}

@@ -1,0 +1,101 @@
+#include "base/thread_pool.h"
+
+namespace mlml {
+namespace {
+
+// An idle helper watches for so many turns before it sleeps, some 50 microseconds: the parts of a batch follow each
+// other faster than a sleeper wakes.
+constexpr int kTurns = 50000;
+
+// The thread that waits for the last tasks looks again after so long.
+constexpr std::chrono::microseconds kNap(50);
+
+}  // namespace
+
+ThreadPool::ThreadPool(size_t threads, std::chrono::milliseconds patience) : patience_(patience) {
+  helpers_.reserve(threads - 1);
+  for (size_t thread = 1; thread < threads; ++thread) {
+    helpers_.emplace_back([this, thread] { Help(thread); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ending_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& helper : helpers_) helper.join();
+}
+
+void ThreadPool::Start(size_t number, Run run, const void* job, uint32_t tasks) {
+  Job& to = jobs_[number];
+  to.run = run;
+  to.job = job;
+  to.done.store(0, std::memory_order_relaxed);
+  to.claims.store(uint64_t{tasks} << 32, std::memory_order_release);
+  if (tasks <= 1) return;  // not worth waking anyone
+  // Before the sleepers are looked at, as these look at it after they are counted: one of the two sees the other.
+  starts_.fetch_add(1);
+  if (sleepers_.load() > 0) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    wake_.notify_all();
+  }
+}
+
+bool ThreadPool::Finish(size_t number) {
+  Job& job = jobs_[number];
+  oldest_.store(number, std::memory_order_relaxed);
+  while (RunTask(job, 0)) {
+  }
+  oldest_.store((number + 1) % kJobs, std::memory_order_relaxed);
+  const auto tasks = static_cast<uint32_t>(job.claims.load(std::memory_order_relaxed) >> 32);
+  uint32_t done = job.done.load(std::memory_order_acquire);
+  for (int turn = 0; turn < kTurns && done < tasks; ++turn) done = job.done.load(std::memory_order_acquire);
+  // Counted in naps and not by the clock, so that a machine put to sleep does not count.
+  for (auto waited = kNap; done < tasks; waited += kNap) {
+    if (waited > patience_) return false;
+    std::this_thread::sleep_for(kNap);
+    const uint32_t before = done;
+    done = job.done.load(std::memory_order_acquire);
+    if (done > before) waited = kNap;
+  }
+  return true;
+}
+
+bool ThreadPool::RunTask(Job& job, size_t thread) {
+  uint64_t claims = job.claims.load(std::memory_order_relaxed);
+  uint32_t task = 0;
+  do {
+    task = static_cast<uint32_t>(claims);
+    if (task >= static_cast<uint32_t>(claims >> 32)) return false;
+  } while (!job.claims.compare_exchange_weak(claims, claims + 1, std::memory_order_acquire, std::memory_order_relaxed));
+  job.run(job.job, task, thread);
+  job.done.fetch_add(1, std::memory_order_release);
+  return true;
+}
+
+bool ThreadPool::RunAny(size_t thread) {
+  const size_t oldest = oldest_.load(std::memory_order_relaxed);
+  for (size_t i = 0; i < kJobs; ++i) {
+    if (RunTask(jobs_[(oldest + i) % kJobs], thread)) return true;
+  }
+  return false;
+}
+
+void ThreadPool::Help(size_t thread) {
+  while (!ending_.load(std::memory_order_relaxed)) {
+    const uint32_t seen = starts_.load();
+    while (RunAny(thread)) {
+    }
+    int turn = 0;
+    while (turn < kTurns && starts_.load(std::memory_order_relaxed) == seen) ++turn;
+    if (turn < kTurns) continue;
+    std::unique_lock<std::mutex> lock(mutex_);
+    sleepers_.fetch_add(1);
+    wake_.wait(lock, [&] { return ending_ || starts_.load() != seen; });
+    sleepers_.fetch_sub(1);
+  }
+}
+
+}  // namespace mlml
