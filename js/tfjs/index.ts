@@ -44,7 +44,7 @@ export interface TfjsLossOptions extends MultiLabelMarginLossOptions {
 }
 
 /**
- * What `model.compile({ loss })` takes, and what is called with tensors elsewhere: the loss, [], of targets and scores.
+ * The loss as a function of targets and scores, for `model.compile({ loss })` or to be called with tensors.
  *
  * @example
  * import * as tf from '@tensorflow/tfjs';

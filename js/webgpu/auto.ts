@@ -6,7 +6,7 @@ import { wasmBackend } from '../wasm/backend.js';
 import type { WebGPUBackend } from './backend.js';
 
 /**
- * Options of {@link autoBackend}.
+ * Options of {@link createAutoBackend}.
  *
  * @example
  * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
@@ -14,7 +14,7 @@ import type { WebGPUBackend } from './backend.js';
  *
  * using webgpu = await createWebGPUBackend();
  * using threads = await createThreadsBackend({ threads: 2 });
- * const options: AutoBackendOptions = { webgpu, threads }; // await autoBackend(options) measures these two
+ * const options: AutoBackendOptions = { webgpu, threads }; // await createAutoBackend(options) measures these two
  * options.threads?.name; // => 'threads'
  */
 export interface AutoBackendOptions {
@@ -39,45 +39,46 @@ export interface AutoBackendOptions {
 export interface Measurement {
   /** Number of scores of the batch, N * C; float32, C = 1024. */
   scores: number;
-  /** Milliseconds for the loss and gradient on the CPU; the least of three measurements. */
+  /** Milliseconds for loss and gradient on the CPU: the least of three measurements. */
   cpu: number;
-  /** The same on the GPU, the copies of arrays to it and back included. */
+  /** Milliseconds for loss and gradient on the GPU, including the copies of arrays there and back. */
   webgpu: number;
 }
 
 const CLASSES = 1024;
-// 16 thousand scores to 4 million.
+// From 16 thousand scores to 4 million.
 const SIZES = [2 ** 14, 2 ** 16, 2 ** 18, 2 ** 20, 2 ** 22];
 const TARGETS = 5;
 const REPETITIONS = 3;
-// Clocks of browsers are coarse: as many calls are timed together as take so long.
+// Clocks of browsers are coarse: calls are timed together until they have taken this long.
 const LEAST_MILLISECONDS = 4;
-// Where the GPU takes so many times as long, larger batches are not going to change it.
+// Once the GPU takes so many times as long as the CPU, from batches of this size on, larger batches are not measured.
 const HOPELESS = 8;
+const HOPELESS_FROM = 2 ** 18;
 
 /**
- * Two backends, of which the one that was measured to be the quicker for a batch's size computes it.
+ * Two backends: each batch is computed by the one that was measured to be quicker for its size.
  *
- * What is in the GPU's memory is computed there whatever its size, and float64 never is.
+ * Batches in the GPU's memory are computed there, whatever their size. Scores of float64 never are.
  *
  * @example
- * import { type AutoBackend, autoBackend, createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
+ * import { type AutoBackend, createAutoBackend, createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
  *
  * using webgpu = await createWebGPUBackend();
- * const backend: AutoBackend = await autoBackend({ webgpu });
+ * const backend: AutoBackend = await createAutoBackend({ webgpu });
  * backend.cpu.name; // => 'wasm'
  * backend.measurements[0]?.scores; // => 16384
  */
 export class AutoBackend implements AsyncBackend {
   /** 'auto' */
   readonly name = 'auto';
-  /** The one given. */
+  /** The WebGPU backend that was given. */
   readonly webgpu: WebGPUBackend;
-  /** The backend of threads that was given, or one thread. */
+  /** The threads backend that was given, or the backend of one thread. */
   readonly cpu: Backend;
-  /** What was measured, from the fewest scores to the most. */
+  /** The measurements, from the fewest scores to the most. */
   readonly measurements: readonly Measurement[];
-  /** Batches of arrays go to the GPU from so many scores, N * C, on; Infinity if it was never the quicker. */
+  /** Number of scores, N * C, from which batches of arrays go to the GPU; Infinity if it was never quicker. */
   readonly crossover: number;
 
   /** @hidden */
@@ -85,30 +86,30 @@ export class AutoBackend implements AsyncBackend {
     this.webgpu = webgpu;
     this.cpu = cpu;
     this.measurements = measurements;
-    // From the first size on at which no larger one was slower.
+    // The first size from which the GPU was quicker at every size.
     const slower = measurements.map((one) => one.webgpu >= one.cpu).lastIndexOf(true);
     this.crossover = measurements[slower + 1]?.scores ?? Number.POSITIVE_INFINITY;
   }
 
   /**
-   * Which backend is taken for a batch of arrays of float32, and why.
+   * Says which backend computes a batch of float32 arrays, and why.
    *
    * @param scores number of scores of the batch, N * C
    * @returns the `backend`, and the `reason` in words, with what was measured
-   * @throws LossError ERR_OPTION for what is not a number from 0
+   * @throws LossError ERR_OPTION if `scores` is not a number from 0
    * @example
-   * import { autoBackend, createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
+   * import { createAutoBackend, createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
    *
    * using webgpu = await createWebGPUBackend();
-   * const backend = await autoBackend({ webgpu });
+   * const backend = await createAutoBackend({ webgpu });
    * const { backend: chosen, reason } = backend.choose(128 * 100);
    * chosen.name; // => 'wasm'
    * reason.startsWith('12800 scores are fewer than '); // => true
    */
   choose(scores: number): {
-    /** The one of the two that computes it. */
+    /** The backend that computes it. */
     backend: WebGPUBackend | Backend;
-    /** In words, with what was measured. */
+    /** A sentence that gives the measurements. */
     reason: string;
   } {
     if (typeof scores !== 'number' || !(scores >= 0)) {
@@ -121,8 +122,8 @@ export class AutoBackend implements AsyncBackend {
     return {
       backend: isLarge ? this.webgpu : this.cpu,
       reason:
-        `${scores} scores are ${isLarge ? 'not ' : ''}fewer than ${this.crossover}, from which on ` +
-        `${this.webgpu.adapterInfo.description || 'the GPU'} was the quicker one here; ` +
+        `${scores} scores are ${isLarge ? 'not ' : ''}fewer than ${this.crossover}, from which ` +
+        `${this.webgpu.adapterInfo.description || 'the GPU'} was quicker here; ` +
         `measured on ${this.cpu.name} and webgpu: ${measured}`,
     };
   }
@@ -143,24 +144,24 @@ export class AutoBackend implements AsyncBackend {
 }
 
 /**
- * Measures, once and in about a second, from which batch size on the GPU is quicker here than the CPU, and makes a
- * backend that chooses by it. The two backends stay the caller's, to use and to dispose of.
+ * Measures, once and in about a second, from which batch size the GPU is quicker than the CPU on this machine, and makes a
+ * backend that chooses by this size. The caller still owns the two backends, and disposes of them.
  *
  * @param options `webgpu`, and `threads` for more than one thread of the CPU
- * @returns a promise of a backend that tells its `measurements`, its `crossover`, and with `choose(scores)` what it takes
- * and why
+ * @returns a promise of a backend with its `measurements` and its `crossover`; its `choose(scores)` says which backend
+ * computes a batch, and why
  * @throws (rejects with) LossError ERR_OPTION, and what the backends throw
  * @example
  * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
- * import { autoBackend, createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
+ * import { createAutoBackend, createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
  *
  * using webgpu = await createWebGPUBackend();
- * const backend = await autoBackend({ webgpu });
+ * const backend = await createAutoBackend({ webgpu });
  * const lossFn = new MultiLabelMarginLoss({ backend });
  * (await lossFn.forwardAsync([[0.1, 0.2, 0.4, 0.8]], [[3, 0]])).item(); // => 0.85
  */
-export async function autoBackend(options: AutoBackendOptions): Promise<AutoBackend> {
-  const { webgpu, threads } = checkOptions(options, ['webgpu', 'threads'], 'autoBackend()');
+export async function createAutoBackend(options: AutoBackendOptions): Promise<AutoBackend> {
+  const { webgpu, threads } = checkOptions(options, ['webgpu', 'threads'], 'createAutoBackend()');
   if (typeof (webgpu as Partial<WebGPUBackend> | undefined)?.computeAsync !== 'function') {
     throw new LossError('ERR_OPTION', `webgpu must be what createWebGPUBackend() resolves to, got ${describe(webgpu)}`);
   }
@@ -175,14 +176,14 @@ export async function autoBackend(options: AutoBackendOptions): Promise<AutoBack
   for (const size of SIZES) {
     const one = await measure(webgpu, cpu, size);
     measurements.push(one);
-    if (one.webgpu > HOPELESS * one.cpu && size >= 2 ** 18) break;
+    if (one.webgpu > HOPELESS * one.cpu && size >= HOPELESS_FROM) break;
   }
   return new AutoBackend(webgpu, cpu, measurements);
 }
 
 async function measure(webgpu: WebGPUBackend, cpu: Backend, size: number): Promise<Measurement> {
   const rows = size / CLASSES;
-  // Any scores that have most pairs counted will do; no two neighbours are alike.
+  // Any scores will do in which most pairs count and no two neighbours are equal.
   const scores = Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 4093) / 1024 - 2);
   const targets = Int32Array.from({ length: rows * TARGETS }, (_, i) => (i * 211) % CLASSES);
   const batch = { scores, targets, rows, classes: CLASSES, width: TARGETS };
@@ -196,7 +197,7 @@ async function measure(webgpu: WebGPUBackend, cpu: Backend, size: number): Promi
   const into = new Float32Array(size);
   const least = async (compute: () => unknown): Promise<number> => {
     let best = Number.POSITIVE_INFINITY;
-    await compute(); // compiles, and makes buffers
+    await compute(); // compiles the kernels and allocates the buffers
     for (let i = 0; i < REPETITIONS; i++) {
       const begin = performance.now();
       let elapsed = 0;

@@ -1,32 +1,34 @@
 import { describe, LossError } from '../errors.js';
+import type { Kernel } from './kernels/kernel.js';
 
-// The numbers of GPUBufferUsage and GPUMapMode, which are globals in browsers alone.
+// The numbers of GPUBufferUsage and GPUMapMode, which are globals only in browsers.
 export const USAGE = { mapRead: 1, copySource: 4, copyDestination: 8, uniform: 64, storage: 128 };
 export const MAP_READ = 1;
 
-/** Compiled pipelines by their text; one that is being compiled is waited for by all who ask. */
+/** Compiled kernels, by label. Calls that ask for a kernel while it is compiled wait for the same compilation. */
 export class Pipelines {
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
   constructor(private readonly device: GPUDevice) {}
 
   /** @throws (rejects with) LossError ERR_BACKEND_UNAVAILABLE, with what the compiler says */
-  get(code: string): Promise<GPUComputePipeline> {
-    let pipeline = this.#pipelines.get(code);
+  get(kernel: Kernel): Promise<GPUComputePipeline> {
+    const { label } = kernel;
+    let pipeline = this.#pipelines.get(label);
     if (pipeline === undefined) {
-      pipeline = this.#compile(code);
-      this.#pipelines.set(code, pipeline);
-      pipeline.catch(() => this.#pipelines.delete(code));
+      pipeline = this.#compile(kernel);
+      this.#pipelines.set(label, pipeline);
+      pipeline.catch(() => this.#pipelines.delete(label));
     }
     return pipeline;
   }
 
-  async #compile(code: string): Promise<GPUComputePipeline> {
+  async #compile({ label, code }: Kernel): Promise<GPUComputePipeline> {
     this.device.pushErrorScope('validation');
-    const module = this.device.createShaderModule({ code });
+    const module = this.device.createShaderModule({ label, code });
     const invalid = this.device.popErrorScope();
     try {
-      const pipeline = await this.device.createComputePipelineAsync({ layout: 'auto', compute: { module } });
+      const pipeline = await this.device.createComputePipelineAsync({ label, layout: 'auto', compute: { module } });
       await invalid;
       return pipeline;
     } catch (cause) {
@@ -35,21 +37,21 @@ export class Pipelines {
       const said = messages.map(({ type, lineNum, linePos, message }) => `${type} ${lineNum}:${linePos} ${message}`);
       throw new LossError(
         'ERR_BACKEND_UNAVAILABLE',
-        `a kernel could not be compiled for this GPU: ${[...said, (cause as Error).message].join('; ')}`,
+        `the kernel '${label}' could not be compiled for this GPU: ${[...said, (cause as Error).message].join('; ')}`,
         { cause },
       );
     }
   }
 }
 
-/** Buffers that were used, to be used again. */
+/** Buffers that no call uses, for later calls. */
 export class BufferPool {
-  /** The one given back last is the last. */
+  /** In the order in which they were given back. */
   readonly #free: GPUBuffer[] = [];
   #bytes = 0;
   #isClosed = false;
 
-  /** @param mostBytes of the buffers that are kept */
+  /** @param mostBytes bytes of buffers that are kept */
   constructor(
     private readonly device: GPUDevice,
     private readonly mostBytes: number,
@@ -60,7 +62,7 @@ export class BufferPool {
     return this.#bytes;
   }
 
-  /** A buffer of so many bytes at least. What is in it is what was in it. */
+  /** A buffer of at least so many bytes, with whatever an earlier call left in it. */
   take(bytes: number, usage: number): GPUBuffer {
     const size = Math.min(roundUp(bytes), Math.max(bytes, this.device.limits.maxBufferSize));
     const at = this.#free.findIndex((buffer) => buffer.size === size && buffer.usage === usage);
@@ -83,7 +85,7 @@ export class BufferPool {
     }
   }
 
-  /** Destroys the buffers that are kept, and from now on every one that is given back. */
+  /** Destroys the buffers that are kept, and from now on every buffer that is given back. */
   close(): void {
     this.#isClosed = true;
     for (const buffer of this.#free) buffer.destroy();
@@ -92,7 +94,7 @@ export class BufferPool {
   }
 }
 
-/** To a few sizes, so that batches of about one size share their buffers: a power of two, or an eighth of one more. */
+/** Rounds up to a few sizes, so that batches of similar sizes share buffers: an eighth of a power of two apart. */
 function roundUp(bytes: number): number {
   const power = 2 ** Math.floor(Math.log2(Math.max(bytes, 256)));
   return Math.ceil(bytes / (power / 8)) * (power / 8);
@@ -106,9 +108,9 @@ export interface DeviceOptions {
 export interface DeviceFound {
   device: GPUDevice;
   adapterInfo: GPUAdapterInfo;
-  /** Whether it was made here, and is to be destroyed here. */
+  /** Whether the device was made here; its maker destroys it. */
   isOwn: boolean;
-  /** What must live as long as the device does. */
+  /** The GPU object of the package webgpu: it must live as long as the device does. */
   gpu: unknown;
 }
 
@@ -130,7 +132,7 @@ export async function findDevice({ device, adapterOptions }: DeviceOptions): Pro
   if (adapter === null) {
     throw unavailable('there is no GPU adapter for it: no driver, or the browser does not trust the one there is');
   }
-  // What is as large as the adapter allows need not be split.
+  // The larger the bindings are, the fewer parts a batch is computed in.
   const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
   try {
     const own = await adapter.requestDevice({
@@ -144,7 +146,7 @@ export async function findDevice({ device, adapterOptions }: DeviceOptions): Pro
   }
 }
 
-/** What is used of the package that brings WebGPU to Node, an optional peer. */
+/** What this file uses of the optional package that brings WebGPU to Node. */
 interface WebGPUPackage {
   readonly create: (flags: string[]) => GPU;
 }
@@ -161,7 +163,7 @@ async function findGPU(): Promise<GPU> {
     );
   }
   try {
-    // By a name that bundlers cannot see: they would want an optional package that is not for browsers.
+    // Bundlers must not see the name: they would demand an optional package that browsers have no use for.
     const name: string = 'webgpu';
     const { create } = (await import(/* webpackIgnore: true */ /* @vite-ignore */ name)) as WebGPUPackage;
     return create([]);

@@ -20,7 +20,7 @@ import { checkOptions, formatShape, isShape, type Shape, sizeOf } from '../tenso
 import { WebGPUBackend } from './backend.js';
 import { findDevice, USAGE } from './device.js';
 
-export { type AutoBackend, autoBackend, type AutoBackendOptions, type Measurement } from './auto.js';
+export { type AutoBackend, createAutoBackend, type AutoBackendOptions, type Measurement } from './auto.js';
 export type { WebGPUBackend } from './backend.js';
 
 /**
@@ -62,12 +62,12 @@ export type GPUDType = 'float32' | 'int32' | 'int64';
  */
 export interface WebGPUBackendOptions {
   /**
-   * The device of your buffers, say that of TensorFlow.js. It stays yours: `dispose()` does not destroy it.
+   * The device that your buffers belong to, such as that of TensorFlow.js. `dispose()` does not destroy it.
    * @default a new one, with the largest buffers that the adapter allows
    */
   device?: GPUDevice;
   /**
-   * Which adapter to ask for a device, where none is given: `{ powerPreference: 'high-performance' }`, say.
+   * Which adapter to ask for a device where none is given, such as `{ powerPreference: 'high-performance' }`.
    * @default the one that the browser or the driver prefers
    */
   adapterOptions?: GPURequestAdapterOptions;
@@ -97,16 +97,16 @@ export async function createWebGPUBackend(options: WebGPUBackendOptions = {}): P
 }
 
 /**
- * A tensor of the elements in a GPU buffer, as scores, targets or `grad` of `forwardAsync()` and `valueAndGradAsync()`:
- * nothing is copied. The buffer stays the caller's.
+ * A tensor of the elements in a GPU buffer, for scores, targets or `grad` of `forwardAsync()` and `valueAndGradAsync()`.
+ * Nothing is copied, and the caller still owns the buffer.
  *
- * @param buffer of the device of the backend, with usage STORAGE, which holds the elements from its first byte on,
+ * @param buffer a buffer of the backend's device, with usage STORAGE. It holds the elements from its first byte on,
  * row-major; int64 as two 32-bit words, the low one first
- * @param options `shape`: as for arrays, scores [N, C] or [C], targets [N, K] or [K]; `dtype`: 'float32' if not said,
- * 'int32' or 'int64'
+ * @param options `shape`: [N, C] or [C] for scores and gradients, [N, K] or [K] for targets; `dtype`: 'float32' by default,
+ * or 'int32' or 'int64'
  * @returns a tensor of that shape and dtype, whose `buffer` is the one given
- * @throws LossError ERR_DTYPE for another dtype, or what is no GPUBuffer; ERR_SHAPE where the buffer is too small;
- * ERR_OPTION without usage STORAGE
+ * @throws LossError ERR_DTYPE for another dtype, or if `buffer` is no GPUBuffer; ERR_SHAPE if the buffer is too small;
+ * ERR_OPTION if it lacks the usage STORAGE
  * @example
  * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
  * import { createWebGPUBackend, fromGPUBuffer } from 'multilabel-margin-loss/webgpu';
@@ -128,7 +128,7 @@ export function fromGPUBuffer<D extends GPUDType = 'float32'>(
     /** [N, C] or [C] for scores and gradients, [N, K] or [K] for targets. */
     shape: Shape;
     /**
-     * Of the elements: float32 for scores and gradients, int32 or int64 for targets.
+     * The type of the elements: float32 for scores and gradients, int32 or int64 for targets.
      * @default 'float32'
      */
     dtype?: D;

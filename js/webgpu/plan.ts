@@ -1,23 +1,22 @@
 import { LossError } from '../errors.js';
-import { ENTRY_BYTES, MOST_LOCAL, SEGMENT } from './kernels.js';
+import { MOST_LOCAL, SEGMENT } from './kernels/count-scores.js';
+import { THREADS } from './kernels/kernel.js';
+import { ENTRY_BYTES, LOSS_BYTES, SUM_BYTES } from './kernels/memory.js';
 
-// Of arrays that are copied to the device at a time, or back.
+// Bytes of an array that are copied to the device, or back, at a time.
 const COPIED_BYTES = 128 * 2 ** 20;
 
-// Of the targets' entries and histograms: batches of more are computed in parts, which use the same memory in turn.
+// Bytes of the targets' entries and histograms. A batch of more is computed in parts, which use the same memory in turn.
 const SCRATCH_BYTES = 64 * 2 ** 20;
 
-// Offsets of what is bound are multiples of this on every device.
+// On every device, a binding may begin at a multiple of this offset.
 const OFFSET_ALIGNMENT = 256;
-
-/** Of the loss of a row, before it is reduced. */
-export const LOSS_BYTES = 16;
 
 export interface Sizes {
   rows: number;
   classes: number;
   width: number;
-  /** 4 or 8 bytes */
+  /** Bytes per target: 4 or 8. */
   targetBytes: number;
 }
 
@@ -26,61 +25,64 @@ export interface Limits {
   readonly maxBufferSize: number;
 }
 
+/** Classes: [begin, end). */
+export type Slice = readonly [begin: number, end: number];
+
 /** Rows that pass through the kernels together. */
 export interface Part {
-  /** In what is submitted together. */
+  /** Index in the submission. */
   firstRow: number;
   rows: number;
-  /** The classes that are bound at a time, as [begin, end): all of them, unless a row exceeds a binding. */
-  slices: readonly (readonly [begin: number, end: number])[];
+  /** The classes that are bound at a time: all of them, unless a row exceeds a binding. */
+  slices: readonly Slice[];
 }
 
 /** A range of a buffer, in 32-bit words. */
 export interface Range {
-  /** Where it is bound from. */
+  /** Where the binding begins. */
   offset: number;
-  /** Index of its first word there. */
+  /** Index of the first word within the binding. */
   at: number;
   end: number;
 }
 
-/** The range of words from begin to end as it can be bound. */
+/** The range of words from begin to end, bound from an aligned offset. */
 export function rangeOf(begin: number, end: number): Range {
   const offset = begin - (begin % (OFFSET_ALIGNMENT / 4));
   return { offset, at: begin - offset, end };
 }
 
-/** What is copied between arrays and the device's memory. */
+/** Which arrays are copied between memory and the device. */
 export interface Copied {
   scores: boolean;
   targets: boolean;
   grad: boolean;
 }
 
-/** How many rows are submitted together: as many as can be copied and noted down at once, and one at least. */
-export function rowsTogether({ rows, classes, width, targetBytes }: Sizes, copied: Copied, limits: Limits): number {
-  const most = limits.maxStorageBufferBindingSize;
-  const copies = Math.min(most, COPIED_BYTES);
-  const ofScores = copied.scores || copied.grad ? Math.floor(copies / (classes * 4)) : rows;
-  const ofTargets = copied.targets ? Math.floor(copies / Math.max(1, width * targetBytes)) : rows;
-  return Math.max(1, Math.min(rows, ofScores, ofTargets, Math.floor(most / LOSS_BYTES)));
+/** @throws LossError ERR_OUT_OF_MEMORY if a row exceeds what this device can hold or bind */
+export function checkRowFits({ classes, width }: Sizes, limits: Limits): void {
+  const { maxBufferSize, maxStorageBufferBindingSize } = limits;
+  if (classes * 4 <= maxBufferSize && width * ENTRY_BYTES + 8 <= maxStorageBufferBindingSize) return;
+  throw new LossError(
+    'ERR_OUT_OF_MEMORY',
+    `a row of ${classes} scores and ${width} targets exceeds what this GPU device allows: ${maxBufferSize} bytes in a ` +
+      `buffer, ${maxStorageBufferBindingSize} bytes in a binding; a score takes 4 bytes, a target ${ENTRY_BYTES}`,
+  );
 }
 
-/**
- * Parts of rows that are submitted together.
- * @throws LossError ERR_OUT_OF_MEMORY if a row exceeds what this device can hold or bind
- */
+/** Number of rows that are submitted together: as many as can be copied and bound at once, and at least one. */
+export function rowsTogether({ rows, classes, width, targetBytes }: Sizes, copied: Copied, limits: Limits): number {
+  const most = limits.maxStorageBufferBindingSize;
+  const copiedBytes = Math.min(most, COPIED_BYTES);
+  const byScores = copied.scores || copied.grad ? Math.floor(copiedBytes / (classes * 4)) : rows;
+  const byTargets = copied.targets ? Math.floor(copiedBytes / Math.max(1, width * targetBytes)) : rows;
+  return Math.max(1, Math.min(rows, byScores, byTargets, Math.floor(most / LOSS_BYTES)));
+}
+
+/** Divides rows that are submitted together into parts. Each row fits: see {@link checkRowFits}. */
 export function partsOf({ rows, classes, width, targetBytes }: Sizes, limits: Limits): Part[] {
   const most = limits.maxStorageBufferBindingSize;
-  if (classes * 4 > limits.maxBufferSize || ENTRY_BYTES * width + 8 > most) {
-    throw new LossError(
-      'ERR_OUT_OF_MEMORY',
-      `a row of ${classes} scores and ${width} targets exceeds what this GPU device allows: ` +
-        `${limits.maxBufferSize} bytes in a buffer, ${most} in a binding, ${ENTRY_BYTES} of it for a target`,
-    );
-  }
-  const scoresBytes = classes * 4 + OFFSET_ALIGNMENT;
-  if (scoresBytes > most) {
+  if (classes * 4 + OFFSET_ALIGNMENT > most) {
     const span = Math.floor((most - OFFSET_ALIGNMENT) / 4 / SEGMENT) * SEGMENT;
     const slices = Array.from(
       { length: Math.ceil(classes / span) },
@@ -88,12 +90,11 @@ export function partsOf({ rows, classes, width, targetBytes }: Sizes, limits: Li
     );
     return Array.from({ length: rows }, (_, firstRow) => ({ firstRow, rows: 1, slices }));
   }
-  const segments = Math.ceil(classes / SEGMENT);
-  const scratch = width * (2 * ENTRY_BYTES + 4) + 4 + 16 * segments;
+  const scratchBytes = 2 * width * ENTRY_BYTES + (width + 1) * 4 + Math.ceil(classes / SEGMENT) * SUM_BYTES;
   const together = Math.max(
     1,
     Math.min(
-      Math.floor(SCRATCH_BYTES / scratch),
+      Math.floor(SCRATCH_BYTES / scratchBytes),
       Math.floor((most - OFFSET_ALIGNMENT) / (classes * 4)),
       Math.floor((most - OFFSET_ALIGNMENT) / Math.max(1, width * targetBytes)),
     ),
@@ -105,13 +106,25 @@ export function partsOf({ rows, classes, width, targetBytes }: Sizes, limits: Li
   }));
 }
 
-/** Threads that share a row while it is counted: so that each has some 16 scores, and the rows' thresholds fit. */
+// The numbers of threads that may share a row while it is counted, but for all THREADS; and scores for each of them.
+const COUNT_LANES = [16, 64];
+const SCORES_PER_LANE = 16;
+
+/** Threads that share a row while it is counted: few enough to keep each busy, and to fit the rows' thresholds. */
 export function countLanes(classes: number, width: number): number {
   const places = 2 ** Math.ceil(Math.log2(width + 1));
-  return [16, 64].find((lanes) => classes <= 16 * lanes && places * (256 / lanes) <= MOST_LOCAL) ?? 256;
+  const fits = (lanes: number): boolean =>
+    classes <= SCORES_PER_LANE * lanes && places * (THREADS / lanes) <= MOST_LOCAL;
+  return COUNT_LANES.find(fits) ?? THREADS;
 }
+
+// Up to so many targets in a row, so many threads share them.
+const TARGET_LANES = [
+  { width: 16, lanes: 8 },
+  { width: 128, lanes: 64 },
+];
 
 /** Threads that share the targets of a row. */
 export function targetLanes(width: number): number {
-  return width <= 16 ? 8 : width <= 128 ? 64 : 256;
+  return TARGET_LANES.find((one) => width <= one.width)?.lanes ?? THREADS;
 }

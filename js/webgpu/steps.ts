@@ -1,199 +1,149 @@
 import type { DeviceBatch, LossOptions } from '../backend.js';
 import { DeviceTensor } from '../device-tensor.js';
-import * as kernels from './kernels.js';
-import { countLanes, type Limits, type Part, partsOf, rangeOf, type Sizes, targetLanes } from './plan.js';
+import { CHECK_TARGETS } from './kernels/check-targets.js';
+import { countScores, SEGMENT } from './kernels/count-scores.js';
+import { FIND_NAN } from './kernels/find-nan.js';
+import { gatherEntries } from './kernels/gather-entries.js';
+import { type Kernel, type Params, THREADS } from './kernels/kernel.js';
+import type { BufferName } from './kernels/memory.js';
+import { MERGE_RUNS } from './kernels/merge-runs.js';
+import { REPORT_TARGET } from './kernels/report-target.js';
+import { rowLosses } from './kernels/row-losses.js';
+import { scatterGradient } from './kernels/scatter-gradient.js';
+import { SORT_ENTRIES } from './kernels/sort-entries.js';
+import { countLanes, type Part, rangeOf, type Slice, targetLanes } from './plan.js';
 
-const { SEGMENT, THREADS } = kernels;
+// Targets of a row for each workgroup, and the most workgroups, that share the targets of a row.
+const SPREAD_TARGETS = 4096;
+const MOST_SPREAD = 16;
 
-/** A batch, or as many of its rows as are submitted together, and what is to become of them. */
-export interface Work {
+/** Rows of a batch that are submitted together, and what is to be computed of them. */
+export interface Submission {
   batch: DeviceBatch;
-  /** Of the work's rows. */
-  sizes: Sizes;
-  /** In the batch. */
-  firstRow: number;
   options: LossOptions;
+  /** Index in the batch of the first row. */
+  firstRow: number;
+  rows: number;
+  /** Bytes per target. */
+  targetBytes: number;
+  parts: readonly Part[];
   /** Where the gradient goes if it stays in the device's memory; null if it does not. */
   gradient: GPUBuffer | null;
   withGradient: boolean;
   /** Whether the kernels may use subgroup operations. */
   subgroups: boolean;
-  /** Whether to do no more than to check targets and scores. */
+  /** Whether only targets and scores are checked. */
   onlyChecks: boolean;
 }
 
-/** What the kernels read and write. */
-export interface Memory {
-  /** Of the whole batch where these are the caller's buffers, else of the rows of the work. */
-  scores: GPUBuffer;
-  targets: GPUBuffer;
-  gradient: GPUBuffer;
-  /** [STATUS_WORDS] */
-  status: GPUBuffer;
-  /** Of each row of the work: its width less its number of targets, and whether a score is NaN. */
-  info: GPUBuffer;
-  /** Of each row of the work: see `finish`. */
-  losses: GPUBuffer;
-  /** 1/D for each number of targets, or one for all. */
-  scales: GPUBuffer;
-  /** Of each row of a part: its targets; and as many places, to merge them from one to the other. */
-  entries: GPUBuffer;
-  merged: GPUBuffer;
-  histogram: GPUBuffer;
-  partialSums: GPUBuffer;
-}
-
-/** A buffer, and which of its 32-bit words; all of them if that is not said. */
-export interface Binding {
-  buffer: GPUBuffer;
+/** What a kernel sees under the name of a buffer, where that is not the whole buffer of this name. */
+interface View {
+  buffer?: BufferName;
+  /** In 32-bit words. */
   offset?: number;
   end?: number;
 }
 
+type Views = Partial<Record<BufferName, View>>;
+
 /** A dispatch of a kernel. */
 export interface Step {
-  code: string;
-  params: kernels.Params;
+  kernel: Kernel;
+  params: Params;
   workgroups: number;
-  /** In the order in which the kernel declares them. */
-  bindings(memory: Memory): readonly Binding[];
-  /** Whether the histogram is to be cleared before. */
+  views: Views;
+  /** Whether the histogram is cleared before. */
   startsPart: boolean;
 }
 
-/** All that is to be done, in order: every target and score is checked before the first gradient is written. */
-export function stepsOf(work: Work, limits: Limits): Step[] {
-  const parts = partsOf(work.sizes, limits);
-  const checks = parts.flatMap((part) => checkSteps(work, part));
-  return work.onlyChecks ? checks : [...checks, ...parts.flatMap((part) => lossSteps(work, part))];
+/** All steps, in order: every target and score is checked before the first gradient is written. */
+export function stepsOf(submission: Submission): Step[] {
+  const { parts, onlyChecks } = submission;
+  const checks = parts.flatMap((part) => checkSteps(submission, part));
+  return onlyChecks ? checks : [...checks, ...parts.flatMap((part) => lossSteps(submission, part))];
 }
 
-function checkSteps(work: Work, part: Part): Step[] {
-  const { batch, options } = work;
+function checkSteps(submission: Submission, part: Part): Step[] {
+  const { batch, options, onlyChecks } = submission;
   const steps: Step[] = [];
-  const add = addTo(steps);
-  const { params, targets } = common(work, part);
+  const { params, views } = viewPart(submission, part);
   if (batch.width > 0) {
-    add(kernels.CHECK, params, Math.ceil((part.rows * batch.width) / THREADS), (m) => [
-      targets(m),
-      { buffer: m.status },
-      { buffer: m.info },
-    ]);
-    if (batch.targets instanceof DeviceTensor) {
-      add(kernels.REPORT, params, 1, (m) => [targets(m), { buffer: m.status }]);
-    }
+    steps.push(step(CHECK_TARGETS, params, Math.ceil((part.rows * batch.width) / THREADS), views));
+    if (batch.targets instanceof DeviceTensor) steps.push(step(REPORT_TARGET, params, 1, views));
   }
-  // A row that is to be NaN is no error, and its scores may not be there while there is only to check.
-  if (options.nan === 'error' || (options.nan === 'propagate' && !work.onlyChecks)) {
+  // NaN under 'propagate' is no error, and the scores may not be on the device while there are only checks.
+  if (options.nan === 'error' || (options.nan === 'propagate' && !onlyChecks)) {
     for (const slice of part.slices) {
-      const { params: ofSlice, scores } = bound(work, part, params, slice);
-      add(kernels.FIND_NAN, ofSlice, Math.ceil((part.rows * (slice[1] - slice[0])) / THREADS), (m) => [
-        scores(m),
-        { buffer: m.status },
-        { buffer: m.info },
-      ]);
+      const sliced = viewSlice(submission, part, params, slice);
+      const [begin, end] = slice;
+      steps.push(step(FIND_NAN, sliced.params, Math.ceil((part.rows * (end - begin)) / THREADS), sliced.views));
     }
   }
   return steps;
 }
 
-function lossSteps(work: Work, part: Part): Step[] {
-  const { batch, withGradient } = work;
+function lossSteps(submission: Submission, part: Part): Step[] {
+  const { batch, withGradient, subgroups } = submission;
   const { classes, width } = batch;
-  const { rows } = part;
+  const { rows, slices } = part;
+  const { params, views } = viewPart(submission, part);
   const lanes = targetLanes(width);
-  const { params, targets } = common(work, part);
-  const spread = width > 4096 ? Math.min(16, Math.ceil(width / 4096)) : 1;
   const workgroups = Math.ceil(rows / (THREADS / lanes));
+  const spread = Math.min(MOST_SPREAD, Math.max(1, Math.ceil(width / SPREAD_TARGETS)));
   const spreadParams = { ...params, spread };
   const steps: Step[] = [];
-  const add = addTo(steps);
-  let sorted: 'entries' | 'merged' = 'entries';
+  let sorted = 'entries' as 'entries' | 'merged';
 
   if (width > 0) {
-    for (const slice of part.slices) {
-      const { params: ofSlice, scores } = bound(work, part, spreadParams, slice);
-      add(kernels.gather(lanes), ofSlice, workgroups * spread, (m) => [
-        scores(m),
-        targets(m),
-        { buffer: m.info },
-        { buffer: m.status },
-        { buffer: m.entries },
-      ]);
+    for (const slice of slices) {
+      const sliced = viewSlice(submission, part, spreadParams, slice);
+      steps.push(step(gatherEntries(lanes), sliced.params, workgroups * spread, { ...views, ...sliced.views }));
     }
     const length = Math.min(THREADS, 2 ** Math.ceil(Math.log2(width)));
     const places = rows * length * Math.ceil(width / length);
-    add(kernels.SORT, { ...params, length }, Math.ceil(places / THREADS), (m) => [
-      { buffer: m.info },
-      { buffer: m.status },
-      { buffer: m.entries },
-    ]);
+    steps.push(step(SORT_ENTRIES, { ...params, length }, Math.ceil(places / THREADS), {}));
     for (let merged = length; merged < width; merged *= 2) {
-      const source: 'entries' | 'merged' = sorted;
-      const destination: 'entries' | 'merged' = source === 'entries' ? 'merged' : 'entries';
-      add(kernels.MERGE_RUNS, { ...spreadParams, length: merged }, rows * spread, (m) => [
-        { buffer: m.status },
-        { buffer: m[source] },
-        { buffer: m[destination] },
-      ]);
+      const destination = sorted === 'entries' ? 'merged' : 'entries';
+      steps.push(
+        step(MERGE_RUNS, { ...spreadParams, length: merged }, rows * spread, {
+          entries: { buffer: sorted },
+          merged: { buffer: destination },
+        }),
+      );
       sorted = destination;
     }
   }
-  const ofTargets = sorted;
 
-  for (const slice of part.slices) {
-    const { params: ofSlice, scores, gradient } = bound(work, part, params, slice);
-    const ofCount = countLanes(classes, width);
-    const groups = Math.ceil(rows / (THREADS / ofCount)) * Math.ceil((slice[1] - slice[0]) / SEGMENT);
-    add(kernels.count(ofCount, work.subgroups), ofSlice, groups, (m) => [
-      scores(m),
-      { buffer: m[ofTargets] },
-      { buffer: m.info },
-      { buffer: m.status },
-      { buffer: m.histogram },
-      { buffer: m.partialSums },
-      { buffer: m.scales },
-      gradient(m),
-    ]);
+  const entries = { buffer: sorted };
+  const countingLanes = countLanes(classes, width);
+  for (const slice of slices) {
+    const sliced = viewSlice(submission, part, params, slice);
+    const [begin, end] = slice;
+    const groups = Math.ceil(rows / (THREADS / countingLanes)) * Math.ceil((end - begin) / SEGMENT);
+    steps.push(step(countScores(countingLanes, subgroups), sliced.params, groups, { ...sliced.views, entries }));
   }
-  add(kernels.finish(lanes, work.subgroups), params, workgroups, (m) => [
-    { buffer: m[ofTargets] },
-    { buffer: m.info },
-    { buffer: m.status },
-    { buffer: m.partialSums },
-    { buffer: m.histogram },
-    { buffer: m.losses },
-  ]);
+  steps.push(step(rowLosses(lanes, subgroups), params, workgroups, { entries }));
   if (withGradient && width > 0) {
-    for (const slice of part.slices) {
-      const { params: ofSlice, gradient } = bound(work, part, spreadParams, slice);
-      add(kernels.scatter(lanes), ofSlice, workgroups * spread, (m) => [
-        { buffer: m[ofTargets] },
-        { buffer: m.info },
-        { buffer: m.status },
-        { buffer: m.histogram },
-        { buffer: m.scales },
-        gradient(m),
-      ]);
+    for (const slice of slices) {
+      const sliced = viewSlice(submission, part, spreadParams, slice);
+      steps.push(step(scatterGradient(lanes), sliced.params, workgroups * spread, { ...sliced.views, entries }));
     }
   }
   (steps[0] as Step).startsPart = true;
   return steps;
 }
 
-const addTo =
-  (steps: Step[]) =>
-  (code: string, params: kernels.Params, workgroups: number, bindings: Step['bindings']): void => {
-    steps.push({ code, params, workgroups, bindings, startsPart: false });
-  };
+function step(kernel: Kernel, params: Params, workgroups: number, views: Views): Step {
+  return { kernel, params, workgroups, views, startsPart: false };
+}
 
-/** What is the same for all kernels of a part. */
-function common(work: Work, part: Part): { params: kernels.Params; targets: (memory: Memory) => Binding } {
-  const { batch, sizes, options } = work;
+/** The parameters that all kernels of a part share, and what they see of the targets. */
+function viewPart(submission: Submission, part: Part): { params: Params; views: Views } {
+  const { batch, options, targetBytes, withGradient } = submission;
   const { classes, width } = batch;
-  const targetWords = sizes.targetBytes / 4;
-  const firstRow = (batch.targets instanceof DeviceTensor ? work.firstRow : 0) + part.firstRow;
-  const range = rangeOf(firstRow * width * targetWords, (firstRow + part.rows) * width * targetWords);
+  const targetWords = targetBytes / 4;
+  const firstRow = (batch.targets instanceof DeviceTensor ? submission.firstRow : 0) + part.firstRow;
+  const { at, ...targets } = rangeOf(firstRow * width * targetWords, (firstRow + part.rows) * width * targetWords);
   const params = {
     rows: part.rows,
     firstRow: part.firstRow,
@@ -203,7 +153,7 @@ function common(work: Work, part: Part): { params: kernels.Params; targets: (mem
     end: classes,
     scoresAt: 0,
     gradAt: 0,
-    targetsAt: range.at,
+    targetsAt: at,
     targetWords,
     firstSegment: 0,
     segments: Math.ceil(classes / SEGMENT),
@@ -211,40 +161,38 @@ function common(work: Work, part: Part): { params: kernels.Params; targets: (mem
     spread: 1,
     byTargets: options.normalization === 'targets' ? 1 : 0,
     isRanked: options.targetOrder === 'ranked' ? 1 : 0,
-    withGradient: work.withGradient ? 1 : 0,
+    withGradient: withGradient ? 1 : 0,
     propagatesNan: options.nan === 'propagate' ? 1 : 0,
     margin: options.margin,
   };
-  // Without targets, the kernels read none.
-  return { params, targets: (memory) => ({ buffer: memory.targets, ...(width > 0 ? range : {}) }) };
+  return { params, views: { targets } };
 }
 
-/** What is the same for all kernels of some classes of a part. */
-function bound(
-  work: Work,
+/** The parameters of the kernels for some classes of a part, and what they see of the scores and the gradient. */
+function viewSlice(
+  submission: Submission,
   part: Part,
-  params: kernels.Params,
-  [begin, end]: readonly [number, number],
-): { params: kernels.Params; scores: (memory: Memory) => Binding; gradient: (memory: Memory) => Binding } {
-  const { batch, gradient } = work;
+  params: Params,
+  [begin, end]: Slice,
+): { params: Params; views: Views } {
+  const { batch, gradient, withGradient } = submission;
   const { classes } = batch;
   const range = (isWholeBatch: boolean) => {
-    const firstRow = (isWholeBatch ? work.firstRow : 0) + part.firstRow;
+    const firstRow = (isWholeBatch ? submission.firstRow : 0) + part.firstRow;
     return rangeOf(firstRow * classes + begin, (firstRow + part.rows - 1) * classes + end);
   };
-  const ofScores = range(batch.scores instanceof DeviceTensor);
-  const ofGradient = range(gradient !== null);
+  const { at: scoresAt, ...scores } = range(batch.scores instanceof DeviceTensor);
+  const { at: gradAt, ...written } = range(gradient !== null);
   return {
     params: {
       ...params,
       begin,
       end,
-      scoresAt: ofScores.at - begin,
-      gradAt: ofGradient.at - begin,
+      scoresAt: scoresAt - begin,
+      gradAt: gradAt - begin,
       firstSegment: begin / SEGMENT,
     },
-    scores: (memory) => ({ buffer: memory.scores, ...ofScores }),
-    // Without one, the kernels write none.
-    gradient: (memory) => ({ buffer: memory.gradient, ...(work.withGradient ? ofGradient : {}) }),
+    // Without a gradient, the kernels write none, and the buffer that stands in for it has no such range.
+    views: { scores, ...(withGradient ? { gradient: written } : {}) },
   };
 }

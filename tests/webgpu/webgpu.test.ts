@@ -8,9 +8,9 @@ import {
   type MultiLabelMarginLossOptions,
   Tensor,
 } from '../../dist/index.js';
-import { autoBackend, createWebGPUBackend, fromGPUBuffer } from '../../dist/webgpu/index.js';
+import { createAutoBackend, createWebGPUBackend, fromGPUBuffer } from '../../dist/webgpu/index.js';
 import { BufferPool, Pipelines } from '../../dist/webgpu/device.js';
-import { partsOf } from '../../dist/webgpu/plan.js';
+import { checkRowFits, partsOf } from '../../dist/webgpu/plan.js';
 import { reference } from '../js/reference.js';
 import { expectSameBits, expectWithin, normal, uniform, untyped } from '../js/support.js';
 
@@ -228,7 +228,7 @@ describe('buffers on the GPU', () => {
     },
   );
 
-  test('a target that is out of range is told with its value, and nothing is written', async () => {
+  test('the error for a target out of range names its value, and nothing is written', async () => {
     const { scores } = makeInput(3, 50, 4, 8);
     const lossFn = new Loss({ backend });
     const grad = fromGPUBuffer(upload(new Float32Array(150).fill(7)), { shape: [3, 50] });
@@ -242,7 +242,7 @@ describe('buffers on the GPU', () => {
       // prettier-ignore
       const data = new Int32Array(12).fill(-1);
       data[row * 4 + column] = value;
-      if (row < 2) data[11] = 77; // the first is told
+      if (row < 2) data[11] = 77; // the error names the first
       const parts = [`target ${value} at row ${row}, column ${column} `, '[0, 50)'];
       const wide = BigInt64Array.from(data, BigInt);
       for (const targets of [
@@ -269,7 +269,7 @@ describe('buffers on the GPU', () => {
     expect((await lossFn.valueAndGradAsync([[0.1, 0.2, 0.4, 0.8]], [[3, 0, -1, 1]])).grad.tolist()).toEqual([[-0.5, 0.5, 0.5, -0.5]]); // prettier-ignore
   });
 
-  test('a NaN score is told where it is', async () => {
+  test('the error for a NaN score names its place', async () => {
     const { scores, targets } = makeInput(4, 700, 3, 9);
     scores.data[3 * 700 + 5] = NaN;
     scores.data[2 * 700 + 699] = NaN;
@@ -337,8 +337,8 @@ describe('what it cannot do', () => {
     const { maxBufferSize } = device.limits;
     const limits = { maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27 };
     const sizes = { rows: 3, classes: 4, width: 1, targetBytes: 4 };
-    expect(() => partsOf({ ...sizes, width: 2 ** 24 }, limits)).toThrow(/ERR_OUT|16777216 targets/);
-    expect(() => partsOf({ ...sizes, classes: 2 ** 27 }, limits)).toThrow(/134217728 scores/);
+    expect(() => checkRowFits({ ...sizes, width: 2 ** 24 }, limits)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY', message: expect.stringContaining('16777216 targets') })); // prettier-ignore
+    expect(() => checkRowFits({ ...sizes, classes: 2 ** 27 }, limits)).toThrow(/134217728 scores/);
     expect(maxBufferSize).toBeGreaterThanOrEqual(2 ** 28);
   });
 });
@@ -427,19 +427,21 @@ describe('pipelines', () => {
   test('are compiled once, also when asked for at once', async () => {
     const compile = vi.spyOn(device, 'createComputePipelineAsync');
     const pipelines = new Pipelines(device);
-    const code = '@compute @workgroup_size(1) fn main() {}';
-    const [a, b] = await Promise.all([pipelines.get(code), pipelines.get(code)]);
+    const kernel = { label: 'nothing', code: '@compute @workgroup_size(1) fn main() {}', bindings: [] };
+    const [a, b] = await Promise.all([pipelines.get(kernel), pipelines.get(kernel)]);
     expect(a).toBe(b);
-    expect(await pipelines.get(code)).toBe(a);
+    expect(a.label).toBe('nothing');
+    expect(await pipelines.get(kernel)).toBe(a);
     expect(compile).toHaveBeenCalledTimes(1);
     compile.mockRestore();
   });
 
-  test("that do not compile: the compiler's message is told, and they are tried again", async () => {
+  test("that do not compile: the error has the compiler's message, and the next call tries again", async () => {
     const pipelines = new Pipelines(device);
     const code = '@compute @workgroup_size(1) fn main() { let a: u32 = 1.5; }';
-    await expectRejection(pipelines.get(code), 'ERR_BACKEND_UNAVAILABLE', ['error 1:', 'u32']);
-    await expectRejection(pipelines.get(code), 'ERR_BACKEND_UNAVAILABLE', ['error 1:']);
+    const kernel = { label: 'a wrong one', code, bindings: [] };
+    await expectRejection(pipelines.get(kernel), 'ERR_BACKEND_UNAVAILABLE', ["'a wrong one'", 'error 1:', 'u32']);
+    await expectRejection(pipelines.get(kernel), 'ERR_BACKEND_UNAVAILABLE', ['error 1:']);
   });
 });
 
@@ -501,7 +503,7 @@ describe('buffers for later calls', () => {
 });
 
 describe('the end', () => {
-  // Of the kernels that a batch of one row needs too: each device compiles its own.
+  // Needs no other kernels than a batch of one row: each device compiles its own.
   const input = makeInput(40, 200, 5, 1);
 
   test('dispose() rejects what is under way and what comes later, and can be called again', async () => {
@@ -555,8 +557,8 @@ describe('createWebGPUBackend', () => {
   });
 });
 
-test('autoBackend() measures, chooses by it and says why', async () => {
-  const auto = await autoBackend({ webgpu: backend });
+test('createAutoBackend() measures, chooses by it and says why', async () => {
+  const auto = await createAutoBackend({ webgpu: backend });
   expect(auto.measurements.length).toBeGreaterThan(1);
   for (const { cpu, webgpu } of auto.measurements) expect(Math.min(cpu, webgpu)).toBeGreaterThan(0);
   const { crossover } = auto;
@@ -572,6 +574,6 @@ test('autoBackend() measures, chooses by it and says why', async () => {
   expect(double.dtype).toBe('float64');
   const onGPU = fromGPUBuffer(upload(Float32Array.of(1, 2)), { shape: [1, 2] });
   expect((await lossFn.forwardAsync(onGPU, [[0]])).item()).toBe(1);
-  await expectRejection(autoBackend(untyped({})), 'ERR_OPTION', ['webgpu', 'undefined']);
-  await expectRejection(autoBackend(untyped({ webgpu: backend, threads: 2 })), 'ERR_OPTION', ['threads', '2']);
+  await expectRejection(createAutoBackend(untyped({})), 'ERR_OPTION', ['webgpu', 'undefined']);
+  await expectRejection(createAutoBackend(untyped({ webgpu: backend, threads: 2 })), 'ERR_OPTION', ['threads', '2']);
 });

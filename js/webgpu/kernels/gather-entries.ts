@@ -1,0 +1,38 @@
+import { ENTRIES } from './entries.js';
+import { defineKernel, type Kernel, MAIN, read, readWrite, sharing } from './kernel.js';
+import { KEYS } from './keys.js';
+import { STATUS } from './memory.js';
+
+/** Fetches the scores of the targets that are among the classes bound. */
+export const gatherEntries = (lanes: number): Kernel =>
+  defineKernel({
+    label: `gather entries, ${lanes} lanes`,
+    bindings: {
+      scores: read('array<u32>'),
+      targets: read('array<u32>'),
+      rowInfo: read('array<u32>'),
+      status: readWrite('array<atomic<u32>>'),
+      entries: readWrite('array<Entry>'),
+    },
+    code: /* wgsl */ `
+${KEYS}${ENTRIES}${sharing(lanes)}
+${MAIN} {
+  let number = groupIndex(group, groups);
+  let row = number / params.spread * ROWS + thread / LANES;
+  if (row >= params.rows) { return; }
+  let lane = number % params.spread * LANES + thread % LANES;
+  let numTargets = params.width - (rowInfo[params.firstRow + row] & ~NAN_ROW);
+  if (lane == 0u) { atomicMax(&status[${STATUS.mostTargets}], numTargets); }
+  for (var k = lane; k < numTargets; k += LANES * params.spread) {
+    let column = targets[params.targetsAt + (row * params.width + k) * params.targetWords];
+    if (column >= params.begin && column < params.end) {
+      let bits = scores[params.scoresAt + row * params.classes + column];
+      var entry = noEntry();
+      entry.x = select(keyOf(bits), NOTHING, isNan(bits));
+      entry.y = column;
+      entries[row * params.width + k] = entry;
+    }
+  }
+}
+`,
+  });

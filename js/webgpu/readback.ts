@@ -1,0 +1,74 @@
+import type { FloatArray } from '../backend.js';
+import { DeviceTensor } from '../device-tensor.js';
+import { LossError } from '../errors.js';
+import { targetOutOfRange } from '../targets.js';
+import { LOSS_BYTES, LOSS_FLAGS, STATUS, STATUS_WORDS } from './kernels/memory.js';
+import type { Submission } from './steps.js';
+
+export const STATUS_BYTES = STATUS_WORDS * 4;
+
+/** Buffers that can be read once the GPU is done. */
+export interface Readback {
+  /** The status, then the losses of the rows. */
+  results: GPUBuffer;
+  /** Null where there is none, or where it stays on the device. */
+  gradient: GPUBuffer | null;
+}
+
+/**
+ * Writes the losses of the submission, and its gradient where that goes to an array.
+ * @throws LossError ERR_TARGET_RANGE or ERR_NAN for the first target or score that is wrong; nothing is written then
+ */
+export function readResults(
+  submission: Submission,
+  { results, gradient }: Readback,
+  losses: Float64Array,
+  grad: FloatArray | null,
+): void {
+  const { batch, firstRow, rows, onlyChecks, options } = submission;
+  const { classes } = batch;
+  const words = new Uint32Array(results.getMappedRange());
+  checkStatus(submission, words);
+  if (onlyChecks) return;
+  const signed = new Int32Array(words.buffer);
+  for (let row = 0; row < rows; row++) {
+    const at = STATUS_WORDS + (row * LOSS_BYTES) / 4;
+    const unit = signed[at] as number;
+    const sum = ((signed[at + 1] as number) * 2 ** 32 + (words[at + 2] as number)) * 2 ** unit;
+    const flagged = words[at + 3] as number;
+    const numTargets = flagged & (LOSS_FLAGS.infinite - 1);
+    if (flagged >= LOSS_FLAGS.nan) losses[firstRow + row] = Number.NaN;
+    else if ((flagged & LOSS_FLAGS.infinite) !== 0) losses[firstRow + row] = Number.POSITIVE_INFINITY;
+    else if (numTargets === 0) losses[firstRow + row] = 0;
+    else losses[firstRow + row] = Math.max(sum, 0) / (options.normalization === 'classes' ? classes : numTargets);
+  }
+  if (gradient !== null && grad !== null) {
+    grad.set(new Float32Array(gradient.getMappedRange(), 0, rows * classes), firstRow * classes);
+  }
+}
+
+function checkStatus({ batch, firstRow }: Submission, words: Uint32Array): void {
+  const { targets, classes, width } = batch;
+  const place = (word: number, columns: number): [row: number, column: number] => {
+    const index = 0xffffffff - word;
+    return [firstRow + Math.floor(index / columns), index % columns];
+  };
+  const badTarget = words[STATUS.badTarget] as number;
+  if (badTarget !== 0) {
+    const [row, column] = place(badTarget, width);
+    const value = targets instanceof DeviceTensor ? reportedTarget(targets, words) : targets[row * width + column];
+    throw targetOutOfRange(value as number | bigint, row, column, classes);
+  }
+  const badScore = words[STATUS.badScore] as number;
+  if (badScore !== 0) {
+    const [row, column] = place(badScore, classes);
+    throw new LossError('ERR_NAN', `score at row ${row}, column ${column} is NaN, and nan is 'error'`);
+  }
+}
+
+/** The value that REPORT_TARGET copied. */
+function reportedTarget({ dtype }: DeviceTensor, words: Uint32Array): number | bigint {
+  const low = words[STATUS.valueLow] as number;
+  const high = words[STATUS.valueHigh] as number;
+  return dtype === 'int32' ? low | 0 : BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
+}
