@@ -54,7 +54,7 @@ const EFFORT: Effort = quick
 
 const DOCS = new URL('../docs/', import.meta.url);
 const PAGE = new URL('benchmarks.md', DOCS);
-/** The headings of its parts. */
+/** The headings of the parts of docs/benchmarks.md. */
 const PARTS = ['# Benchmarks', WEBGPU_HEADING, EVALUATION_HEADING] as const;
 
 if (webgpu) await benchWebGPU();
@@ -64,7 +64,7 @@ else await benchPeers();
 async function benchPeers(): Promise<void> {
   const SCORE_SETS: ScoreSet[] = ['random', 'trained'];
   const plans: Plan[] = [];
-  // float64 last: once they have seen both, functions compiled for float32 arrays alone would be slower.
+  // float64 comes last: once a function has seen arrays of both types, the engine's code for it is slower.
   for (const [dtype, points] of [
     ['float32', quick ? [...GRID.filter(({ width }) => width <= 50), WIDTHS[1]!] : [...GRID, ...WIDTHS]],
     ['float64', quick ? [] : FLOAT64_POINTS],
@@ -127,7 +127,7 @@ async function benchEvaluation(): Promise<void> {
   }
 }
 
-/** In docs/benchmarks.md, instead of the one under the same heading: each part is written by a run of its own. */
+/** Replaces the part of docs/benchmarks.md under the same heading: a run writes one part and keeps the others. */
 function writePart(heading: (typeof PARTS)[number], part: string): void {
   const text = existsSync(PAGE) ? readFileSync(PAGE, 'utf8') : '';
   const begins = new RegExp(`^(?=(?:${PARTS.join('|')})$)`, 'm');

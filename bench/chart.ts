@@ -1,4 +1,4 @@
-/** The chart of docs/benchmarks.md: by how much the peers are slower. */
+/** The chart of docs/benchmarks.md: how many times slower the peers are. */
 import * as vega from 'vega';
 import * as vegaLite from 'vega-lite';
 import { type Name, NAMES } from './contenders/contender.js';
@@ -26,7 +26,7 @@ export async function chartOf(measurements: readonly Measurement[]): Promise<str
     });
   });
   const specification: vegaLite.TopLevelSpec = {
-    background: 'white', // for pages of dark themes too
+    background: 'white', // the chart is readable on dark pages too
     padding: 12,
     title: {
       text: 'Time of the peer over that of this package on one thread',

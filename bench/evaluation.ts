@@ -1,4 +1,4 @@
-/** The metrics beside scikit-learn's, and how fast the command reads. */
+/** Times the metrics beside scikit-learn's, and the command over files. */
 import { execFile } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ const COMMAND = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const SCIKIT_LEARN = fileURLToPath(new URL('contenders/scikit_learn.py', import.meta.url));
 
 const ROUNDS = 5;
-/** As many rows as the command adds at a time. */
+/** Rows per batch, as many as the command adds at a time. */
 const SCORES_PER_UPDATE = 2 ** 18;
 const READ_CLASSES = 100;
 const READ_WIDTH = 4;
@@ -25,11 +25,11 @@ const READ_WIDTH = 4;
 export interface MetricsTiming {
   point: Point;
   milliseconds: number;
-  /** Of these, for the loss. */
+  /** Milliseconds of these that the loss takes. */
   lossMilliseconds: number;
-  /** Of the four metrics that scikit-learn has too, there; null without it. */
+  /** Milliseconds that scikit-learn takes for the four metrics that it has; null where it is not installed. */
   peerMilliseconds: number | null;
-  /** The largest one to its values. */
+  /** The largest difference from scikit-learn's values. */
   difference: number | null;
 }
 
@@ -39,11 +39,11 @@ export interface ReadingTiming {
   rows: number;
   threads: number;
   rowsPerSecond: number;
-  /** The most that its process had resident. */
+  /** The largest resident memory of its process, in MB. */
   megabytes: number;
 }
 
-/** Tells on a terminal where it is. */
+/** Shows progress on a terminal. */
 export async function timeEvaluation(
   points: readonly Point[],
   readRows: number,
@@ -88,7 +88,7 @@ export async function timeEvaluation(
   }
 }
 
-/** Of all rows: all metrics with the loss, and the loss alone. Medians. */
+/** Times all rows: all metrics with the loss, and the loss alone. Returns medians. */
 function timeMetrics({ rows, classes, width }: Point, { scores, targets }: Input) {
   const step = Math.max(1, Math.floor(SCORES_PER_UPDATE / classes));
   const forEachBatch = (use: (scores: Scores, targets: Targets) => unknown): void => {
@@ -111,7 +111,7 @@ function timeMetrics({ rows, classes, width }: Point, { scores, targets }: Input
   return { result: result!, milliseconds, lossMilliseconds };
 }
 
-/** The median of some runs, after one that compiles. */
+/** The median time of some runs, after one run in which the engine compiles. */
 function timeOf(what: () => void): number {
   what();
   const milliseconds = Array.from({ length: ROUNDS }, () => {
@@ -137,7 +137,7 @@ function largestDifference(result: EvaluationResult, [ranking, coverage, lrap, n
   );
 }
 
-/** The command as a process of its own, from its start to its end: medians of time, and the most of memory. */
+/** Runs the command as a process, timed from start to end: the median time, and the largest memory. */
 async function timeReading(folder: string, rows: number): Promise<ReadingTiming[]> {
   progress('writing files to read');
   const scores = join(folder, 'scores.npy');
@@ -166,7 +166,7 @@ async function timeReading(folder: string, rows: number): Promise<ReadingTiming[
   writeArrow(table, inputs);
 
   const pair = ['--scores', scores, '--targets', targets];
-  // The same files ten times over.
+  // Each file is given ten times.
   const pairs = Array.from({ length: 10 }, () => pair).flat();
   const plans = [
     { format: '.npy', rows: few, threads: 1, args: ['--scores', first.scores, '--targets', first.targets], rounds: 1 },
@@ -191,9 +191,9 @@ async function timeReading(folder: string, rows: number): Promise<ReadingTiming[
   return timings;
 }
 
-/** The most that a run of the command had resident, in MB. */
+/** The largest resident memory of a run of the command, in MB. */
 async function memoryOf(args: readonly string[]): Promise<number> {
-  // On Linux, resourceUsage() would tell of this process too, as large as it was when it started the other one.
+  // On Linux, resourceUsage() would include the memory of this process at the time when it started the other one.
   const tell = `
     import { existsSync, readFileSync } from 'node:fs';
     process.on('exit', () => {
@@ -205,7 +205,7 @@ async function memoryOf(args: readonly string[]): Promise<number> {
   return (Number(stderr) * 1024) / 1e6;
 }
 
-/** A file in NumPy's format, of the elements of all parts. */
+/** Writes the elements of all parts to a file in NumPy's format. */
 function writeNpy(file: string, descr: string, shape: readonly number[], parts: readonly NodeJS.TypedArray[]): void {
   const header = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${shape.join(', ')}), }`.padEnd(117);
   const start = Buffer.from(`\x93NUMPY\x01\x00\x76\x00${header}\n`, 'latin1');
@@ -214,7 +214,7 @@ function writeNpy(file: string, descr: string, shape: readonly number[], parts: 
   closeSync(descriptor);
 }
 
-/** Columns of lists, in record batches of 10,000 rows. */
+/** Writes columns of lists in record batches of 10,000 rows. */
 function writeArrow(file: string, inputs: readonly Input[]): void {
   const rows = 10_000;
   const listsOf = (values: arrow.Data, width: number): arrow.Data<arrow.List> =>
@@ -244,7 +244,7 @@ function writeArrow(file: string, inputs: readonly Input[]): void {
   closeSync(descriptor);
 }
 
-/** One write takes less than 2 GB. */
+/** Writes in pieces, since one write takes less than 2 GB. */
 function writeAll(descriptor: number, array: NodeJS.TypedArray): void {
   const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   for (let written = 0; written < bytes.length;) {

@@ -1,6 +1,6 @@
 /** Numbers and tables as text. */
 
-/** Three significant digits, with the unit that suits. */
+/** A time with three significant digits, in the unit that suits it. */
 export function formatTime(milliseconds: number): string {
   if (milliseconds < 1) return `${threeDigits(milliseconds * 1000)} µs`;
   return milliseconds < 1000 ? `${threeDigits(milliseconds)} ms` : `${threeDigits(milliseconds / 1000)} s`;
@@ -8,7 +8,7 @@ export function formatTime(milliseconds: number): string {
 
 export const formatRatio = (ratio: number): string => `${threeDigits(ratio)}x`;
 
-/** Thousands apart. */
+/** A whole number with its thousands apart. */
 export const formatWhole = (value: number): string => Math.round(value).toLocaleString('en');
 
 export const formatError = (error: number): string => (error === 0 ? '0' : error.toExponential(1));
@@ -19,7 +19,7 @@ const threeDigits = (value: number): string =>
 export interface Table {
   title: string;
   head: readonly string[];
-  /** The columns from the left that hold text: 1 where it is not said. The others hold numbers. */
+  /** Number of columns, from the left, that hold text; 1 by default. The others hold numbers. */
   textColumns?: number;
   rows: readonly (readonly string[])[];
 }

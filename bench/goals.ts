@@ -1,4 +1,4 @@
-/** What the package is to reach, and what a run measured of it. */
+/** The goals for speed and accuracy, and what a run measured of them. */
 import { type Name, NAMES } from './contenders/contender.js';
 import type { MetricsTiming, ReadingTiming } from './evaluation.js';
 import { formatError, formatRatio, formatTime, formatWhole } from './format.js';
@@ -9,11 +9,11 @@ export interface Goal {
   text: string;
   wanted: string;
   measured: string;
-  /** null where the run did not measure it. */
+  /** Null where the run did not measure it. */
   reached: boolean | null;
 }
 
-/** How many times a peer's time is to be this package's, at least: for the points of GRID. */
+/** The least ratio of a peer's time to this package's, for each point of GRID. */
 const PEERS: { text: string; names: Name[]; ratios: number[] }[] = [
   { text: 'PyTorch builtin, 1 thread', names: [NAMES.pyTorchBuiltin], ratios: [5, 15, 30, 45, 30, 150, 500, 25] },
   {
@@ -94,7 +94,7 @@ export function goalsOf(measurements: readonly Measurement[]): Goal[] {
     errorGoal('largest relative error of a float32 gradient', 1.2e-7, float32, 'grad'),
     ...THREADED.flatMap((point) => [
       {
-        // Against the quicker of the two on one thread, whose gradient needs no new memory either.
+        // The comparison is with the quicker of the two on one thread, whose gradient needs no new memory either.
         text: `${formatPoint(point)}: speed-up by 2 threads, tensors in shared memory`,
         ...atLeast(1.7, ratioAt(random, point, NAMES.oursReused, NAMES.threadsShared)),
       },
@@ -118,7 +118,7 @@ export function goalsOf(measurements: readonly Measurement[]): Goal[] {
   ];
 }
 
-/** Of a run with a GPU: against the quicker of the two on one thread, and against the GPU's own copying. */
+/** The goals of a run with a GPU: compared with the quicker of the two on one thread, and with the GPU's own copying. */
 export function webgpuGoalsOf(measurements: readonly Measurement[]): Goal[] {
   const both = measurements.filter(({ gradient }) => gradient);
   return [
@@ -135,7 +135,7 @@ export function webgpuGoalsOf(measurements: readonly Measurement[]): Goal[] {
 
 export function evaluationGoalsOf(metrics: readonly MetricsTiming[], readings: readonly ReadingTiming[]): Goal[] {
   const all = metrics.find(({ point }) => formatPoint(point) === formatPoint(EVALUATION_POINTS[0]!));
-  // Of few rows, the start of the process is most of the time.
+  // With few rows, starting the process takes most of the time.
   const fastest = (format: string): number =>
     Math.max(
       ...readings
@@ -199,7 +199,7 @@ function atMost(wanted: number, value: number | undefined): Omit<Goal, 'text'> {
   };
 }
 
-/** Of several measurements, the worst counts; it is named, and how many miss the goal. */
+/** The worst of several measurements counts. The text names it, and says how many miss the goal. */
 function everywhere(
   wanted: number,
   among: readonly Measurement[],
@@ -227,7 +227,7 @@ function peerGoal(text: string, wanted: number, names: readonly Name[], one: Mea
   if (fastest.form === 'builtin' || fastest.form.startsWith('autograd')) {
     return { text, ...goal, measured: `${goal.measured} (${fastest.form})` };
   }
-  // What one gets without writing the gradient by hand.
+  // The forms whose gradient is not written by hand.
   const autograd = timings.flatMap(({ forms }) =>
     Object.entries(forms).flatMap(([form, milliseconds]) => (form.startsWith('autograd') ? [milliseconds] : [])),
   );

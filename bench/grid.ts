@@ -3,7 +3,7 @@
 export type DType = 'float32' | 'float64';
 export type FloatArray = Float32Array | Float64Array;
 
-/** 'random' scores are N(0, 1); in 'trained' ones, those of the targets are 6 higher. */
+/** 'random' scores are N(0, 1); 'trained' scores are the same, with 6 added to those of targets. */
 export type ScoreSet = 'random' | 'trained';
 
 export interface Point {
@@ -17,7 +17,7 @@ export interface Point {
 
 export interface Input {
   scores: FloatArray;
-  /** K different classes a row, without padding. */
+  /** K different classes per row, without padding. */
   targets: Int32Array;
 }
 
@@ -42,20 +42,20 @@ export const GRID = [
   point(8, 670_000, 5),
 ];
 
-/** How the time depends on K. */
+/** Points that show how the time depends on K. */
 export const WIDTHS = [1, 10, 100, 1000].map((width) => point(64, 20_000, width));
 
 export const FLOAT64_POINTS = [point(32, 10, 3), point(1024, 1000, 10), point(64, 20_000, 50), point(8, 670_000, 5)];
 
 export const WEBGPU_POINTS = [...GRID, point(4096, 1000, 10), point(1024, 20_000, 50)];
 
-/** Of the metrics. */
+/** Points at which the metrics are timed. */
 export const EVALUATION_POINTS = [point(100_000, 100, 4), point(10_000, 1000, 5), point(1000, 20_000, 5)];
 
 export const formatPoint = ({ rows, classes, width }: Point): string => `${rows} x ${classes}, K = ${width}`;
 
-// A branch predictor learns a short rotation of inputs by heart, which flatters whatever branches on scores. The bytes
-// are more than a last-level cache holds, so that the scores of large points come from memory, as fresh ones do.
+// A branch predictor learns a short rotation of inputs, which flatters code that branches on scores. The inputs have more
+// bytes than a last-level cache, so that the scores of large points come from memory, as new ones do.
 const MOST_INPUTS = 256;
 const MOST_BYTES = 64e6;
 const QUICK_BYTES = 16e6;
@@ -73,7 +73,7 @@ export function makeInput({ rows, classes, width }: Point, dtype: DType, scoreSe
   }
   const targets = new Int32Array(rows * width);
   for (let i = 0; i < targets.length; i++) {
-    // One target in each of K equal stretches of the classes: different ones, without a search for duplicates.
+    // One target in each of K equal ranges of classes: all differ, without a search for duplicates.
     const k = i % width;
     const start = Math.floor((k * classes) / width);
     const end = Math.floor(((k + 1) * classes) / width);

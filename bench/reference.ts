@@ -1,4 +1,4 @@
-/** The loss and its gradient straight from the definition, in float64: what every contender's error is measured against. */
+/** The loss and its gradient by the definition, in float64. Errors of contenders are measured against it. */
 import type { Batch } from './grid.js';
 import type { Result } from './contenders/contender.js';
 
@@ -14,12 +14,12 @@ export interface Errors {
   grad: number | null;
 }
 
-/** Of the first input of a batch. */
+/** The loss and gradient of the first input of a batch. */
 export function referenceOf({ point, dtype, inputs }: Batch): Reference {
   const { rows, classes, width } = point;
   const { scores, targets } = inputs[0]!;
-  // Whether a pair counts is decided in the dtype of the scores, as PyTorch does. Decided in float64, a pair within a
-  // rounding of 0 would be a difference of a whole 1 / (N * C) in the gradient of every contender.
+  // The dtype of the scores decides whether a pair counts, as in PyTorch. In float64, a pair within a rounding of 0 would
+  // differ by 1 / (N * C) from the gradient of every contender.
   const round = dtype === 'float32' ? Math.fround : (value: number): number => value;
   const grad = new Float64Array(scores.length);
   const isTarget = new Uint8Array(classes);

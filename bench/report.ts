@@ -10,21 +10,21 @@ import type { Measurement } from './timing.js';
 export interface Run {
   measurements: readonly Measurement[];
   goals: readonly Goal[];
-  /** By name of the software. */
+  /** Version numbers by name of the software. */
   versions: Readonly<Record<string, string>>;
   /** What was left out, and why. */
   leftOut: readonly string[];
   date: Date;
 }
 
-/** Of one thread, several and a GPU. */
+/** A run with one thread, several, and a GPU. */
 export interface WebGPURun extends Run {
   /** The GPU, or the program that stands in for one. */
   adapter: string;
   isSoftware: boolean;
 }
 
-/** The last part of docs/benchmarks.md, from which a run of the peers keeps it. */
+/** The heading of the last part of docs/benchmarks.md, which a run of the peers keeps. */
 export interface EvaluationRun extends Omit<Run, 'measurements'> {
   metrics: readonly MetricsTiming[];
   readings: readonly ReadingTiming[];

@@ -1,30 +1,30 @@
-/** Times contenders in turns, so that a noisy machine hits all alike. */
+/** Times contenders in turns, so that noise of the machine affects all of them alike. */
 import type { Contender, Name } from './contenders/contender.js';
 import { type DType, formatPoint, makeBatch, type Point, type ScoreSet } from './grid.js';
 import { type Errors, errorsOf, type Reference, referenceOf } from './reference.js';
 
 export interface Effort {
-  /** How long every form is run before it is timed: functions are to be compiled, memory to be there. */
+  /** How long every form runs before it is timed: until then, functions are compiled and memory is allocated. */
   warmUpMilliseconds: number;
   /** Rounds in which every contender takes its turn. */
   rounds: number;
-  /** How long a turn is: as many calls as that takes. */
+  /** How long a turn takes, which sets its number of calls. */
   turnMilliseconds: number;
-  /** A contender that has used this up takes no more turns, but for its first two. */
+  /** A contender that has used up this time takes no further turn after its second. */
   budgetMilliseconds: number;
 }
 
 export interface Timing {
-  /** Of a call: the median of all turns. */
+  /** Milliseconds per call: the median of all turns. */
   milliseconds: number;
-  /** The fastest form, which took the turns. */
+  /** The fastest form. The turns were timed with it. */
   form: string;
-  /** Milliseconds a call of every form, timed shortly to find the fastest. */
+  /** Milliseconds per call of every form, from the short timing that found the fastest. */
   forms: Record<string, number>;
   errors: Errors;
 }
 
-/** By the contender's name. A contender that cannot compute the batch is not there. */
+/** Timings by the contender's name. A contender that cannot compute the batch has none. */
 export type Timings = Map<Name, Timing>;
 
 export interface Measurement {
@@ -35,7 +35,7 @@ export interface Measurement {
   timings: Timings;
 }
 
-/** What is to be timed: with the gradient or without, or both, one after the other. */
+/** A batch to time, with or without the gradient, or both in turn. */
 export interface Plan {
   point: Point;
   dtype: DType;
@@ -43,12 +43,12 @@ export interface Plan {
   gradients: readonly boolean[];
 }
 
-/** On a terminal, in place of what was shown before. */
+/** Replaces the line of progress on a terminal. */
 export function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r${text}\x1b[K`);
 }
 
-/** Tells on a terminal where it is. */
+/** Shows progress on a terminal. */
 export async function timeAll(
   plans: readonly Plan[],
   contenders: readonly Contender[],
@@ -71,7 +71,7 @@ export async function timeAll(
   return measurements;
 }
 
-/** With contenders that have loaded the batch. The first one takes a turn before every other one's: all are compared with it. */
+/** Times contenders that have loaded the batch. The first takes a turn before each turn of another: all are compared with it. */
 async function timeBatch(
   gradient: boolean,
   contenders: readonly Contender[],
@@ -91,7 +91,7 @@ async function timeBatch(
     if (fastest === undefined) continue;
     const [form, milliseconds] = fastest;
     const calls = Math.max(1, Math.round(effort.turnMilliseconds / milliseconds));
-    // What takes a second is timed once: no turn of its own would tell more.
+    // A call that takes a second is timed once: another turn would not add to it.
     const samples = milliseconds > 1000 ? [milliseconds] : [];
     turns.push({ contender, form, calls, samples, spent: 0 });
     const errors = errorsOf(await contender.result(form, gradient), reference);
@@ -116,7 +116,7 @@ async function timeBatch(
   return timings;
 }
 
-/** Milliseconds a call, timed shortly, and shortest for what is slow; null where the form cannot run. */
+/** Milliseconds per call, from a short timing, the shorter the slower the form is; null where the form cannot run. */
 async function estimate(
   contender: Contender,
   form: string,
@@ -128,7 +128,7 @@ async function estimate(
   try {
     elapsed = await contender.time(form, gradient, 1);
   } catch {
-    return null; // it takes more memory than there is, say
+    return null; // there may be too little memory
   }
   if (elapsed > 20 * turnMilliseconds || (elapsed > turnMilliseconds && elapsed > 5 * fastest)) return elapsed;
   for (let spent = elapsed, calls = 1; spent < warmUpMilliseconds; calls *= 2) {

@@ -1,4 +1,4 @@
-/** One thread, two and a GPU side by side. */
+/** Times one thread, two and a GPU side by side. */
 import { createRequire } from 'node:module';
 import type { WebGPUBackend } from 'multilabel-margin-loss/webgpu';
 import { thisPackage } from './contenders/this-package.js';

@@ -1,6 +1,6 @@
 /**
- * The picture of a report in docs/evaluation.md: scores of a made-up model, the report that the command writes of them, and
- * its upper part as Chromium shows it.
+ * Makes the picture of a report in docs/evaluation.md: writes scores of an invented model, has the command write a report of
+ * them, and takes a picture of its upper part in Chromium.
  *
  *     npx tsx scripts/report-picture.ts
  */
@@ -19,12 +19,12 @@ const CLASSES = 60;
 const root = fileURLToPath(new URL('..', import.meta.url));
 const choose = mulberry32(1);
 
-/** About normal. */
+/** Approximately normal: the sum of twelve uniform numbers. */
 function noise(): number {
   return Array.from({ length: 12 }, choose).reduce((sum, value) => sum + value, -6);
 }
 
-/** Labels that are rare are told better than those that are frequent. */
+/** A row of the file. Rare labels have better scores than frequent ones. */
 function line(): string {
   const targets = new Set<number>();
   const count = 1 + Math.floor(4 * choose() ** 2);

@@ -1,6 +1,6 @@
 import type { Batch, FloatArray, Input } from '../grid.js';
 
-/** The contenders, as tables name them and as they are looked up. */
+/** The names of the contenders, in tables and in lookups. */
 export const NAMES = {
   ours: 'this package',
   oursReused: 'grad reused',
@@ -23,7 +23,7 @@ export type Name = (typeof NAMES)[keyof typeof NAMES];
 
 export interface Result {
   loss: number;
-  /** null where it was not asked for. */
+  /** Null where it was not asked for. */
   grad: FloatArray | null;
 }
 
@@ -32,11 +32,11 @@ export interface Contender {
   readonly name: Name;
   /** Hands over the inputs that the calls take in turn. */
   load(batch: Batch): void | Promise<void>;
-  /** The ways it has to compute the loaded batch, of which the fastest is to be taken; none where it has no way. */
+  /** The ways in which it can compute the loaded batch, of which the fastest counts; empty where it cannot. */
   forms(gradient: boolean): readonly string[];
-  /** Milliseconds that so many calls take. */
+  /** Milliseconds that this number of calls takes. */
   time(form: string, gradient: boolean, calls: number): number | Promise<number>;
-  /** Of the first input. */
+  /** The loss and gradient of the first input. */
   result(form: string, gradient: boolean): Result | Promise<Result>;
   /** Ends its processes and threads. */
   dispose?(): void | Promise<void>;

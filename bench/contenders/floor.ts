@@ -1,6 +1,6 @@
 /**
  * The least that a loss in WebAssembly can cost: copying the scores into linear memory, and a gradient of that size out,
- * computing nothing. In parts that stay in the second-level cache, or whole, whichever is faster.
+ * computing nothing. It copies in parts that stay in the second-level cache, or all at once, whichever is faster.
  */
 import type { Batch } from '../grid.js';
 import { type Call, type Contender, type Name, NAMES, synchronous } from './contender.js';

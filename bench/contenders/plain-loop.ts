@@ -1,4 +1,4 @@
-/** What one would write without this package: a double loop over targets and classes. */
+/** The loss as one writes it without this package: a double loop over targets and classes. */
 import type { Point } from '../grid.js';
 import { type Call, type Contender, NAMES, synchronous } from './contender.js';
 

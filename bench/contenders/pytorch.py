@@ -23,7 +23,7 @@ import numpy
 import torch
 from torch.nn.functional import multilabel_margin_loss
 
-# Of intermediates; what needs more is left out.
+# The most bytes of intermediates: forms that need more are left out.
 MOST_BYTES = 2e9
 # As many scores as stay in the second-level cache together with their intermediates.
 PART = 1 << 17

@@ -1,4 +1,4 @@
-/** PyTorch in a process of its own (pytorch.py), which does the timing: what passes between the processes is not timed. */
+/** PyTorch in a process of its own (pytorch.py). That process takes the times, so transfers between the two do not count. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Batch } from '../grid.js';
@@ -27,7 +27,7 @@ export async function pyTorch(python: string): Promise<PyTorch> {
   };
 }
 
-/** A form is one of the process's with each number of threads. */
+/** Each form of the process is one form for each number of threads. */
 function contender(
   name: Name,
   child: PythonProcess,
@@ -54,7 +54,7 @@ function contender(
     async result(form, gradient): Promise<Result> {
       const { loss } = (await child.ask({ op: 'result', ...forms.get(form), gradient })) as { loss: number };
       if (!gradient) return { loss, grad: null };
-      const bytes = new Uint8Array(await child.read()); // aligned, as a part of a Buffer need not be
+      const bytes = new Uint8Array(await child.read()); // a copy is aligned; a part of a Buffer may not be
       return { loss, grad: new (dtype === 'float32' ? Float32Array : Float64Array)(bytes.buffer) };
     },
     dispose: () => child.end(),
@@ -83,7 +83,7 @@ class PythonProcess {
       })
       .on('close', end);
     this.#process.stderr.setEncoding('utf8').on('data', (text: string) => (this.#errors += text));
-    this.#process.stdin.on('error', () => {}); // of a process that ended: read() says so
+    this.#process.stdin.on('error', () => {}); // where the process ended, read() says so
     this.#process.stdout.on('data', (chunk: Buffer) => {
       this.#chunks.push(chunk);
       this.#buffered += chunk.length;

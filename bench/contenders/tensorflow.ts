@@ -16,10 +16,10 @@ import { type Call, type Contender, NAMES, type Result, synchronous } from './co
 // The bundle for Node comes without the gradients of its ops.
 createRequire(import.meta.url)('@tensorflow/tfjs-core/dist/register_all_gradients.js');
 
-// In the place of a target's score: so low that it violates nothing, and finite, for its product with 0 is to be 0.
+// Replaces a target's score: so low that it violates no margin, and finite, so that its product with 0 is 0.
 const MASK = -1e30;
 
-// What the backend's memory is to hold at most of intermediates, of the 2 GB that it can grow to.
+// The most bytes of intermediates, out of the 2 GB that the backend's memory can grow to.
 const MOST_BYTES = 768e6;
 
 /** The mean loss as a function of the masked scores [N, C] and of the margins 1 - x[k], [N, K]. */
@@ -80,7 +80,7 @@ const hingeBroadcast =
   (masked, margins) =>
     tf.div(tf.sum(tf.relu(tf.add(tf.expandDims(margins, 2), tf.expandDims(masked, 1)))), rows * classes);
 
-/** The gradient from how many hinges are positive, target by target. */
+/** Counts the positive hinges target by target; the gradient follows from these counts. */
 const customLoop = ({ rows, classes, width }: Point): Loss =>
   withCounts(rows * classes, (masked, margins) => {
     let below: tf.Tensor = tf.zerosLike(masked);
@@ -97,7 +97,7 @@ const customLoop = ({ rows, classes, width }: Point): Loss =>
     return { below, above: tf.concat(above, 1) };
   });
 
-/** The same counts from the rank of each score among the sorted thresholds x[k] - 1: O(C * log K). */
+/** Finds these counts from the rank of each score among the sorted thresholds x[k] - 1, in O(C * log K). */
 const customRanks = ({ rows, classes, width }: Point): Loss =>
   withCounts(rows * classes, (masked, margins) => {
     const thresholds = tf.neg(margins);
@@ -105,7 +105,7 @@ const customRanks = ({ rows, classes, width }: Point): Loss =>
     const ranks = tf.searchSorted(sorted, masked, 'left');
     const histogram = tf.denseBincount(ranks as tf.Tensor2D, tf.tensor2d([], [0, 0]), width + 1);
     const aboveSorted = tf.cumsum(histogram, 1, true, true);
-    // Where the threshold of each target is among the sorted ones of its row.
+    // The place of each target's threshold among the sorted thresholds of its row.
     const rowStarts = tf.expandDims(tf.range(0, rows * (width + 1), width + 1, 'int32'), 1);
     const places = tf.add(tf.searchSorted(sorted, thresholds, 'left'), rowStarts);
     const above = tf.gather(tf.reshape(aboveSorted, [-1]), tf.reshape(places, [-1]));

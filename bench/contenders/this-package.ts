@@ -14,7 +14,7 @@ export const thisPackage = (): Contender[] => [
   ),
 ];
 
-/** @param gradient or a backend, in whose shared memory are scores, targets and gradient */
+/** @param gradient how gradients are allocated; or a backend, in whose shared memory scores, targets and gradient are */
 export function callsOf(
   lossFn: MultiLabelMarginLoss,
   { point: { rows, classes, width }, dtype, inputs }: Batch,

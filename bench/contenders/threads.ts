@@ -21,7 +21,7 @@ function contender(name: Name, gradient: Gradient | 'shared'): Contender {
   });
   return {
     ...calls,
-    // A backend for each batch: its memory goes with it.
+    // Each batch has a backend of its own, whose memory is freed with it.
     async load(batch: Batch) {
       backend?.dispose();
       backend = await createThreadsBackend({ threads: THREADS });

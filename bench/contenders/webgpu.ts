@@ -1,14 +1,14 @@
-/** This package on a GPU: arrays copied to it and the gradient back, or all but the loss in its memory. */
+/** This package on a GPU: arrays copied there and the gradient back, or everything but the loss in the GPU's memory. */
 import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
 import { fromGPUBuffer, type WebGPUBackend } from 'multilabel-margin-loss/webgpu';
 import type { Batch, Input } from '../grid.js';
 import { type Contender, type Name, NAMES, type Result } from './contender.js';
 
-// The numbers of GPUBufferUsage and GPUMapMode, which are globals in browsers alone.
+// The numbers of GPUBufferUsage and GPUMapMode, which are globals only in browsers.
 const USAGE = { mapRead: 1, copySource: 4, copyDestination: 8, storage: 128 };
 const MAP_READ = 1;
 
-// A call that takes so long is not repeated for a look at its result.
+// The result of a call that takes longer is kept, since another call to check it would take as long.
 const LONG_MILLISECONDS = 1000;
 
 /** A batch that was loaded. */
@@ -63,7 +63,7 @@ function contender(name: Name, forwardForms: readonly string[], load: (batch: Ba
 async function uploaded(backend: WebGPUBackend, { point, inputs }: Batch): Promise<Loaded> {
   const { rows, classes, width } = point;
   const lossFn = new MultiLabelMarginLoss({ backend });
-  // Of one row: compiles the kernels for such rows, which may take seconds.
+  // A call with one row compiles the kernels for such rows, which may take seconds.
   const [{ scores, targets }] = inputs as [Input];
   await lossFn.valueAndGradAsync(scores.subarray(0, classes), targets.subarray(0, width));
 
@@ -121,7 +121,7 @@ async function resident(backend: WebGPUBackend, { point, inputs }: Batch): Promi
   };
 }
 
-/** The floor: as many bytes as the scores read, as many as the gradient written, and one wait for all calls of a turn. */
+/** The floor: reads as many bytes as the scores have, writes as many, and waits once for all calls of a turn. */
 function copied(device: GPUDevice, { point: { rows, classes }, inputs }: Batch): Loaded {
   const onGPU = new Map(inputs.map((input) => [input, bufferOf(device, input.scores)]));
   const size = rows * classes * 4;
