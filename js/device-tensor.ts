@@ -1,4 +1,5 @@
-import type { DType, Shape } from './tensor.js';
+import type { DType } from './dtypes.js';
+import type { Shape } from './shapes.js';
 
 /**
  * A tensor whose elements are in a GPU's memory; `fromGPUBuffer()` of `multilabel-margin-loss/webgpu` makes one. Only

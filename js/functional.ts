@@ -8,7 +8,8 @@
  * nn.functional.multilabel_margin_loss([0.1, 0.2, 0.4, 0.8], [3, 0]).item(); // => 0.85
  */
 import type { Reduction } from './backend.js';
-import { type DTypeOf, MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type Scores } from './loss.js';
+import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from './loss.js';
+import type { DTypeOf, Scores } from './scores.js';
 import type { Targets } from './targets.js';
 import type { Tensor } from './tensor.js';
 

@@ -13,14 +13,8 @@
 export type { AsyncBackend, Backend, Reduction } from './backend.js';
 export type { DeviceTensor } from './device-tensor.js';
 export { LossError, type LossErrorCode } from './errors.js';
-export {
-  type DTypeOf,
-  type GradOf,
-  MultiLabelMarginLoss,
-  type MultiLabelMarginLossOptions,
-  type Scores,
-  type ValueAndGradOptions,
-} from './loss.js';
+export { MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type ValueAndGradOptions } from './loss.js';
+export type { DTypeOf, GradOf, Scores } from './scores.js';
 export * as nn from './nn.js';
 export { createWasmBackend } from './wasm/backend.js';
 export { fromMultiHot, type MultiHotMask, type Targets } from './targets.js';
@@ -32,14 +26,8 @@ export {
   float64,
   int32,
   int64,
-  type NestedArray,
-  randn,
-  type Shape,
-  type ShapeArguments,
-  Tensor,
-  type TensorLike,
-  type TensorOptions,
-  tensor,
   type TypedArray,
-  zeros,
-} from './tensor.js';
+} from './dtypes.js';
+export type { NestedArray } from './nested.js';
+export type { Shape } from './shapes.js';
+export { randn, type ShapeArguments, Tensor, type TensorLike, type TensorOptions, tensor, zeros } from './tensor.js';

@@ -1,91 +1,14 @@
-import { GRAD_OVERLAP } from './backend.js';
-import type {
-  AsyncBackend,
-  Backend,
-  Batch,
-  DeviceBatch,
-  DeviceResult,
-  FloatArray,
-  LossOptions,
-  Reduction,
-} from './backend.js';
-import { DeviceTensor } from './device-tensor.js';
+import { LossArguments } from './arguments.js';
+import { differentiable, requiresGrad } from './autograd.js';
+import type { AsyncBackend, Backend, Reduction } from './backend.js';
+import type { DeviceTensor } from './device-tensor.js';
+import type { FloatDType } from './dtypes.js';
 import { describe, LossError } from './errors.js';
-import { type Targets, toTargets, warnOfMultiHot } from './targets.js';
-import {
-  checkOptions,
-  type FloatDType,
-  formatShape,
-  gradFunction,
-  isTensor,
-  type NestedArray,
-  sameShape,
-  type Shape,
-  Tensor,
-  type TensorLike,
-  toTensor,
-  type TypedArray,
-} from './tensor.js';
+import { checkOptions } from './options.js';
+import type { DTypeOf, GradOf, Scores } from './scores.js';
+import type { Targets } from './targets.js';
+import type { Tensor, TensorLike } from './tensor.js';
 import { wasmBackend } from './wasm/backend.js';
-
-/**
- * Scores: a tensor of float32 or float64 of shape [N, C], [C] or [], or nested arrays of numbers (float32).
- *
- * @example
- * import { MultiLabelMarginLoss, type Scores, tensor } from 'multilabel-margin-loss';
- *
- * const forms: Scores[] = [
- *   [[0.1, 0.2, 0.4, 0.8]],
- *   tensor([[0.1, 0.2, 0.4, 0.8]], { dtype: 'float64' }),
- *   { data: Float32Array.of(0.1, 0.2, 0.4, 0.8), shape: [1, 4] },
- * ];
- * const lossFn = new MultiLabelMarginLoss();
- * forms.map((scores) => lossFn.forward(scores, [[3, 0]]).item()); // => [0.85, 0.85, 0.85]
- */
-export type Scores = TensorLike | Float32Array | Float64Array | NestedArray;
-
-/**
- * The dtype of a loss: that of its scores.
- *
- * @example
- * import { type DTypeOf, MultiLabelMarginLoss } from 'multilabel-margin-loss';
- *
- * const scores = Float64Array.of(0.1, 0.2, 0.4, 0.8);
- * const dtype: DTypeOf<typeof scores> = new MultiLabelMarginLoss().forward(scores, [3, 0]).dtype;
- * dtype; // => 'float64'
- */
-export type DTypeOf<S extends Scores | DeviceTensor> =
-  S extends Tensor<infer D>
-    ? D & FloatDType
-    : S extends DeviceTensor
-      ? 'float32'
-      : S extends Float64Array | { readonly data: Float64Array }
-        ? 'float64'
-        : S extends TensorLike
-          ? S['data'] extends Float32Array
-            ? 'float32'
-            : FloatDType
-          : 'float32';
-
-/**
- * What {@link MultiLabelMarginLoss.valueAndGradAsync} gives for a gradient, of scores S and an option `grad` of type G: what
- * was given as `grad`; without it, a tensor in memory or on the GPU, where the scores are.
- *
- * @example
- * import { type GradOf, MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
- *
- * const scores = tensor([[0.1, 0.2, 0.4, 0.8]]);
- * let last: GradOf<typeof scores, undefined> | null = null;
- * last = (await new MultiLabelMarginLoss().valueAndGradAsync(scores, [[3, 0]])).grad;
- * last.tolist(); // => [[-0.5, 0.5, 0.5, -0.5]]
- */
-export type GradOf<S extends Scores | DeviceTensor, G> = G extends DeviceTensor
-  ? G
-  : G extends TensorLike
-    ? Tensor<DTypeOf<S>>
-    : S extends DeviceTensor
-      ? S
-      : Tensor<DTypeOf<S>>;
 
 /**
  * Options of {@link MultiLabelMarginLoss}, all of them optional. Without any, the loss is PyTorch's.
@@ -158,7 +81,7 @@ const CHOICES = {
 } as const;
 
 /** The names of all options. */
-export const LOSS_OPTIONS: readonly string[] = ['margin', ...Object.keys(CHOICES), 'backend'];
+export const OPTION_NAMES: readonly string[] = ['margin', ...Object.keys(CHOICES), 'backend'];
 
 /**
  * The multi-label margin loss: a hinge loss between every target and every other class of a row.
@@ -203,7 +126,7 @@ export class MultiLabelMarginLoss {
       targetOrder = 'ignored',
       nan = 'ignore',
       backend,
-    } = checkOptions(options, LOSS_OPTIONS, 'MultiLabelMarginLoss');
+    } = checkOptions(options, OPTION_NAMES, 'MultiLabelMarginLoss');
     if (typeof margin !== 'number' || !Number.isFinite(margin)) {
       throw new LossError('ERR_OPTION', `margin must be a finite number, got ${describe(margin)}`);
     }
@@ -349,7 +272,7 @@ export class MultiLabelMarginLoss {
         `the ${backend.name} backend cannot give a result at once: use ${asyncForm}, and await it`,
       );
     }
-    const call = new LossCall(scores, targets, grad);
+    const call = new LossArguments(scores, targets, grad);
     return call.result(
       this.options,
       backend.compute(call.inMemory(), this.options, withGradient, call.intoMemory()),
@@ -366,7 +289,7 @@ export class MultiLabelMarginLoss {
     grad: TensorLike | DeviceTensor | undefined,
   ): Promise<{ loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | DeviceTensor | null }> {
     const backend = this.#backend ?? wasmBackend();
-    const call = new LossCall(scores, targets, grad);
+    const call = new LossArguments(scores, targets, grad);
     const { options } = this;
     return call.result(
       options,
@@ -375,194 +298,4 @@ export class MultiLabelMarginLoss {
         : backend.compute(call.inMemory(), options, withGradient, call.intoMemory()),
     );
   }
-}
-
-const requiresGrad = (scores: unknown): boolean => isTensor(scores) && scores.requires_grad;
-
-/** The loss, which `backward()` of can propagate the gradient to its scores, if they require it. */
-function differentiable(
-  loss: Tensor<FloatDType>,
-  scores: unknown,
-  grad: Tensor<FloatDType> | DeviceTensor | null,
-): Tensor<FloatDType> {
-  if (isTensor(scores) && isTensor(grad)) {
-    loss.requires_grad = true;
-    loss[gradFunction] = (gradOutput) => accumulate(scores, grad, gradOutput);
-  }
-  return loss;
-}
-
-/** The arguments of a call, once their types and shapes are known to be right. */
-class LossCall {
-  readonly batch: DeviceBatch;
-  /** Where to write the gradient; null if that was not said. */
-  readonly into: FloatArray | DeviceTensor | null;
-  readonly #scoresShape: Shape;
-  readonly #grad: Tensor<FloatDType> | DeviceTensor | null;
-
-  constructor(scoresGiven: unknown, targetsGiven: unknown, gradGiven: TensorLike | DeviceTensor | undefined) {
-    const scores = toScores(scoresGiven);
-    const targets =
-      targetsGiven instanceof DeviceTensor
-        ? toDeviceTargets(targetsGiven as DeviceTensor)
-        : toTargets(targetsGiven, scores.shape);
-    const grad = gradGiven === undefined ? null : toGrad(gradGiven, scores, targets);
-    this.batch = toBatch(scores, targets);
-    this.into = grad instanceof DeviceTensor ? grad : grad && grad.data;
-    this.#scoresShape = scores.shape;
-    this.#grad = grad;
-    if (isTensor(targets)) warnOfMultiHot(targets, this.batch.classes);
-  }
-
-  /** The batch, for a backend that can read nothing but arrays. */
-  inMemory(): Batch {
-    const { scores, targets } = this.batch;
-    if (scores instanceof DeviceTensor || targets instanceof DeviceTensor)
-      throw onDevice(scores instanceof DeviceTensor ? 'scores' : 'targets');
-    return this.batch as Batch;
-  }
-
-  intoMemory(): FloatArray | null {
-    if (this.into instanceof DeviceTensor) throw onDevice('grad');
-    return this.into;
-  }
-
-  result(
-    { reduction }: LossOptions,
-    { loss, grad }: DeviceResult,
-  ): { loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | DeviceTensor | null } {
-    const shape: Shape = reduction === 'none' && this.#scoresShape.length === 2 ? [this.batch.rows] : [];
-    return {
-      loss: new Tensor(loss, shape),
-      grad: this.#grad ?? (grad === null || grad instanceof DeviceTensor ? grad : new Tensor(grad, this.#scoresShape)),
-    };
-  }
-}
-
-function onDevice(what: string): LossError {
-  return new LossError(
-    'ERR_DTYPE',
-    `${what} in a GPU's memory are for the asynchronous methods of a loss with a WebGPU backend`,
-  );
-}
-
-function toScores(given: unknown): Tensor<FloatDType> | DeviceTensor<FloatDType> {
-  const scores = given instanceof DeviceTensor ? given : toTensor(given, 'float32', 'scores');
-  if (scores.dtype !== 'float32' && scores.dtype !== 'float64') {
-    throw new LossError('ERR_DTYPE', `scores must be float32 or float64, got ${scores.dtype}`);
-  }
-  if (scores.shape.length > 2) {
-    throw new LossError('ERR_SHAPE', `scores must have shape [N, C], [C] or [], got ${formatShape(scores.shape)}`);
-  }
-  const classes = scores.shape.at(-1);
-  if (classes === 0) {
-    throw new LossError('ERR_SHAPE', `scores must have at least one class, got shape ${formatShape(scores.shape)}`);
-  }
-  if (classes !== undefined && classes > 2 ** 31 - 1) {
-    throw new LossError(
-      'ERR_SHAPE',
-      `scores must have fewer than 2^31 classes, got shape ${formatShape(scores.shape)}`,
-    );
-  }
-  return scores as Tensor<FloatDType> | DeviceTensor<FloatDType>;
-}
-
-function toDeviceTargets(targets: DeviceTensor): DeviceTensor<'int32' | 'int64'> {
-  if (targets.dtype !== 'int32' && targets.dtype !== 'int64') {
-    throw new LossError('ERR_DTYPE', `targets must be int32 or int64, got ${targets.dtype}`);
-  }
-  return targets as DeviceTensor<'int32' | 'int64'>;
-}
-
-function toBatch(
-  scores: Tensor<FloatDType> | DeviceTensor,
-  targets: Tensor<'int32'> | Tensor<'int64'> | DeviceTensor,
-): DeviceBatch {
-  const dimensions = scores.shape.length;
-  const rows = dimensions === 2 ? (scores.shape[0] as number) : 1;
-  const targetsFit =
-    dimensions === 2
-      ? targets.shape.length === 2 && targets.shape[0] === rows
-      : targets.shape.length === 1 || (dimensions === 0 && targets.shape.length === 0);
-  if (!targetsFit) {
-    const wanted = dimensions === 2 ? `[${rows}, K]` : dimensions === 1 ? '[K]' : '[] or [K]';
-    throw new LossError(
-      'ERR_SHAPE',
-      `targets for scores of shape ${formatShape(scores.shape)} must have shape ${wanted}, with any K, ` +
-        `got ${formatShape(targets.shape)}`,
-    );
-  }
-  return {
-    scores: scores instanceof DeviceTensor ? scores : scores.data,
-    targets: targets instanceof DeviceTensor ? targets : targets.data,
-    rows,
-    classes: scores.shape.at(-1) ?? 1,
-    width: targets.shape.at(-1) ?? 1,
-  };
-}
-
-/** What is to be written, and must not be written over anything that is yet to be read. */
-function toGrad(
-  given: TensorLike | DeviceTensor,
-  scores: Tensor<FloatDType> | DeviceTensor<FloatDType>,
-  targets: Tensor | DeviceTensor,
-): Tensor<FloatDType> | DeviceTensor {
-  const grad = given instanceof DeviceTensor ? given : toTensor(given, scores.dtype, 'grad');
-  if (grad.dtype !== scores.dtype) {
-    throw new LossError('ERR_DTYPE', `grad must have the dtype of the scores, ${scores.dtype}, got ${grad.dtype}`);
-  }
-  if (!sameShape(grad.shape, scores.shape)) {
-    throw new LossError(
-      'ERR_SHAPE',
-      `grad must have the shape of the scores, ${formatShape(scores.shape)}, got ${formatShape(grad.shape)}`,
-    );
-  }
-  for (const other of [scores, targets]) if (sharesMemory(grad, other)) throw new LossError('ERR_SHAPE', GRAD_OVERLAP);
-  return grad as Tensor<FloatDType> | DeviceTensor;
-}
-
-/** Whether what is written to the gradient would be read as the other, but for an array that is both. */
-function sharesMemory(grad: Tensor | DeviceTensor, other: Tensor | DeviceTensor): boolean {
-  if (grad instanceof DeviceTensor || other instanceof DeviceTensor) {
-    return grad instanceof DeviceTensor && other instanceof DeviceTensor && grad.buffer === other.buffer;
-  }
-  const isScores =
-    grad.dtype === other.dtype &&
-    grad.data.buffer === other.data.buffer &&
-    grad.data.byteOffset === other.data.byteOffset;
-  return !isScores && overlap(grad.data, other.data);
-}
-
-function overlap(a: TypedArray, b: TypedArray): boolean {
-  return (
-    a.buffer === b.buffer && a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength
-  );
-}
-
-/** scores.grad += grad * gradOutput, row by row where gradOutput has a value for each. `grad` may be kept. */
-function accumulate(scores: Tensor, grad: Tensor<FloatDType>, gradOutput: ArrayLike<number | bigint>): void {
-  if (scores.grad !== null) {
-    // A program may have put there what it likes, or have transferred its buffer.
-    const before = toTensor(scores.grad, 'float32', "the scores' grad");
-    if (before.dtype !== grad.dtype || !sameShape(before.shape, grad.shape)) {
-      throw new LossError(
-        'ERR_SHAPE',
-        `the scores' grad must be null, or ${grad.dtype} of their shape ${formatShape(grad.shape)}, got ` +
-          `${before.dtype} of shape ${formatShape(before.shape)}`,
-      );
-    }
-  }
-  const product = grad.data;
-  const columns = gradOutput.length === 1 ? product.length : product.length / gradOutput.length;
-  for (let row = 0; row < gradOutput.length; row++) {
-    const factor = Number(gradOutput[row]);
-    if (factor === 1) continue;
-    for (let i = row * columns; i < (row + 1) * columns; i++) product[i] = (product[i] as number) * factor;
-  }
-  if (scores.grad === null) {
-    scores.grad = grad;
-    return;
-  }
-  const sum = scores.grad.data as Float32Array | Float64Array;
-  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (product[i] as number);
 }

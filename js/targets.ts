@@ -1,15 +1,8 @@
 import { describe, LossError } from './errors.js';
-import {
-  allocate,
-  formatShape,
-  isShape,
-  type NestedArray,
-  type Shape,
-  sizeOf,
-  Tensor,
-  type TensorLike,
-  toTensor,
-} from './tensor.js';
+import { allocate } from './dtypes.js';
+import type { NestedArray } from './nested.js';
+import { formatShape, isShape, type Shape, sizeOf } from './shapes.js';
+import { Tensor, type TensorLike, toTensor } from './tensor.js';
 
 /**
  * Targets in any of the forms that the loss takes: a tensor of int32 or int64, padded at the end of each row with -1 to

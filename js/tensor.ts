@@ -1,79 +1,18 @@
+import {
+  allocate,
+  ARRAY_NAMES,
+  type ArrayTypes,
+  checkDType,
+  type DType,
+  dtypeOf,
+  type FloatDType,
+  isTypedArray,
+  type TypedArray,
+} from './dtypes.js';
 import { describe, LossError } from './errors.js';
-
-/**
- * The typed array of each dtype.
- *
- * @example
- * import type { ArrayTypes } from 'multilabel-margin-loss';
- *
- * const labels: ArrayTypes['int64'] = BigInt64Array.of(1n, 3n, -1n);
- * labels.length; // => 3
- */
-export interface ArrayTypes {
-  /** Scores, losses and gradients; the default. */
-  float32: Float32Array;
-  /** Scores, losses and gradients. */
-  float64: Float64Array;
-  /** Targets. */
-  int32: Int32Array;
-  /** Targets, as PyTorch has them. */
-  int64: BigInt64Array;
-}
-
-/**
- * The type of the elements of a tensor.
- *
- * @example
- * import { type DType, zeros } from 'multilabel-margin-loss';
- *
- * const dtypes: DType[] = ['float32', 'float64', 'int32', 'int64'];
- * dtypes.map((dtype) => zeros([2], { dtype }).data.BYTES_PER_ELEMENT); // => [4, 8, 4, 8]
- */
-export type DType = 'float32' | 'float64' | 'int32' | 'int64';
-
-/**
- * The array of a tensor of any dtype.
- *
- * @example
- * import { tensor, type TypedArray } from 'multilabel-margin-loss';
- *
- * const data: TypedArray = new Float32Array(6);
- * tensor(data).data === data; // => true
- */
-export type TypedArray = ArrayTypes[DType];
-
-/**
- * The lengths of the dimensions, the outermost first: [N, C] for N rows of C; [] for a scalar.
- *
- * @example
- * import { type Shape, zeros } from 'multilabel-margin-loss';
- *
- * const shape: Shape = zeros(2, 3).shape;
- * shape; // => [2, 3]
- */
-export type Shape = readonly number[];
-
-/**
- * The dtypes that scores can have, and that have a gradient.
- *
- * @example
- * import { type FloatDType, randn } from 'multilabel-margin-loss';
- *
- * const dtype: FloatDType = 'float64';
- * randn([2, 3], { dtype }).data instanceof Float64Array; // => true
- */
-export type FloatDType = 'float32' | 'float64';
-
-/**
- * Numbers, nested as deep as the shape is long; every list at one depth has the same length.
- *
- * @example
- * import { type NestedArray, tensor } from 'multilabel-margin-loss';
- *
- * const rows: NestedArray = [[0.5, 1, 2], [3, 4, 5]];
- * tensor(rows).shape; // => [2, 3]
- */
-export type NestedArray = number | bigint | readonly NestedArray[];
+import { fromNested, type NestedArray } from './nested.js';
+import { checkOptions } from './options.js';
+import { checkShape, formatShape, isShape, sameShape, type Shape, sizeOf } from './shapes.js';
 
 /**
  * What every function of this package takes for a tensor besides its own: tensors of other libraries fit.
@@ -112,49 +51,6 @@ export interface TensorOptions<D extends DType = DType> {
    */
   requires_grad?: boolean;
 }
-
-/**
- * A dtype: a `Float32Array`.
- *
- * @example
- * import { float32, zeros } from 'multilabel-margin-loss';
- *
- * zeros([2], { dtype: float32 }).data instanceof Float32Array; // => true
- */
-export const float32 = 'float32';
-
-/**
- * A dtype: a `Float64Array`.
- *
- * @example
- * import { float64, tensor } from 'multilabel-margin-loss';
- *
- * tensor([0.1], { dtype: float64 }).item() === 0.1; // => true
- */
-export const float64 = 'float64';
-
-/**
- * A dtype, for targets: an `Int32Array`.
- *
- * @example
- * import { int32, tensor } from 'multilabel-margin-loss';
- *
- * tensor([[1, 3, -1]], { dtype: int32 }).data instanceof Int32Array; // => true
- */
-export const int32 = 'int32';
-
-/**
- * A dtype, for targets: a `BigInt64Array`.
- *
- * @example
- * import { int64, tensor } from 'multilabel-margin-loss';
- *
- * tensor([1, 3, -1], { dtype: int64 }).tolist(); // => [1n, 3n, -1n]
- */
-export const int64 = 'int64';
-
-const ARRAY_OF = { float32: Float32Array, float64: Float64Array, int32: Int32Array, int64: BigInt64Array };
-const DTYPES = Object.keys(ARRAY_OF) as DType[];
 
 type GradFunction = (gradOutput: TypedArray) => void;
 
@@ -418,112 +314,9 @@ export function toTensor(value: unknown, nestedDType: DType, name: string): Tens
   return new Tensor(value.data as TypedArray, value.shape as Shape);
 }
 
-/** A view of memory. */
-export function arrayIn<D extends DType>(
-  dtype: D,
-  buffer: ArrayBufferLike,
-  byteOffset: number,
-  length: number,
-): ArrayTypes[D] {
-  return new ARRAY_OF[dtype](buffer as ArrayBuffer, byteOffset, length) as ArrayTypes[D];
-}
-
-/** An array of zeros, or ERR_OUT_OF_MEMORY where there is no memory for it. */
-export function allocate<D extends DType>(dtype: D, length: number): ArrayTypes[D] {
-  try {
-    return new ARRAY_OF[dtype](length) as ArrayTypes[D];
-  } catch (cause) {
-    throw new LossError('ERR_OUT_OF_MEMORY', `no memory for ${length} elements of ${dtype}`, { cause });
-  }
-}
-
-/** The options, or ERR_OPTION for a key that is not among those known. */
-export function checkOptions<T extends object>(options: T, known: readonly string[], where: string): T {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new LossError('ERR_OPTION', `the options of ${where} must be an object, got ${describe(options)}`);
-  }
-  for (const key of Object.keys(options)) {
-    if (!known.includes(key)) {
-      throw new LossError('ERR_OPTION', `unknown option '${key}' of ${where}; it knows ${known.join(', ')}`);
-    }
-  }
-  return options;
-}
-
-export function sizeOf(shape: Shape): number {
-  let size = 1;
-  for (const length of shape) size *= length;
-  return size;
-}
-
-/** A shape, or what was given for one, as it would be written in a message. */
-export function formatShape(shape: unknown): string {
-  return Array.isArray(shape) ? `[${Array.from(shape, describe).join(', ')}]` : describe(shape);
-}
-
-const ARRAY_NAMES = DTYPES.map((dtype) => ARRAY_OF[dtype].name).join(', ');
-
-/** By its tag and not its class: an array of another realm (an iframe, a vm context) has another class. */
-function dtypeOf(data: unknown): DType | null {
-  switch (isTypedArray(data) && data[Symbol.toStringTag]) {
-    case 'Float32Array':
-      return 'float32';
-    case 'Float64Array':
-      return 'float64';
-    case 'Int32Array':
-      return 'int32';
-    case 'BigInt64Array':
-      return 'int64';
-    default:
-      return null;
-  }
-}
-
-function isTypedArray(value: unknown): value is TypedArray {
-  return ArrayBuffer.isView(value) && (value as TypedArray)[Symbol.toStringTag] !== ('DataView' as string);
-}
-
 /** With types: instanceof gives Tensor<any>. */
 export function isTensor(value: unknown): value is Tensor {
   return value instanceof Tensor;
-}
-
-export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((length, i) => length === b[i]);
-}
-
-function checkDType(dtype: unknown): void {
-  if (dtype !== undefined && !DTYPES.includes(dtype as DType)) {
-    throw new LossError('ERR_OPTION', `dtype must be one of ${DTYPES.join(', ')}, got ${describe(dtype)}`);
-  }
-}
-
-export function isShape(shape: unknown): shape is Shape {
-  if (!Array.isArray(shape)) return false;
-  // By index: every() leaves holes out.
-  for (let i = 0; i < shape.length; i++) {
-    const length: unknown = shape[i];
-    if (!Number.isSafeInteger(length) || (length as number) < 0) return false;
-  }
-  return true;
-}
-
-function checkShape(shape: unknown, data: TypedArray, name: string): void {
-  if (!isShape(shape)) {
-    throw new LossError(
-      'ERR_SHAPE',
-      `the shape of ${name} must be a list of integers from 0, got ${formatShape(shape)}`,
-    );
-  }
-  const size = sizeOf(shape);
-  if (size !== data.length) {
-    // A detached array has length 0, and so would one of an empty buffer, but for that no shape would be given.
-    const detached = data.length === 0 && data.buffer.byteLength === 0 ? ' (its ArrayBuffer is empty or detached)' : '';
-    throw new LossError(
-      'ERR_SHAPE',
-      `${name} of shape ${formatShape(shape)} needs ${size} elements, its data has ${data.length}${detached}`,
-    );
-  }
 }
 
 export function shapeArguments<D extends DType>(
@@ -541,56 +334,4 @@ export function shapeArguments<D extends DType>(
   const { dtype = 'float32' as D, requires_grad = false } = checkOptions(options, ['dtype', 'requires_grad'], where);
   checkDType(dtype);
   return [shape, dtype, requires_grad];
-}
-
-// More dimensions than anyone means: a list that contains itself.
-const MOST_DIMENSIONS = 32;
-
-/** Row-major elements and shape of nested arrays. */
-function fromNested(value: NestedArray, dtype: DType, name: string): { data: TypedArray; shape: number[] } {
-  const shape: number[] = [];
-  for (let inner: unknown = value; Array.isArray(inner); inner = inner[0]) {
-    shape.push(inner.length);
-    if (shape.length > MOST_DIMENSIONS) {
-      throw new LossError('ERR_SHAPE', `${name} must be nested at most ${MOST_DIMENSIONS} deep`);
-    }
-  }
-  const data = allocate(dtype, sizeOf(shape));
-  const path: number[] = [];
-  const here = (): string => name + path.map((i) => `[${i}]`).join('');
-  let at = 0;
-  const fill = (inner: unknown): void => {
-    const depth = path.length;
-    if (depth === shape.length) {
-      data[at++] = toElement(inner, dtype, here);
-      return;
-    }
-    if (!Array.isArray(inner) || inner.length !== shape[depth]) {
-      throw new LossError(
-        'ERR_SHAPE',
-        `${here()} must be an array of length ${shape[depth]}, as the first one at its depth, got ${describe(inner)}`,
-      );
-    }
-    for (let i = 0; i < inner.length; i++) {
-      path.push(i);
-      fill(inner[i]);
-      path.pop();
-    }
-  };
-  fill(value);
-  return { data, shape };
-}
-
-function toElement(value: unknown, dtype: DType, where: () => string): never {
-  if (typeof value !== 'number' && typeof value !== 'bigint') {
-    throw new LossError('ERR_DTYPE', `${where()} must be a number, got ${describe(value)}`);
-  }
-  if (dtype === 'float32' || dtype === 'float64') return Number(value) as never;
-  if (typeof value === 'number' && !Number.isInteger(value)) {
-    throw new LossError('ERR_DTYPE', `${where()} must be an integer for dtype ${dtype}, got ${value}`);
-  }
-  const integer = BigInt(value);
-  const fits = dtype === 'int64' ? BigInt.asIntN(64, integer) === integer : BigInt.asIntN(32, integer) === integer;
-  if (!fits) throw new LossError('ERR_DTYPE', `${where()} does not fit in ${dtype}: ${value}`);
-  return (dtype === 'int64' ? integer : Number(value)) as never;
 }

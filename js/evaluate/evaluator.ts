@@ -1,8 +1,11 @@
 import type { FloatArray } from '../backend.js';
 import { describe, LossError } from '../errors.js';
-import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type Scores } from '../loss.js';
+import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from '../loss.js';
+import type { Scores } from '../scores.js';
 import { type Targets, toTargets } from '../targets.js';
-import { checkOptions, type FloatDType, Tensor, toTensor } from '../tensor.js';
+import type { FloatDType } from '../dtypes.js';
+import { checkOptions } from '../options.js';
+import { Tensor, toTensor } from '../tensor.js';
 import { fromBase64, toBase64 } from './base64.js';
 import { bootstrap, type ComparedMetric } from './bootstrap.js';
 import { HighestLosses, type HighLoss, toHighLosses } from './highest-losses.js';

@@ -13,9 +13,11 @@
  */
 import { customGrad, mul, type Scalar, scalar, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { describe, LossError } from '../errors.js';
-import { LOSS_OPTIONS, MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from '../loss.js';
+import { OPTION_NAMES, MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from '../loss.js';
 import { fromMultiHot, type Targets } from '../targets.js';
-import { checkOptions, formatShape, sameShape, type TensorLike } from '../tensor.js';
+import { checkOptions } from '../options.js';
+import { formatShape, sameShape } from '../shapes.js';
+import type { TensorLike } from '../tensor.js';
 
 /**
  * Options of {@link multiLabelMarginLoss}: those of the class, and how targets are written.
@@ -82,7 +84,7 @@ export type TfjsLoss = (yTrue: Tensor, yPred: Tensor) => Scalar;
  * epoch; // => [0, 1]
  */
 export function multiLabelMarginLoss(options: TfjsLossOptions = {}): TfjsLoss {
-  const { targets = 'mask', ...others } = checkOptions(options, [...LOSS_OPTIONS, 'targets'], 'multiLabelMarginLoss()');
+  const { targets = 'mask', ...others } = checkOptions(options, [...OPTION_NAMES, 'targets'], 'multiLabelMarginLoss()');
   if (targets !== 'mask' && targets !== 'indices') {
     throw new LossError('ERR_OPTION', `targets must be one of 'mask', 'indices', got ${describe(targets)}`);
   }

@@ -3,7 +3,9 @@
 import type { Backend, BackendResult, Batch, FloatArray, IndexArray, LossOptions } from '../backend.js';
 import { GRAD_OVERLAP } from '../backend.js';
 import { LossError } from '../errors.js';
-import { allocate, arrayIn, type DType, type ShapeArguments, shapeArguments, sizeOf, Tensor } from '../tensor.js';
+import { allocate, arrayIn, type DType } from '../dtypes.js';
+import { sizeOf } from '../shapes.js';
+import { type ShapeArguments, shapeArguments, Tensor } from '../tensor.js';
 import { wasmBackend } from '../wasm/backend.js';
 import { Call, outOfMemory } from '../wasm/call.js';
 import { type Address, ALIGNMENT, align, layoutOf, LinearMemory } from '../wasm/linear-memory.js';

@@ -13,7 +13,7 @@
  * @module multilabel-margin-loss/threads
  */
 import { describe, LossError } from '../errors.js';
-import { checkOptions } from '../tensor.js';
+import { checkOptions } from '../options.js';
 import { unavailable } from '../wasm/backend.js';
 import { ThreadsBackend, workerDied } from './backend.js';
 import type { NodeGlobal, NodeModules } from './node.js';

@@ -1,6 +1,7 @@
 import type { Backend, BackendResult, Batch, FloatArray, LossOptions } from '../backend.js';
 import { describe, LossError } from '../errors.js';
-import { allocate, checkOptions } from '../tensor.js';
+import { allocate } from '../dtypes.js';
+import { checkOptions } from '../options.js';
 import binary from './binary.mjs';
 import { Call, outOfMemory } from './call.js';
 import { type Address, ALIGNMENT, align, layoutOf, LinearMemory, STAGED_BYTES } from './linear-memory.js';

@@ -1,7 +1,7 @@
 import type { AsyncBackend, Backend, DeviceBatch, DeviceResult, FloatArray, LossOptions } from '../backend.js';
 import { DeviceTensor } from '../device-tensor.js';
 import { describe, LossError } from '../errors.js';
-import { checkOptions } from '../tensor.js';
+import { checkOptions } from '../options.js';
 import { wasmBackend } from '../wasm/backend.js';
 import type { WebGPUBackend } from './backend.js';
 

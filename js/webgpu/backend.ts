@@ -1,7 +1,7 @@
 import type { AsyncBackend, DeviceBatch, DeviceResult, FloatArray, LossOptions } from '../backend.js';
 import { DeviceTensor } from '../device-tensor.js';
 import { LossError } from '../errors.js';
-import { allocate } from '../tensor.js';
+import { allocate } from '../dtypes.js';
 import { BufferPool, type DeviceFound, MAP_READ, Pipelines, USAGE } from './device.js';
 import { SEGMENT } from './kernels/count-scores.js';
 import { PARAMS, THREADS } from './kernels/kernel.js';

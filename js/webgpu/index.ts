@@ -16,7 +16,8 @@
  */
 import { DeviceTensor } from '../device-tensor.js';
 import { describe, LossError } from '../errors.js';
-import { checkOptions, formatShape, isShape, type Shape, sizeOf } from '../tensor.js';
+import { checkOptions } from '../options.js';
+import { formatShape, isShape, type Shape, sizeOf } from '../shapes.js';
 import { WebGPUBackend } from './backend.js';
 import { findDevice, USAGE } from './device.js';
 

@@ -1,0 +1,56 @@
+import type { TypedArray } from './dtypes.js';
+import { describe, LossError } from './errors.js';
+
+/**
+ * The lengths of the dimensions, the outermost first: [N, C] for N rows of C; [] for a scalar.
+ *
+ * @example
+ * import { type Shape, zeros } from 'multilabel-margin-loss';
+ *
+ * const shape: Shape = zeros(2, 3).shape;
+ * shape; // => [2, 3]
+ */
+export type Shape = readonly number[];
+
+export function sizeOf(shape: Shape): number {
+  let size = 1;
+  for (const length of shape) size *= length;
+  return size;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((length, i) => length === b[i]);
+}
+
+export function isShape(shape: unknown): shape is Shape {
+  if (!Array.isArray(shape)) return false;
+  // By index: every() leaves holes out.
+  for (let i = 0; i < shape.length; i++) {
+    const length: unknown = shape[i];
+    if (!Number.isSafeInteger(length) || (length as number) < 0) return false;
+  }
+  return true;
+}
+
+export function checkShape(shape: unknown, data: TypedArray, name: string): void {
+  if (!isShape(shape)) {
+    throw new LossError(
+      'ERR_SHAPE',
+      `the shape of ${name} must be a list of integers from 0, got ${formatShape(shape)}`,
+    );
+  }
+  const size = sizeOf(shape);
+  if (size !== data.length) {
+    // A detached array has length 0, and so would one of an empty buffer, but for that no shape would be given.
+    const detached = data.length === 0 && data.buffer.byteLength === 0 ? ' (its ArrayBuffer is empty or detached)' : '';
+    throw new LossError(
+      'ERR_SHAPE',
+      `${name} of shape ${formatShape(shape)} needs ${size} elements, its data has ${data.length}${detached}`,
+    );
+  }
+}
+
+/** A shape, or what was given for one, as it would be written in a message. */
+export function formatShape(shape: unknown): string {
+  return Array.isArray(shape) ? `[${Array.from(shape, describe).join(', ')}]` : describe(shape);
+}
