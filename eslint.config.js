@@ -28,5 +28,7 @@ export default defineConfig(
       '@typescript-eslint/restrict-template-expressions': 'off',
     },
   },
+  // Values there are used as types alone.
+  { files: ['tests/package/types/**'], rules: { '@typescript-eslint/no-unused-vars': 'off' } },
   { files: ['**/*.js'], extends: [tseslint.configs.disableTypeChecked] },
 );
