@@ -1,5 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { InputError } from './input-error.js';
+import { InputError } from './errors.js';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
@@ -7,7 +7,7 @@ type Options = NonNullable<ParseArgsConfig['options']>;
 export interface Command {
   /** As in "Usage: multilabel-margin-loss ", then what it does, and its options. */
   usage: string;
-  run: (args: readonly string[]) => Promise<void> | void;
+  run: (args: readonly string[]) => Promise<void>;
 }
 
 /** @throws InputError for an option that is not among `options`, or a value that is missing */

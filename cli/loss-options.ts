@@ -1,8 +1,8 @@
 import type { MultiLabelMarginLossOptions } from 'multilabel-margin-loss';
 import { toNumber } from './command.js';
 
-/** The options of commands that compute the loss. */
-export const LOSS_OPTIONS = {
+/** The options of commands that compute the loss, for parse(). */
+export const LOSS_ARGUMENTS = {
   margin: { type: 'string' },
   normalization: { type: 'string' },
   'target-order': { type: 'string' },
@@ -14,7 +14,7 @@ interface Values {
   'target-order'?: string | undefined;
 }
 
-/** Those that were given. What is no value of theirs is left to the loss to refuse. */
+/** The options of the loss that were given. The loss refuses wrong values. */
 export function lossOptionsOf({
   margin,
   normalization,

@@ -1,7 +1,7 @@
 // Packages that are loaded only for what needs them, and that are not installed with this one.
 
 import { createRequire } from 'node:module';
-import { InputError } from './input-error.js';
+import { InputError } from './errors.js';
 
 const requireHere = createRequire(import.meta.url);
 

@@ -1,8 +1,9 @@
 import { type Command, parse, toNumber } from '../command.js';
-import { InputError } from '../input-error.js';
+import { InputError } from '../errors.js';
 import { readState } from '../input/state.js';
 import { comparisonPage, toComparisonTable } from '../output/comparison.js';
 import { isPageName } from '../output/page.js';
+import { print } from '../output/print.js';
 import { writeWhole } from '../output/write.js';
 
 const usage = `compare [options] <first.json> <second.json>
@@ -28,7 +29,7 @@ const OPTIONS = {
   json: { type: 'boolean' },
 } as const;
 
-function run(args: readonly string[]): void {
+async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
   const [firstFile, secondFile, ...more] = positionals;
   if (firstFile === undefined || secondFile === undefined || more.length > 0) {
@@ -50,7 +51,7 @@ function run(args: readonly string[]): void {
   };
   if (values.out !== undefined) writeWhole(new Map([[values.out, [comparisonPage(compared)]]]));
   const { files, comparison } = compared;
-  console.log(
+  await print(
     values.json === true
       ? JSON.stringify({ first: files[0], second: files[1], ...comparison })
       : toComparisonTable(compared),

@@ -6,8 +6,8 @@ import { describeShard, parseShard, shardOf } from '../evaluation/shards.js';
 import type { Source } from '../input/input.js';
 import { piecesOf } from '../input/pieces.js';
 import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
-import { InputError } from '../input-error.js';
-import { LOSS_OPTIONS, lossOptionsOf } from '../loss-options.js';
+import { InputError } from '../errors.js';
+import { LOSS_ARGUMENTS, lossOptionsOf } from '../loss-options.js';
 import { Progress } from '../output/progress.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 import { ShardProgress } from '../output/shard-progress.js';
@@ -37,7 +37,7 @@ const OPTIONS = {
   queue: { type: 'string' },
   shards: { type: 'string' },
   k: { type: 'string' },
-  ...LOSS_OPTIONS,
+  ...LOSS_ARGUMENTS,
   'skip-non-finite': { type: 'boolean' },
   ...OUTPUT_OPTIONS,
 } as const;
@@ -104,7 +104,7 @@ async function evaluateOnQueue(
   const all = Array.from({ length: count }, (_, i) => shardOf(pieces, i + 1, count));
   const progress = new ShardProgress(count);
   const cancel = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cancel.abort());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cancel.abort(signal));
   try {
     return await submit(queue, all, options, (done, workers) => progress.update(done, workers), cancel.signal);
   } finally {

@@ -3,7 +3,7 @@ import { type Command, parse, toNumber } from '../command.js';
 import { joinShards, missingShards, type Shards, shardsIn } from '../evaluation/shards.js';
 import { expand } from '../input/input.js';
 import { readState } from '../input/state.js';
-import { InputError } from '../input-error.js';
+import { InputError, toCommandError } from '../errors.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 
 const usage = `merge [options] <part.json>...
@@ -39,7 +39,7 @@ async function run(args: readonly string[]): Promise<void> {
       shards = shards === null || own === null ? null : joinShards(shards, own);
       merged.merge(part);
     } catch (error) {
-      throw new InputError(`${file}: ${(error as Error).message}`);
+      throw toCommandError(error, file);
     }
   }
   if (merged === undefined) throw new InputError('no parts to merge');

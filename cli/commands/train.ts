@@ -2,9 +2,10 @@ import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
 import { type Command, parse, toNumber } from '../command.js';
 import { numberRows, piecesOf } from '../input/pieces.js';
 import { sourcesOf } from '../input/sources.js';
-import { InputError } from '../input-error.js';
-import { LOSS_OPTIONS, lossOptionsOf } from '../loss-options.js';
+import { InputError } from '../errors.js';
+import { LOSS_ARGUMENTS, lossOptionsOf } from '../loss-options.js';
 import { formatMetric, formatWhole } from '../output/metrics.js';
+import { print } from '../output/print.js';
 import { Progress } from '../output/progress.js';
 import { writeSafetensors } from '../output/safetensors.js';
 import { toTable } from '../output/table.js';
@@ -49,7 +50,7 @@ const OPTIONS = {
   'batch-size': { type: 'string' },
   'learning-rate': { type: 'string' },
   seed: { type: 'string' },
-  ...LOSS_OPTIONS,
+  ...LOSS_ARGUMENTS,
 } as const;
 
 type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
@@ -116,11 +117,11 @@ async function run(args: readonly string[]): Promise<void> {
     const { rows, features, classes } = await surveyRows(pieces, options.classes, onBatch);
     const head = new LinearHead(features, classes);
     const trainer = new Trainer(head, pieces, options, onBatch);
-    const print = (line: string): void => {
+    const say = (line: string): Promise<void> => {
       progress.stop();
-      console.log(line);
+      return print(line);
     };
-    print(`${formatWhole(rows)} rows of ${formatWhole(features)} features, ${formatWhole(classes)} classes`);
+    await say(`${formatWhole(rows)} rows of ${formatWhole(features)} features, ${formatWhole(classes)} classes`);
     for (let epoch = 1; epoch <= options.epochs; epoch++) {
       const loss = await trainer.epoch(epoch);
       const heldOut = options.heldOut > 0 ? (await trainer.heldOut()).result() : null;
@@ -129,8 +130,8 @@ async function run(args: readonly string[]): Promise<void> {
           ? ''
           : `   held out: loss ${formatMetric(heldOut.loss)}  LRAP ${formatMetric(heldOut.labelRankingAveragePrecision)}` +
             `  one-error ${formatMetric(heldOut.oneError)}`;
-      print(`epoch ${epoch}/${options.epochs}  loss ${formatMetric(loss)}${ofHeldOut}`);
-      if (epoch === options.epochs && heldOut !== null) print(`\nHeld out: ${toTable(heldOut)}`);
+      await say(`epoch ${epoch}/${options.epochs}  loss ${formatMetric(loss)}${ofHeldOut}`);
+      if (epoch === options.epochs && heldOut !== null) await say(`\nHeld out: ${toTable(heldOut)}`);
     }
     const { epochs, batchSize, learningRate, seed, heldOut } = options;
     const { margin, normalization, targetOrder } = options.lossFn.options;

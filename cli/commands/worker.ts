@@ -1,7 +1,7 @@
 import { availableParallelism, hostname } from 'node:os';
 import { type Command, parse, toCount, toNumber } from '../command.js';
-import { InputError } from '../input-error.js';
-import { work } from '../queue/worker.js';
+import { InputError, InterruptedError } from '../errors.js';
+import { serve } from '../queue/serve.js';
 
 const usage = `worker [options] --queue <address>
 
@@ -32,10 +32,12 @@ async function run(args: readonly string[]): Promise<void> {
 
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => (stop.signal.aborted ? process.exit(1) : stop.abort()));
+    process.on(signal, () =>
+      stop.signal.aborted ? process.exit(new InterruptedError(signal).exitCode) : stop.abort(),
+    );
   }
   const log = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
-  await work(values.queue, { name: hostname(), concurrency, lock, log }, stop.signal);
+  await serve(values.queue, { name: hostname(), concurrency, lock, log }, stop.signal);
 }
 
 export const worker: Command = { usage, run };

@@ -2,15 +2,16 @@ import { LossError } from 'multilabel-margin-loss';
 import type { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { nameOf, type Piece, type RowBatch } from '../input/input.js';
 import { readPiece } from '../input/pieces.js';
-import { InputError } from '../input-error.js';
+import { toCommandError } from '../errors.js';
 
-/** Is told of each batch, when it has been added. */
+/** Is called after each batch that was added. */
 export type OnBatch = (bytes: number, rows: number) => void;
 
 /**
  * Adds the rows of a piece to an evaluator.
  *
- * @throws InputError for what is wrong with the files, in one line that names file and row
+ * @throws InputError for a fault of the files, in one line that names file and row
+ * @throws CommandError with exit code 1 where memory does not suffice
  */
 export async function addPiece(evaluator: Evaluator, piece: Piece, onBatch: OnBatch): Promise<void> {
   for await (const batch of readPiece(piece)) {
@@ -23,8 +24,9 @@ export async function addPiece(evaluator: Evaluator, piece: Piece, onBatch: OnBa
   }
 }
 
-/** With the row's number in its file for that in its batch. */
-function inFile({ code, message }: LossError, piece: Piece, { firstRow }: RowBatch): InputError {
-  const file = nameOf(code === 'ERR_TARGET_RANGE' ? piece.targetsFile : piece.scoresFile);
-  return new InputError(`${file}: ${message.replace(/\brow (\d+)/, (_, row) => `row ${firstRow + Number(row)}`)}`);
+/** The error with the row's number in its file in place of that in its batch. */
+function inFile(error: LossError, piece: Piece, { firstRow }: RowBatch): unknown {
+  const file = nameOf(error.code === 'ERR_TARGET_RANGE' ? piece.targetsFile : piece.scoresFile);
+  error.message = error.message.replace(/\brow (\d+)/, (_, row) => `row ${firstRow + Number(row)}`);
+  return toCommandError(error, file);
 }

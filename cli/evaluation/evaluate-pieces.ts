@@ -18,7 +18,7 @@ export function defaultThreads(pieces: readonly Piece[]): number {
  * The sums of pieces: the same bits for any number of threads.
  *
  * @param threads 1 is this one
- * @throws InputError for what is wrong with the files, in one line that names file and row
+ * @throws InputError for a fault of the files, in one line that names file and row
  * @throws RunError for a thread that died
  */
 export async function evaluatePieces(

@@ -4,24 +4,23 @@ import { Worker } from 'node:worker_threads';
 import { Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
 import type { Piece } from '../input/input.js';
 import { numberRows } from '../input/pieces.js';
-import { InputError } from '../input-error.js';
-import { RunError } from '../run-error.js';
+import { CommandError, type Failure, RunError } from '../errors.js';
 import type { OnBatch } from './add-piece.js';
 
-/** What a thread is told: a piece to add, or null to give its sums and end. */
+/** What a thread receives: a piece to add, or null to send its sums and end. */
 export type Request = Piece | null;
 
-/** What a thread says: of a batch that was added, that it is free, what is wrong with its piece, or its sums in the end. */
+/** What a thread sends: a batch was added, it is free for another piece, its piece failed, or its sums in the end. */
 export type Report =
   | { kind: 'batch'; bytes: number; rows: number }
   | { kind: 'free' }
-  | { kind: 'wrong'; message: string }
+  | { kind: 'failed'; failure: Failure }
   | { kind: 'sums'; json: unknown };
 
 /**
- * The same as one thread gives, to the bit: the sums, or the error of the first piece that has one.
+ * What one thread gives, to the bit: the sums, or the error of the first piece that has one.
  *
- * @throws InputError for what is wrong with the files, in one line that names file and row
+ * @throws InputError for a fault of the files, in one line that names file and row
  * @throws RunError for a thread that died
  */
 export async function evaluateInThreads(
@@ -33,42 +32,51 @@ export async function evaluateInThreads(
   const queue = await numberRows(pieces);
   const merged = new Evaluator(options);
   let next = 0;
-  /** The first of those that are wrong. No later one is begun, and earlier ones are read to their end. */
-  let wrong: { index: number; message: string } | undefined;
+  /** The first piece that failed. No later one is begun, and earlier ones are read to their end. */
+  let failed: { index: number; failure: Failure } | undefined;
 
   const workers = Array.from(
     { length: threads },
-    () => new Worker(new URL('worker.js', import.meta.url), { workerData: options }),
+    () => new Worker(new URL('pool-thread.js', import.meta.url), { workerData: options }),
   );
-  const work = (worker: Worker): Promise<void> =>
+  const serve = (worker: Worker): Promise<void> =>
     new Promise((resolve, reject) => {
       let index = -1;
       const send = (): void => {
         index = next;
-        const piece = wrong === undefined ? queue[next++] : undefined;
+        const piece = failed === undefined ? queue[next++] : undefined;
         worker.postMessage((piece ?? null) satisfies Request);
       };
-      worker.on('message', (report: Report) => {
+      const receive = (report: Report): void => {
         if (report.kind === 'batch') {
           onBatch(report.bytes, report.rows);
         } else if (report.kind === 'free') {
           send();
-        } else if (report.kind === 'wrong') {
-          if (wrong === undefined || index < wrong.index) wrong = { index, message: report.message };
+        } else if (report.kind === 'failed') {
+          if (failed === undefined || index < failed.index) failed = { index, failure: report.failure };
           resolve();
         } else {
           merged.merge(Evaluator.fromJSON(report.json));
           resolve();
+        }
+      };
+      worker.on('message', (report: Report) => {
+        try {
+          receive(report);
+        } catch (error) {
+          // Nobody catches what a listener throws.
+          const problem = error as Error;
+          reject(problem);
         }
       });
       worker.on('error', (error) => reject(new RunError(`a thread died: ${error.message}`)));
       worker.on('exit', (code) => reject(new RunError(`a thread died: exit code ${code}`)));
     });
   try {
-    await Promise.all(workers.map(work));
+    await Promise.all(workers.map(serve));
   } finally {
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
-  if (wrong !== undefined) throw new InputError(wrong.message);
+  if (failed !== undefined) throw new CommandError(failed.failure.message, failed.failure.exitCode);
   return merged;
 }

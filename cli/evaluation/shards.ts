@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { sizeOfFile, type Piece } from '../input/input.js';
-import { InputError } from '../input-error.js';
+import { InputError } from '../errors.js';
 
 /** Which shards of which input a state is the sum of. Plain data, in the file of the state. */
 export interface Shards {

@@ -1,13 +1,13 @@
 // Arrow's format for files and streams: messages, each a prefix, metadata and a body. The first is the schema; record
 // batches follow. https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc
 
-import { closeSync, openSync, readSync } from 'node:fs';
 import * as zlib from 'node:zlib';
 import type { Data, Field, RecordBatch, Schema } from 'apache-arrow';
-import { InputError } from '../input-error.js';
+import { InputError } from '../errors.js';
 import { load, require } from '../packages.js';
 import { type Lists, SCORE_TYPES, toBatches } from './columns.js';
-import { nameOf, type Piece, type Reader, type RowBatch, type Source, sizeOfFile } from './input.js';
+import { RandomAccessFile } from './file.js';
+import { nameOf, type Piece, type Reader, type RowBatch, type Source } from './input.js';
 
 type Arrow = typeof import('apache-arrow') & typeof import('apache-arrow/ipc/metadata/file');
 
@@ -25,22 +25,17 @@ interface Message {
 class ArrowFile {
   /** Where the messages begin. */
   readonly start: number;
-  readonly #fd: number;
+  readonly #file: RandomAccessFile;
   readonly #size: number;
   /** Whether the end of a file is there; a stream may end after any message. */
   readonly #isWhole: boolean;
-  #buffer = new ArrayBuffer(0);
 
   constructor(
     private readonly arrow: Arrow,
     readonly name: string,
   ) {
-    this.#size = sizeOfFile(name);
-    try {
-      this.#fd = openSync(name, 'r');
-    } catch (error) {
-      throw new InputError(`${name}: ${(error as Error).message}`);
-    }
+    this.#file = new RandomAccessFile(name);
+    this.#size = this.#file.size;
     const head = this.read(0, Math.min(this.#size, PREFIX_BYTES));
     const isFile = head.toString('latin1', 0, MAGIC.length) === MAGIC;
     if (!isFile && (head.length < PREFIX_BYTES || head.readInt32LE(0) !== -1)) {
@@ -113,28 +108,18 @@ class ArrowFile {
     return new InputError(`${this.name}: is damaged where the record batch of row ${row} should begin`);
   }
 
-  /** In memory of its own. */
+  /** `length` bytes from byte `at`, in memory of their own. */
   read(at: number, length: number): Buffer {
-    return this.#fill(Buffer.alloc(length), at);
+    return this.#file.read(at, length);
   }
 
-  /** In memory that the next call uses too. */
-  readAgain(at: number, length: number): Buffer {
-    if (this.#buffer.byteLength < length) this.#buffer = new ArrayBuffer(length);
-    return this.#fill(Buffer.from(this.#buffer, 0, length), at);
-  }
-
-  #fill(bytes: Buffer, at: number): Buffer {
-    for (let read = 0; read < bytes.length;) {
-      const count = readSync(this.#fd, bytes, read, bytes.length - read, at + read);
-      if (count === 0) throw new InputError(`${this.name}: ended while it was read`);
-      read += count;
-    }
-    return bytes;
+  /** `length` bytes from byte `at`, in memory that the next call overwrites. */
+  readReused(at: number, length: number): Uint8Array {
+    return this.#file.readReused(at, length);
   }
 
   close(): void {
-    closeSync(this.#fd);
+    this.#file.close();
   }
 }
 
@@ -198,7 +183,7 @@ function batchOf(arrow: Arrow, schema: Buffer, file: ArrowFile, message: Message
   if (message.bytes >= 2 ** 31) {
     throw new InputError(`${file.name}: has a record batch of ${message.bytes} bytes: write smaller ones`);
   }
-  const bytes = file.readAgain(message.at, message.bytes);
+  const bytes = file.readReused(message.at, message.bytes);
   try {
     return arrow.RecordBatchReader.from([schema, bytes]).next().value as RecordBatch;
   } catch (error) {

@@ -1,6 +1,6 @@
 // Columns whose elements are lists of numbers, as Arrow and DuckDB have them in memory, to batches of rows.
 
-import { InputError } from '../input-error.js';
+import { InputError } from '../errors.js';
 import { fromHalves, fromMask } from './elements.js';
 import { type RowBatch, SCORES_PER_BATCH, type Source } from './input.js';
 
@@ -118,7 +118,28 @@ function toTargets(lists: Lists, begin: number, end: number, classes: number, at
     const size = (lengths[row] as number) * unit;
     for (let i = 0; i < size; i++) target[to + i] = source[from + i] as number;
   }
+  if (type === 'uint32' || type === 'uint64') checkSigns(data, width, lists, begin, at);
   return { data, shape: [rows, width] };
+}
+
+/** Unsigned targets of 2^31 or 2^63 and more became negative in the copy, which would make them padding. */
+function checkSigns(
+  copy: Int32Array | BigInt64Array,
+  width: number,
+  { values, begins, lengths }: Lists,
+  begin: number,
+  { file, firstRow }: Place,
+): void {
+  for (let at = 0; at < copy.length; at++) {
+    if ((copy[at] as number | bigint) >= 0) continue;
+    const row = begin + Math.floor(at / width);
+    const column = at % width;
+    if (column >= (lengths[row] as number)) continue;
+    const value = values[(begins[row] as number) + column];
+    throw new InputError(
+      `${file}: target ${value} at row ${firstRow + row}, column ${column} is out of range: targets must be class indices`,
+    );
+  }
 }
 
 function halvesOf({ buffer, byteOffset, length }: BigInt64Array | BigUint64Array): Int32Array {

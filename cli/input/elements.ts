@@ -1,4 +1,4 @@
-import { InputError } from '../input-error.js';
+import { InputError } from '../errors.js';
 
 /** The values of bits of float16. */
 export function fromHalves(bits: Uint16Array): Float32Array {

@@ -1,6 +1,6 @@
 import { readdirSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { InputError } from '../input-error.js';
+import { InputError, toCommandError } from '../errors.js';
 
 export type Format = 'npy' | 'ndjson' | 'arrow' | 'parquet';
 
@@ -77,7 +77,7 @@ export function expand(patterns: readonly string[]): string[] {
     try {
       names = readdirSync(folder);
     } catch (error) {
-      throw new InputError(`${pattern}: ${(error as Error).message}`);
+      throw toCommandError(error, pattern);
     }
     const found = names.filter((each) => name.test(each)).sort();
     if (found.length === 0) throw new InputError(`${pattern}: no such file`);
@@ -90,7 +90,7 @@ export function sizeOfFile(file: string): number {
   try {
     stats = statSync(file, { throwIfNoEntry: false });
   } catch (error) {
-    throw new InputError(`${file}: ${(error as Error).message}`);
+    throw toCommandError(error, file);
   }
   if (stats === undefined) throw new InputError(`${file}: no such file`);
   if (stats.isDirectory()) throw new InputError(`${file}: is a folder, not a file`);

@@ -1,7 +1,7 @@
 // Lines of JSON, each a row: { "scores": [ … ], "targets": [ … ] }.
 
 import { createReadStream } from 'node:fs';
-import { InputError } from '../input-error.js';
+import { InputError, toCommandError } from '../errors.js';
 import { nameOf, type Piece, type Reader, type RowBatch, SCORES_PER_BATCH, type Source, sizeOfFile } from './input.js';
 
 const TAB = 9;
@@ -47,8 +47,7 @@ async function* linesOf(file: string, begin: number, end: number): AsyncGenerato
       if (lineAt >= end) return;
     }
   } catch (error) {
-    if (error instanceof Error && 'syscall' in error) throw new InputError(`${nameOf(file)}: ${error.message}`);
-    throw error;
+    throw toCommandError(error, nameOf(file));
   }
   const line = join(parts);
   if (!ofOther && !isBlank(line)) yield { lines: [line], next: chunkAt };

@@ -1,10 +1,10 @@
 // NumPy's file format: magic, version, length of a header, the header as a Python dictionary, the elements.
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
-import { closeSync, openSync, readSync } from 'node:fs';
-import { InputError } from '../input-error.js';
+import { InputError } from '../errors.js';
 import { fromHalves, fromMask } from './elements.js';
-import { type Piece, type Reader, type RowBatch, SCORES_PER_BATCH, type Source, sizeOfFile } from './input.js';
+import { RandomAccessFile } from './file.js';
+import { type Piece, type Reader, type RowBatch, SCORES_PER_BATCH, type Source } from './input.js';
 
 const BYTES: Record<string, number> = { f2: 2, f4: 4, f8: 8, i4: 4, i8: 8, b1: 1, u1: 1, i1: 1 };
 const SCORES = ['f2', 'f4', 'f8'];
@@ -17,23 +17,18 @@ class NpyFile {
   readonly columns: number;
   /** As f4: kind and bytes of an element. */
   readonly type: string;
-  readonly #file: number;
+  readonly #file: RandomAccessFile;
   readonly #dataAt: number;
-  #buffer = new ArrayBuffer(0);
 
   constructor(
     readonly name: string,
     what: string,
     types: readonly string[],
   ) {
-    const size = sizeOfFile(name);
+    this.#file = new RandomAccessFile(name);
+    const { size } = this.#file;
     try {
-      this.#file = openSync(name, 'r');
-    } catch (error) {
-      throw new InputError(`${name}: ${(error as Error).message}`);
-    }
-    try {
-      const start = this.#read(0, Math.min(size, 12));
+      const start = this.#file.read(0, Math.min(size, 12));
       if (start.length < 12 || start.toString('latin1', 0, 6) !== '\x93NUMPY') {
         throw new InputError(`${name}: is not an .npy file`);
       }
@@ -42,7 +37,7 @@ class NpyFile {
       const headerAt = 8 + lengthBytes;
       const headerLength = version === 1 ? start.readUInt16LE(8) : start.readUInt32LE(8);
       if (headerAt + headerLength > size) throw new InputError(`${name}: is truncated in its header`);
-      const header = this.#read(headerAt, headerLength).toString('utf8');
+      const header = this.#file.read(headerAt, headerLength).toString('utf8');
       const descr = /'descr': *'([<>|=])([a-z]\d+)'/.exec(header);
       const order = /'fortran_order': *(True|False)/.exec(header);
       const shape = /'shape': *\(([\d, ]*)\)/.exec(header);
@@ -82,26 +77,11 @@ class NpyFile {
 
   /** The elements from row `begin` to before `end`, where those of the next call will be too. */
   rowsOf(begin: number, end: number): Uint8Array<ArrayBuffer> {
-    const length = (end - begin) * this.rowBytes;
-    if (this.#buffer.byteLength < length) this.#buffer = new ArrayBuffer(length);
-    return this.#fill(new Uint8Array(this.#buffer, 0, length), this.#dataAt + begin * this.rowBytes);
+    return this.#file.readReused(this.#dataAt + begin * this.rowBytes, (end - begin) * this.rowBytes);
   }
 
   close(): void {
-    closeSync(this.#file);
-  }
-
-  #read(at: number, length: number): Buffer {
-    return this.#fill(Buffer.alloc(length), at);
-  }
-
-  #fill<T extends Uint8Array>(bytes: T, at: number): T {
-    for (let read = 0; read < bytes.length;) {
-      const count = readSync(this.#file, bytes, read, bytes.length - read, at + read);
-      if (count === 0) throw new InputError(`${this.name}: ended while it was read`);
-      read += count;
-    }
-    return bytes;
+    this.#file.close();
   }
 }
 

@@ -1,7 +1,7 @@
 // Parquet files, by DuckDB.
 
 import type { DuckDBConnection, DuckDBListVector, DuckDBResult } from '@duckdb/node-api';
-import { InputError } from '../input-error.js';
+import { InputError } from '../errors.js';
 import { load } from '../packages.js';
 import { type Lists, toBatches } from './columns.js';
 import { type Piece, type Reader, type RowBatch, type Source, sizeOfFile } from './input.js';

@@ -1,7 +1,7 @@
 // All formats under one roof: sources cut into pieces, and pieces read.
 
 import { arrow } from './arrow.js';
-import { InputError } from '../input-error.js';
+import { InputError } from '../errors.js';
 import { type Format, type Piece, type Reader, type RowBatch, type Source, sizeOfFile } from './input.js';
 import { ndjson } from './ndjson.js';
 import { npy } from './npy.js';

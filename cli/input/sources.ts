@@ -1,5 +1,5 @@
 import { extname } from 'node:path';
-import { InputError } from '../input-error.js';
+import { InputError } from '../errors.js';
 import { expand, type Format, type Source } from './input.js';
 
 /** By the end of a file's name; others are lines of JSON. */

@@ -1,6 +1,12 @@
 // Two models side by side, as text and as a page.
 
-import type { ComparedMetric, Comparison, Estimate, EvaluationResult, MetricsAtK } from 'multilabel-margin-loss/evaluate';
+import type {
+  ComparedMetric,
+  Comparison,
+  Estimate,
+  EvaluationResult,
+  MetricsAtK,
+} from 'multilabel-margin-loss/evaluate';
 import { formatMetric, formatWhole, METRICS } from './metrics.js';
 import { escape, page, plainTable } from './page.js';
 

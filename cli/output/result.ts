@@ -1,8 +1,9 @@
 import type { Evaluator } from 'multilabel-margin-loss/evaluate';
 import type { Shards } from '../evaluation/shards.js';
-import { InputError } from '../input-error.js';
+import { InputError } from '../errors.js';
 import { loadCharts } from './charts.js';
 import { isPageName } from './page.js';
+import { print } from './print.js';
 import { reportOf } from './report.js';
 import { toTable } from './table.js';
 import { writeWhole } from './write.js';
@@ -50,6 +51,6 @@ export async function prepareOutput({ out = [], json }: Values): Promise<PutOut>
       contents.set(file, [content]);
     }
     writeWhole(contents);
-    console.log(json === true ? JSON.stringify(result) : toTable(result));
+    await print(json === true ? JSON.stringify(result) : toTable(result));
   };
 }

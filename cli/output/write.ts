@@ -1,5 +1,5 @@
 import { closeSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { InputError } from '../input-error.js';
+import { toCommandError } from '../errors.js';
 
 /** What files are to hold, by their names. */
 export type Contents = ReadonlyMap<string, readonly (string | Uint8Array)[]>;
@@ -12,7 +12,7 @@ export function writeWhole(contents: Contents): void {
       action();
     } catch (error) {
       for (const each of contents.keys()) rmSync(temporary(each), { force: true });
-      throw new InputError(`${file}: cannot be written: ${(error as Error).message}`);
+      throw toCommandError(error, `${file}: cannot be written`);
     }
   };
   for (const [file, parts] of contents) attempt(file, () => write(temporary(file), parts));

@@ -1,30 +1,34 @@
-// A queue of BullMQ in Redis or PostgreSQL: the same to all that is beyond this file.
+// A queue of BullMQ. What differs between Redis and PostgreSQL stays in this file.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FlowProducer, Queue, Worker, WorkerOptions } from 'bullmq';
-import { InputError } from '../input-error.js';
+import { InputError, RunError } from '../errors.js';
 import { load } from '../packages.js';
-import { RunError } from '../run-error.js';
-import type { Work } from './work.js';
+import type { Task } from './task.js';
 
-/** What a worker does of each job. `signal` says that the job is somebody else's by now. */
-export type DoJob = NonNullable<Exclude<ConstructorParameters<typeof Worker<Work, string>>[1], string | URL>>;
+/** What a worker does with each job. `signal` is aborted when another worker has taken the job over. */
+export type DoJob = NonNullable<Exclude<ConstructorParameters<typeof Worker<Task, string>>[1], string | URL>>;
 
 export interface Connection {
   /** The address, for messages. */
   name: string;
-  queue: Queue<Work, string>;
+  queue: Queue<Task, string>;
   flows: FlowProducer;
-  /** An error of a job that no other attempt would spare. */
+  /** An error of a job that another attempt would only repeat. */
   final: (message: string) => Error;
-  startWorker: (doJob: DoJob, options: Omit<WorkerOptions, 'connection'>) => Worker<Work, string>;
-  /** Rejects with a RunError when the queue has not answered for a minute. */
+  startWorker: (doJob: DoJob, options: Omit<WorkerOptions, 'connection'>) => Worker<Task, string>;
+  /** Rejects with a RunError when the queue has not answered for a minute, or has been closed. Never resolves. */
   lost: Promise<never>;
+  /** Aborted by `close`. */
+  closed: AbortSignal;
   close: () => Promise<void>;
 }
 
 export const QUEUE = 'evaluate';
+/** Milliseconds without an answer after which the queue is lost. */
 const PATIENCE = 60_000;
+/** Milliseconds between two questions to the queue. */
+const PROBE_INTERVAL = PATIENCE / 12;
 
 /**
  * @param url redis://, rediss:// or postgres://
@@ -62,7 +66,7 @@ export async function connect(url: string): Promise<Connection> {
   let queue: Connection['queue'];
   try {
     // Events hold what jobs return. Nobody listens to them, so that a few are enough.
-    queue = new Queue<Work, string>(QUEUE, { ...options, streams: { events: { maxLen: 10 } } });
+    queue = new Queue<Task, string>(QUEUE, { ...options, streams: { events: { maxLen: 10 } } });
     queue.on('error', onError);
     await queue.waitUntilReady();
   } catch (error) {
@@ -76,21 +80,22 @@ export async function connect(url: string): Promise<Connection> {
   const flows = new FlowProducer(options);
   flows.on('error', onError);
 
-  let closed = false;
+  const closing = new AbortController();
+  const { signal: closed } = closing;
+  const pause = (): Promise<void> =>
+    delay(PROBE_INTERVAL, undefined, { ref: false, signal: closed }).catch(() => undefined);
   const lost = (async () => {
     let answered = Date.now();
-    while (closed || Date.now() - answered < PATIENCE) {
-      const answers = await Promise.race([
-        queue.getActiveCount().then(() => true, onError),
-        delay(PATIENCE / 12, false, { ref: false }),
-      ]);
+    while (!closed.aborted && Date.now() - answered < PATIENCE) {
+      const answers = await Promise.race([queue.getActiveCount().then(() => true, onError), pause()]);
       if (answers === true) answered = Date.now();
-      await delay(PATIENCE / 12, undefined, { ref: false });
+      await pause();
     }
+    if (closed.aborted) throw new RunError(`${name}: is closed`);
     opened = false;
     throw new RunError(`${name}: has not answered for ${PATIENCE / 1000} s: ${problem}`);
   })();
-  // Who waits for it comes later, or never.
+  // Its users attach later, or never.
   lost.catch(() => {});
 
   return {
@@ -98,10 +103,11 @@ export async function connect(url: string): Promise<Connection> {
     queue,
     flows,
     lost,
+    closed,
     final: (message) => new bullmq.UnrecoverableError(message),
-    startWorker: (doJob, workerOptions) => new Worker<Work, string>(QUEUE, doJob, { ...options, ...workerOptions }),
+    startWorker: (doJob, workerOptions) => new Worker<Task, string>(QUEUE, doJob, { ...options, ...workerOptions }),
     close: async () => {
-      closed = true;
+      closing.abort();
       opened = false;
       await Promise.all([flows.close(), queue.close()]);
     },

@@ -2,33 +2,36 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { FlowJob, Job, JobNode } from 'bullmq';
 import type { Evaluator, EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
 import type { Piece } from '../input/input.js';
-import { InputError } from '../input-error.js';
-import { RunError } from '../run-error.js';
+import { CommandError, InterruptedError, RunError } from '../errors.js';
 import { type Connection, connect, QUEUE } from './connection.js';
-import { fromText, type Work } from './work.js';
+import { fromReason, fromText, type Task } from './task.js';
 
-/** Is told from time to time how many shards are done, and how many workers there are. */
+/** Is called from time to time with the number of shards that are done and the number of workers. */
 export type OnShards = (done: number, workers: number) => void;
 
 /** Milliseconds between two looks at the queue. */
 const POLL = 250;
-/** One after the other: a minute, like that of the connection. */
+/** Looks at the queue for each count of the workers. */
+const LOOKS_PER_COUNT = 20;
+/** Looks at the queue that fail one after the other: a minute of them, as long as the connection waits. */
 const MOST_FAILURES = 240;
 /**
- * Of a job. What comes of a shard is final; but BullMQ takes it for a failure where a database that is starting refuses to
- * have it, and has recovered when it is to have the failure.
+ * Attempts at a job. The result of a shard is final; but a database that is starting may refuse to store it, which BullMQ
+ * takes for a failure of the job, and may have started by the time that it stores the failure.
  */
 const MOST_ATTEMPTS = 10;
-/** After this many seconds, what nobody asked for is removed. */
+/** Results that nobody fetched are removed after this many seconds. */
 const DAY = { age: 24 * 60 * 60 };
-/** A worker has as many states in memory at a time, and the queue keeps about as many for each worker. */
+/** States that a worker has in memory at a time; the queue keeps about as many for each worker. */
 const PARTS_PER_MERGE = 32;
 
 /**
  * Has the workers of a queue evaluate shards: a job for each, and above them jobs that merge what came of them.
  *
- * @throws InputError for what a worker could not do, with its message
- * @throws RunError where the queue or the evaluation is lost, and when `cancel` is aborted
+ * @param cancel aborted by a signal, whose name is the reason
+ * @throws CommandError of a worker that failed, with its message and exit code
+ * @throws RunError where the queue or the evaluation is lost
+ * @throws InterruptedError when `cancel` is aborted
  */
 export async function submit(
   url: string,
@@ -48,7 +51,7 @@ export async function submit(
 
 async function resultOf(
   flow: JobNode,
-  { name, queue }: Connection,
+  { name, queue, closed }: Connection,
   onShards: OnShards,
   cancel: AbortSignal,
 ): Promise<Evaluator> {
@@ -61,11 +64,11 @@ async function resultOf(
       throw new RunError(`${name}: has lost the evaluation; Redis keeps it with appendonly yes, and without eviction`);
     }
     if (job.finishedOn !== undefined) {
-      if (job.failedReason) throw new InputError(await reasonOf(job, queue));
+      if (job.failedReason) throw await errorOf(job, queue);
       return fromText(job.returnvalue);
     }
-    // Each time, that is a list of all connections.
-    if (count % 20 === 0) workers = await queue.getWorkersCount();
+    // Redis answers this with a list of all connections, which is too much for each look.
+    if (count % LOOKS_PER_COUNT === 0) workers = await queue.getWorkersCount();
     onShards(await shardsDone(merges), workers);
     return null;
   };
@@ -77,16 +80,18 @@ async function resultOf(
         failures = 0;
       } catch (error) {
         // A PostgreSQL that restarts refuses, where Redis has one wait.
-        if (error instanceof InputError || error instanceof RunError || ++failures > MOST_FAILURES) throw error;
+        if (error instanceof CommandError || ++failures > MOST_FAILURES) throw error;
       }
-      await delay(POLL, undefined, { signal: cancel });
+      await delay(POLL, undefined, { signal: AbortSignal.any([cancel, closed]) });
     }
   } catch (error) {
-    if (cancel.aborted) throw new RunError('interrupted: the evaluation is off the queue');
+    if (cancel.aborted) {
+      throw new InterruptedError(cancel.reason as 'SIGINT' | 'SIGTERM', 'interrupted: the evaluation is off the queue');
+    }
     throw error;
   } finally {
     await flow.job.removeUnprocessedChildren().catch(() => {});
-    // Now that there is nothing below them; what is under way is done by its worker, and then for nobody.
+    // A merge can be removed once nothing is below it. A worker ends the task under way, whose result nobody reads.
     for (const { job } of merges) await queue.remove(job.id as string, { removeChildren: false }).catch(() => {});
   }
 }
@@ -100,7 +105,7 @@ async function shardsDone(merges: readonly JobNode[]): Promise<number> {
   let done = 0;
   for (const { job, children = [] } of merges) {
     if (children[0]?.children !== undefined) continue;
-    // Of a merge that is done too, nothing is left.
+    // A merge that is done has left nothing in the queue, and counts as 0 unprocessed.
     const { unprocessed = 0 } = await job.getDependenciesCount({ unprocessed: true });
     done += children.length - unprocessed;
     // Shards are done about in their order.
@@ -109,23 +114,27 @@ async function shardsDone(merges: readonly JobNode[]): Promise<number> {
   return done;
 }
 
-/** What went wrong below a job that failed for it. */
-async function reasonOf({ failedReason, name, processedBy }: QueuedJob, queue: Connection['queue']): Promise<string> {
+/** The error of a job that failed, or of the job below that it failed for. */
+async function errorOf(
+  { failedReason, name, processedBy }: QueuedJob,
+  queue: Connection['queue'],
+): Promise<CommandError> {
   const below = /^child .*?([^:]+) failed$/.exec(failedReason)?.[1];
   const child = below === undefined ? undefined : await queue.getJob(below);
-  if (child !== undefined) return reasonOf(child, queue);
-  const reason = failedReason.includes('stalled') ? `${name}: each of its workers ended before it` : failedReason;
-  return processedBy === undefined ? reason : `${reason} (on ${processedBy})`;
+  if (child !== undefined) return errorOf(child, queue);
+  const { message, exitCode } = fromReason(failedReason);
+  const reason = message.includes('stalled') ? `${name}: each of its workers ended before it` : message;
+  return new CommandError(processedBy === undefined ? reason : `${reason} (on ${processedBy})`, exitCode);
 }
 
-type QueuedJob = Job<Work, string>;
+type QueuedJob = Job<Task, string>;
 
 function flowOf(shards: readonly Piece[][], options: EvaluatorOptions): FlowJob {
-  const jobOf = (name: string, data: Work, opts: FlowJob['opts'] = {}): FlowJob => ({
+  const jobOf = (name: string, data: Task, opts: FlowJob['opts'] = {}): FlowJob => ({
     name,
     queueName: QUEUE,
     data,
-    // What comes of a job is kept with the one above it. If nothing does, that is to fail, not to wait for ever.
+    // The result of a job is kept with the job above it, which fails where there is none: it would wait for ever.
     opts: { attempts: MOST_ATTEMPTS, removeOnComplete: true, removeOnFail: DAY, failParentOnFailure: true, ...opts },
   });
   const mergeOf = (children: FlowJob[], opts: FlowJob['opts'] = {}): FlowJob => ({
@@ -133,7 +142,7 @@ function flowOf(shards: readonly Piece[][], options: EvaluatorOptions): FlowJob 
     children,
   });
 
-  // After all jobs that merge, so that states do not pile up in the queue.
+  // Shards come after all jobs that merge, so that states do not pile up in the queue.
   const last = { priority: 1 };
   let level = shards.map((pieces, i) => jobOf(`shard ${i + 1} of ${shards.length}`, { pieces, options }, last));
   while (level.length > PARTS_PER_MERGE) {

@@ -4,7 +4,7 @@ import type { MultiLabelMarginLoss } from 'multilabel-margin-loss';
 import type { OnBatch } from '../evaluation/add-piece.js';
 import { nameOf, type Piece, type RowBatch } from '../input/input.js';
 import { joinPieces, readPiece } from '../input/pieces.js';
-import { InputError } from '../input-error.js';
+import { InputError } from '../errors.js';
 import { shareOf, shuffled } from './chance.js';
 import type { LinearHead } from './linear-head.js';
 

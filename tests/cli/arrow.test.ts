@@ -283,6 +283,41 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
       /range\.arrow: target 40 at row 481, column 1 is out of range/,
     ],
     [
+      'a target of uint32 that int32 has no room for',
+      () =>
+        ipc('uint32.arrow', {
+          scores: float32,
+          targets: listed(new arrow.Uint32(), changed(targets, 482, [1, 2 ** 32 - 1]), (v) => Uint32Array.from(v)),
+        }),
+      /uint32\.arrow: target 4294967295 at row 482, column 1 is out of range/,
+    ],
+    [
+      'a target of uint64 that int64 has no room for',
+      () =>
+        ipc('uint64.arrow', {
+          scores: float32,
+          targets: listed(
+            new arrow.Uint64(),
+            changed(targets, 483, [2 ** 64 - 2 ** 11]).map((list) => list.map(BigInt)),
+            (values) => BigUint64Array.from(values),
+          ),
+        }),
+      /uint64\.arrow: target 18446744073709549568 at row 483, column 0 is out of range/,
+    ],
+    [
+      'padded targets of uint64 with -1 for padding',
+      () =>
+        ipc('padded.arrow', {
+          scores: float32,
+          targets: fixed(
+            new arrow.Uint64(),
+            BigUint64Array.from(indices, (i) => BigInt.asUintN(64, BigInt(i))),
+            WIDTH,
+          ),
+        }),
+      /padded\.arrow: target 18446744073709551615 at row \d+, column \d is out of range/,
+    ],
+    [
       'not finite',
       () => ipc('nan.arrow', { scores: fixed(new arrow.Float32(), nan, CLASSES), targets: int32 }),
       /nan\.arrow: score at row 499, column 7 is NaN/,

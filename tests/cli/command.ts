@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect } from 'vitest';
 import { normal, permutation, uniform } from '../js/support.js';
@@ -17,11 +17,12 @@ export function run(args: readonly string[], input: string | Uint8Array = '', en
   return runFile(main, args, input, env);
 }
 
-/** The same where no other package is installed. */
+/** Runs a copy of the package that has no other package beside it. */
 export function runAlone(args: readonly string[]) {
   const alone = join(folder, 'alone');
-  cpSync(dirname(dirname(main)), join(alone, 'dist'), { recursive: true });
-  writeFileSync(join(alone, 'package.json'), '{ "type": "module" }');
+  const root = fileURLToPath(new URL('../../', import.meta.url));
+  cpSync(join(root, 'dist'), join(alone, 'dist'), { recursive: true });
+  cpSync(join(root, 'package.json'), join(alone, 'package.json'));
   return runFile(join(alone, 'dist/cli/main.js'), args, '', {});
 }
 

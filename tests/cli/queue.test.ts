@@ -1,12 +1,11 @@
 // evaluate --queue and worker, as processes, on real servers: whatever happens to them, the result is that of one machine.
 
-import { spawnSync } from 'node:child_process';
-import { cpSync } from 'node:fs';
+import { truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { connect } from '../../cli/queue/connection.js';
 import { normal, uniform } from '../js/support.js';
-import { folder, main, npy, run, write } from './command.js';
+import { folder, main, npy, run, runAlone, write } from './command.js';
 import { Postgres, Process, Redis } from './servers.js';
 
 const CLASSES = 100;
@@ -173,6 +172,52 @@ test('a shard that takes longer than the lock', async () => {
   await expectResult(evaluate(redis.url, 1, ...slow), ofSlow);
 });
 
+test.each(['Redis', 'PostgreSQL'])('%s: a wait on a queue ends when the queue is closed', async (database) => {
+  const connection = await connect(serverOf(database).url);
+  let questions = 0;
+  const ask = connection.queue.getActiveCount.bind(connection.queue);
+  connection.queue.getActiveCount = () => {
+    questions++;
+    return ask();
+  };
+  await connection.close();
+  expect(connection.closed.aborted).toBe(true);
+  // Without an end of the wait, neither would settle.
+  await expect(connection.lost).rejects.toThrow(/: is closed$/);
+  expect(questions).toBe(0);
+});
+
+test('a shard that fails on a worker has the exit code that it would have on one machine', async () => {
+  const one = worker(redis.url);
+  await one.said(/waiting for shards/);
+  // More classes than the sums of each class have room for.
+  const classes = 2 ** 26;
+  const header = npy('<f4', [1, classes], new Float32Array(0));
+  const name = inFolder('huge.npy', header);
+  // Zeros that take no room on the disk.
+  truncateSync(name, header.length + classes * 4);
+  const huge = ['--scores', name, '--targets', inFolder('huge-targets.npy', npy('<i4', [1, 1], new Int32Array(1)))];
+  const evaluation = evaluate(redis.url, 1, ...huge);
+  expect(await evaluation.end()).toBe(1);
+  expect(evaluation.output).toMatch(
+    /^multilabel-margin-loss: \/.*huge\.npy: the metrics .* do not fit .* \(on .+\)\n$/,
+  );
+  expect(one.output).toMatch(/shard 1 of 1: \/.*huge\.npy: the metrics .* do not fit/);
+});
+
+test('a shard that loses all of its workers is exit code 1', async () => {
+  const evaluation = evaluate(redis.url, 1, ...large);
+  for (let loss = 0; loss < 4; loss++) {
+    const lost = worker(redis.url, 0.5);
+    await lost.said(/shard 1 of 1: started/);
+    await lost.stop('SIGKILL');
+  }
+  // It finds that the shard has lost its workers too often.
+  worker(redis.url, 0.5);
+  expect(await evaluation.end()).toBe(1);
+  expect(evaluation.output).toMatch(/^multilabel-margin-loss: shard 1 of 1: each of its workers ended before it.*\n$/);
+});
+
 test('a Redis that forgets is told of', async () => {
   // What other tests left would be taken for this evaluation.
   await redis.command('flushall');
@@ -189,7 +234,7 @@ test('an evaluation that is interrupted leaves nothing in the queue', async () =
   const one = worker(redis.url);
   await one.said(/shard 2 of 40: started/);
   evaluation.child.kill('SIGINT');
-  expect(await evaluation.end()).toBe(1);
+  expect(await evaluation.end()).toBe(130);
   expect(evaluation.output).toBe('multilabel-margin-loss: interrupted: the evaluation is off the queue\n');
   // When the shards under way are done.
   await one.stop();
@@ -244,21 +289,11 @@ describe('what is wrong is said in one line, with exit code 2', () => {
   });
 
   test('BullMQ is not installed', () => {
-    // Where no node_modules is above.
-    cpSync(fileURLToPath(new URL('../../dist', import.meta.url)), join(folder, 'package/dist'), { recursive: true });
-    write('package/package.json', '{ "type": "module" }');
     for (const args of [
       ['worker', '--queue', 'redis://127.0.0.1'],
       ['evaluate', '--queue', 'postgres://127.0.0.1', ...small],
     ]) {
-      const { status, stdout, stderr } = spawnSync(
-        process.execPath,
-        [join(folder, 'package/dist/cli/main.js'), ...args],
-        {
-          cwd: folder,
-          encoding: 'utf8',
-        },
-      );
+      const { status, stdout, stderr } = runAlone(args);
       expect(stderr).toMatch(
         /^multilabel-margin-loss: --queue needs bullmq@6 and (ioredis|pg), which are not installed: npm install bullmq@6 \1\n$/,
       );

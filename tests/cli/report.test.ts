@@ -1,8 +1,7 @@
 // evaluate --out: the report, opened in Chromium.
 
-import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { EvaluationResult } from 'multilabel-margin-loss/evaluate';
 import { type Browser, chromium, type Page } from 'playwright';
@@ -11,7 +10,7 @@ import { barsOf } from '../../cli/output/charts.js';
 import { launchOptions } from '../chromium.js';
 import { accessibilityViolations } from '../demo/site.js';
 import { normal, permutation, uniform } from '../js/support.js';
-import { folder, main, run, write } from './command.js';
+import { folder, run, runAlone, write } from './command.js';
 
 const ROWS = 300;
 const CLASSES = 12;
@@ -204,11 +203,7 @@ describe('what goes wrong is said in one line, with exit code 2, and nothing is 
   });
 
   test('packages that are not installed', () => {
-    // The command where no node_modules is above it.
-    cpSync(dirname(dirname(main)), join(folder, 'dist'), { recursive: true });
-    writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-    const args = [join(folder, 'dist', 'cli', 'main.js'), 'evaluate', file, '--out', 'none.html'];
-    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
+    const { status, stdout, stderr } = runAlone(['evaluate', file, '--out', 'none.html']);
     expect(stderr).toMatch(
       /^multilabel-margin-loss: a report by --out needs vega@6 and vega-lite@6, which are not installed: npm install vega@6 vega-lite@6\n$/,
     );

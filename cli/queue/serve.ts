@@ -1,43 +1,46 @@
 import { once } from 'node:events';
 import { Worker as Thread } from 'node:worker_threads';
 import { connect, type DoJob } from './connection.js';
+import { fromReason, type TaskReport, toReason } from './task.js';
 
-export interface WorkerSettings {
-  /** Of this machine, for messages. */
+export interface ServeSettings {
+  /** The name of this machine, for messages. */
   name: string;
-  /** Jobs at a time, each in a thread of its own. */
+  /** Number of jobs at a time, each in a thread of its own. */
   concurrency: number;
-  /** Seconds. A worker that is not heard of for so long loses its jobs to others. */
+  /** Seconds. A worker that the queue has not heard of for so long loses its jobs to others. */
   lock: number;
   log: (line: string) => void;
 }
 
 /**
- * One that takes its worker with it is to fail at some time; but machines that are taken away as others need them are no
- * reason to.
+ * How many workers a shard may lose before its evaluation fails: a shard that ends its workers has to fail at some time, and
+ * machines that are taken away because others need them are no fault of a shard.
  */
 const MOST_LOSSES = 3;
 
-/** Works for a queue until `stop` is aborted, and then until the jobs under way are done. */
-export async function work(
+/** Does jobs of a queue until `stop` is aborted, and then ends the jobs under way. */
+export async function serve(
   url: string,
-  { name, concurrency, lock, log }: WorkerSettings,
+  { name, concurrency, lock, log }: ServeSettings,
   stop: AbortSignal,
 ): Promise<void> {
   const connection = await connect(url);
   const doJob: DoJob = async (job, _token, signal) => {
     log(`${job.name}: started`);
-    // In this thread, which has the connection.
+    // Read in this thread, which has the connection.
     const parts = 'parts' in job.data ? Object.values(await job.getChildrenValues<string>()) : [];
-    const thread = new Thread(new URL('thread.js', import.meta.url), { workerData: { work: job.data, parts } });
+    const thread = new Thread(new URL('task-thread.js', import.meta.url), { workerData: { task: job.data, parts } });
     signal?.addEventListener('abort', () => void thread.terminate());
     const ended = once(thread, 'exit').then(() => Promise.reject(new Error('its thread ended')));
+    let report: TaskReport;
     try {
-      const [sums] = (await Promise.race([once(thread, 'message'), ended])) as [string];
-      return sums;
+      [report] = (await Promise.race([once(thread, 'message'), ended])) as [TaskReport];
     } catch (error) {
-      throw connection.final((error as Error).message);
+      report = { failure: { message: (error as Error).message, exitCode: 1 } };
     }
+    if ('failure' in report) throw connection.final(toReason(report.failure));
+    return report.sums;
   };
   const milliseconds = Math.round(1000 * lock);
   const worker = connection.startWorker(doJob, {
@@ -49,19 +52,19 @@ export async function work(
   });
   let lastError = '';
   worker.on('error', ({ message }) => {
-    // As long as there is no connection, it is the same each second; and `lost` ends it.
+    // Without a connection, each second brings the same message; `lost` ends that.
     if (message !== '' && message !== lastError) log(message);
     lastError = message;
   });
   worker.on('lockRenewalFailed', (ids) => ids.forEach((id) => worker.cancelJob(id)));
   worker.on('completed', ({ name: job }) => log(`${job}: done`));
-  worker.on('failed', (job, { message }) => log(`${job?.name ?? 'a job'}: ${message}`));
+  worker.on('failed', (job, { message }) => log(`${job?.name ?? 'a job'}: ${fromReason(message).message}`));
   log(`${connection.name}: waiting for shards`);
   try {
     await Promise.race([connection.lost, stop.aborted || once(stop, 'abort')]);
     await worker.close();
   } catch (error) {
-    // Without waiting for what cannot be told of any more.
+    // Does not wait for jobs whose results the queue cannot take any more.
     void worker.close(true);
     throw error;
   } finally {

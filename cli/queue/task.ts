@@ -1,0 +1,60 @@
+import { Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
+import { evaluatePieces } from '../evaluation/evaluate-pieces.js';
+import { type Failure, failureOf } from '../errors.js';
+import type { Piece } from '../input/input.js';
+
+/** What a job of the queue asks for: to evaluate the rows of a shard, or to merge the results of other jobs. Plain data. */
+export type Task = { pieces: Piece[]; options: EvaluatorOptions } | { parts: number };
+
+/**
+ * The sums of a task, as text: PostgreSQL keeps the members of an object in an order of its own.
+ *
+ * @param parts the results of the other jobs, for a task that merges
+ */
+export async function doTask(task: Task, parts: readonly string[]): Promise<string> {
+  if ('pieces' in task) return JSON.stringify(await evaluatePieces(task.pieces, task.options, 1, () => {}));
+  // BullMQ keeps results by the ids of jobs: there are never two of one shard.
+  if (parts.length !== task.parts) throw new Error(`${task.parts} parts are to be merged, ${parts.length} are there`);
+  const [first, ...others] = parts;
+  const merged = fromText(first as string);
+  for (const other of others) merged.merge(fromText(other));
+  return JSON.stringify(merged);
+}
+
+/** @param text the result of doTask() */
+export function fromText(text: string): Evaluator {
+  return Evaluator.fromJSON(JSON.parse(text));
+}
+
+/** What the thread of a task sends: the sums, or why there are none. */
+export type TaskReport = { sums: string } | { failure: Failure };
+
+/** A failure as the reason that BullMQ keeps with a job, which is one string. */
+export function toReason(failure: Failure): string {
+  return JSON.stringify(failure);
+}
+
+/**
+ * The error behind the reason of a job that failed. Reasons that toReason() did not make are BullMQ's: a worker or the
+ * queue failed, which is exit code 1.
+ */
+export function fromReason(reason: string): Failure {
+  try {
+    const { message, exitCode } = Object(JSON.parse(reason)) as Partial<Failure>;
+    if (typeof message === 'string' && typeof exitCode === 'number') return { message, exitCode };
+  } catch {
+    // Not JSON.
+  }
+  return { message: reason, exitCode: 1 };
+}
+
+/** What happened in a task's thread, as its report. */
+export async function reportOf(task: Task, parts: readonly string[]): Promise<TaskReport> {
+  try {
+    return { sums: await doTask(task, parts) };
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure === null) throw error;
+    return { failure };
+  }
+}
