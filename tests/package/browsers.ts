@@ -1,4 +1,4 @@
-// Pages in Chromium and in Firefox: one way of serving and opening them.
+// Serves pages and opens them in Chromium and in Firefox.
 
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { chromium } from 'playwright';
 import puppeteer from 'puppeteer-core';
 import { launchOptions } from '../chromium.js';
 
-/** What Playwright and Puppeteer have alike. */
+/** The part of a browser's interface that Playwright and Puppeteer share. */
 interface Page {
   on(event: 'console', listener: (message: { text(): string }) => void): unknown;
   on(event: 'pageerror', listener: (error: Error) => void): unknown;
@@ -26,7 +26,7 @@ export interface Browser {
 
 const firefoxPath = ['/usr/bin/firefox-esr', '/usr/bin/firefox'].find((path) => existsSync(path));
 
-/** Firefox where it is installed. */
+/** Launches Chromium, and Firefox where it is installed. */
 export async function launchBrowsers(): Promise<Record<string, Browser>> {
   const browsers: Record<string, Browser> = { Chromium: await chromium.launch(launchOptions) };
   if (firefoxPath !== undefined) {
@@ -43,9 +43,9 @@ export const ISOLATED = {
 /**
  * Serves a page and opens it.
  *
- * @param headers of every answer
- * @returns the lines it prints on the console, up to 'done'
- * @throws an Error with those lines if it does not print that within a minute
+ * @param headers sent with every response
+ * @returns the lines that the page prints on the console before 'done'
+ * @throws an Error with those lines if the page does not print 'done' within a minute
  */
 export async function open(
   browser: Browser,
@@ -85,7 +85,7 @@ const TYPES: Record<string, string> = {
   '.wasm': 'application/wasm',
 };
 
-/** The files of a folder. */
+/** Serves the files of a folder. */
 export function files(folder: string): RequestListener {
   const answer = async (url: string, response: ServerResponse): Promise<void> => {
     const { pathname } = new URL(url, 'http://localhost');
@@ -100,7 +100,7 @@ export function files(folder: string): RequestListener {
   return ({ url }, response) => void answer(url!, response);
 }
 
-/** The answers of another server. */
+/** Forwards requests to another server. */
 export function forward(port: number): RequestListener {
   return (incoming, response) => {
     const { method, url, headers } = incoming;

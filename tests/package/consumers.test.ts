@@ -1,4 +1,4 @@
-// The tarball in projects of its users. What was found to work is written to docs/compatibility.md.
+// Installs the tarball in projects as its users have them, and writes what works to docs/compatibility.md.
 
 import { readdirSync } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
@@ -19,7 +19,7 @@ const RUNTIMES = [
   { name: 'Bun', tool: 'bun', command: ['bun/bin/bun.exe'] },
 ];
 
-/** Of the tests in Node, all but those of documentation, servers and examples. */
+/** The suites that run on each version of Node: all but those of documentation, servers and examples. */
 const SUITE = [
   'tests/js',
   'tests/evaluate',
@@ -30,7 +30,7 @@ const SUITE = [
   'tests/cli/evaluate',
 ];
 
-/** Without the loss in workers, which have other ways there. */
+/** Programs for servers. They leave out the loss in web workers, which Node does not have. */
 const SERVER_PROGRAMS = ['loss', 'threads', 'tfjs'] as const;
 
 /** The packages of TypeScript 5.4, 5.9, 6 and 7. */
@@ -47,15 +47,15 @@ const MEANING: Record<Program | 'server-component', string> = {
   tfjs: 'TensorFlow.js',
 };
 
-/** What works, of each consumer: of a page, in each browser. */
+/** What works for each consumer; pages have an entry for each browser. */
 const works: { consumer: string; version: string; browser: string; what: string[] }[] = [];
 
-/** @param output what a program printed, among other lines */
+/** @param output lines that include what the program printed */
 function expectResult(program: Program | 'server-component', output: readonly string[]): void {
   const line = lineOf(program, output);
   const words = line.split(' ');
   if (program === 'threads') {
-    // 999 pairs of 1 in each row, divided by 1000: exact but for the rounding to float32.
+    // Each row has 999 pairs that add 1, divided by 1000. The only rounding is that to float32.
     expect(words).toEqual(['threads', '2', String(Math.fround(0.999))]);
   } else {
     // The documented example: 0.01 is a tenth of 1 - 1.2 + 0.3. Two scores and three results are rounded to float32, which
@@ -122,7 +122,7 @@ describe('Node', () => {
     const projects = ['--project', 'node', '--project', 'node-threads'];
     const args = [vitest, 'run', '--reporter', 'dot', ...projects, ...SUITE];
     const output = await execute(join(path, 'node'), args, { cwd: root, path });
-    // So that it is not nothing that passed.
+    // Fails when the pattern matched no tests.
     expect(output).toMatch(/Tests +\d{4,} passed/);
     const what = ['the test suite', ...SERVER_PROGRAMS.map((program) => MEANING[program]), '`require()`'];
     works.push({ consumer: 'Node', version: versionOf(name), browser: '', what });
@@ -223,7 +223,7 @@ describe('pages', () => {
         works.push({
           consumer: name,
           version: tool === undefined ? '' : versionOf(tool),
-          // Firefox says 'firefox/153.0'.
+          // Firefox reports 'firefox/153.0'.
           browser: `${browserName} ${(await browser.version()).replace(/^.*\//, '')}`,
           what: results.map((program) => MEANING[program]),
         });
@@ -237,7 +237,7 @@ describe('pages', () => {
 const passed = (suite: Readonly<RunnerTestSuite>): boolean =>
   suite.tasks.every((task) => (task.type === 'suite' ? passed(task) : task.result?.state === 'pass'));
 
-// Vitest wants the first argument taken apart.
+// Vitest requires that the first argument is destructured.
 // eslint-disable-next-line no-empty-pattern
 afterAll(async ({}, suite) => {
   const inFirefox = works.some(({ browser }) => browser.startsWith('Firefox'));

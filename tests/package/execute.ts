@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 
 /**
- * Runs a command to its end, in an environment that has nothing of npm's and Vitest's.
+ * Runs a command to its end, without the environment variables of npm and Vitest.
  *
- * @returns what it printed, on either stream
- * @throws an Error with that if its exit code is not 0
+ * @returns what the command printed on both streams
+ * @throws an Error with that output if the exit code is not 0
  */
 export function execute(command: string, args: string[], options: { cwd: string; path?: string }): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -26,7 +26,7 @@ export function execute(command: string, args: string[], options: { cwd: string;
   });
 }
 
-/** @param path a folder whose commands go before all others */
+/** @param path a folder whose commands take precedence */
 export function environment(path?: string): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(npm_|NODE_|VITE|TEST|TINYPOOL|MODE$|DEV$|PROD$|SSR$|BASE_URL$|FORCE_)/i.test(name),

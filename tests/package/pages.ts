@@ -1,4 +1,4 @@
-// How pages are made of the programs: by each bundler, and by none. A page runs its programs one after the other.
+// Makes pages of the programs, with each bundler and without one. A page runs its programs one after the other.
 
 import { copyFile, cp, readFile, writeFile } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
@@ -18,17 +18,17 @@ export type Program = 'loss' | 'worker' | 'threads' | 'tfjs' | 'service-worker';
 
 export interface Page {
   name: string;
-  /** A package, whose version is said. */
+  /** The package whose version docs/compatibility.md reports. */
   tool?: string;
   programs: readonly Program[];
-  /** Beside 'self' and 'wasm-unsafe-eval'. */
+  /** Sources of scripts that the page needs besides 'self' and 'wasm-unsafe-eval'. */
   scriptSources?: string;
-  /** Prints the loss of a server component besides. */
+  /** True if the page also prints the loss of a server component. */
   serverComponent?: boolean;
   /**
-   * Makes it, where the package and the programs are.
+   * Makes the page in the folder that has the package and the programs.
    *
-   * @returns what serves it, and what ends that
+   * @returns the handler that serves the page, and a function that stops it
    */
   make(project: string): Promise<{ handler: RequestListener; close?: () => Promise<unknown> }>;
 }
@@ -90,7 +90,7 @@ export const PAGES: readonly Page[] = [
       const common = { absWorkingDir: project, bundle: true, outdir: 'dist', logLevel: 'silent' } as const;
       const results = [
         await esbuild.build({ ...common, entryPoints: ['page.js', 'loss-worker.js'], format: 'esm', splitting: true }),
-        // As a classic script: module service workers are younger.
+        // A classic script, because module service workers came to browsers later.
         await esbuild.build({ ...common, entryPoints: ['loss-service-worker.js'], format: 'iife' }),
       ];
       const warnings = results.flatMap((result) => result.warnings);
@@ -109,7 +109,7 @@ export const PAGES: readonly Page[] = [
         input: [join(project, 'page.js'), join(project, 'loss-worker.js')],
         plugins: [nodeResolve({ browser: true }), commonjs()],
         onwarn: ({ message, code }) => {
-          // TensorFlow.js has some.
+          // TensorFlow.js causes warnings.
           if (code !== 'CIRCULAR_DEPENDENCY' && code !== 'THIS_IS_UNDEFINED') throw new Error(message);
         },
       });
@@ -124,7 +124,7 @@ export const PAGES: readonly Page[] = [
     name: 'Next.js, server and client component',
     tool: 'next',
     programs: all,
-    // For its inline scripts.
+    // Next.js uses inline scripts.
     scriptSources: "'unsafe-inline'",
     serverComponent: true,
     async make(project) {
@@ -157,7 +157,7 @@ export const PAGES: readonly Page[] = [
     name: 'No bundler',
     programs: ['loss', 'worker', 'threads'],
     async make(project) {
-      // Workers have no import maps, and a policy may forbid them: the paths are in the modules.
+      // Workers have no import maps, and a policy may forbid them, so the modules contain the paths.
       const manifest = await readFile(join(project, 'node_modules/multilabel-margin-loss/package.json'), 'utf8');
       const { exports } = JSON.parse(manifest) as { exports: Record<string, { default: string }> };
       for (const name of ['loss.js', 'threads.js']) {
@@ -173,7 +173,7 @@ export const PAGES: readonly Page[] = [
   },
 ];
 
-/** Writes what runs the programs, for `make()` to bundle. */
+/** Writes the script that runs the programs, which `make()` bundles. */
 export async function writePage(project: string, programs: readonly Program[]): Promise<void> {
   const script = programs.map(
     (program) =>

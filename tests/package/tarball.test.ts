@@ -1,4 +1,4 @@
-// What is in the tarball, and how large it is when bundled.
+// Checks the contents of the tarball, and the size of bundles that use it.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -47,7 +47,7 @@ test('package.json', () => {
   expect(manifest.dependencies ?? {}).toEqual({});
   expect(manifest.exports['./package.json']).toBe('./package.json');
   for (const [entry, target] of Object.entries(manifest.exports)) {
-    // Files that are exported as they are.
+    // These files are exported unchanged.
     if (typeof target === 'string') expect(target.endsWith(entry.slice(1)), entry).toBe(true);
     else expect(Object.keys(target), entry).toEqual(['types', 'default']);
   }
@@ -70,7 +70,7 @@ test('Are the types wrong?', async () => {
   expect(output).toContain('"multilabel-margin-loss/threads"');
 });
 
-/** In bytes, as a page would load it. */
+/** Size in bytes of the bundle that a page would load. */
 async function bundledSizes(entry: string): Promise<{ minified: number; gzipped: number }> {
   const { outputFiles } = await esbuild.build({
     stdin: { contents: `export * from '${entry}'`, resolveDir: project },
@@ -78,7 +78,7 @@ async function bundledSizes(entry: string): Promise<{ minified: number; gzipped:
     minify: true,
     format: 'esm',
     write: false,
-    // Peers.
+    // Peer dependencies stay outside of the bundle.
     external: ['@tensorflow/*'],
   });
   const { contents } = outputFiles[0]!;
@@ -92,7 +92,7 @@ test('sizes', async () => {
     const kB = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`;
     console.log(`${entry}: ${kB(minified)} minified, ${kB(gzipped)} gzipped`);
   }
-  // Of the main entry, as the README says.
+  // The README states these limits for the main entry.
   const { minified, gzipped } = await bundledSizes('multilabel-margin-loss');
   expect(minified).toBeLessThanOrEqual(75_000);
   expect(gzipped).toBeLessThanOrEqual(28_000);

@@ -1,4 +1,5 @@
-// The tarball and a folder for projects that use it, outside the repository, so that its name leads to the tarball alone.
+// Makes the tarball and a folder for projects that use it. The folder is outside of the repository, so that the name of the
+// package resolves to the tarball alone.
 //
 //     WORKSPACE/node_modules -> tests/package/node_modules     bundlers, runtimes, peers
 //     WORKSPACE/multilabel-margin-loss-0.1.0.tgz
@@ -47,7 +48,7 @@ export function tarballIn(workspace: string): string {
   return join(workspace, tarball);
 }
 
-/** Makes a project that has the package installed and the programs at hand, as TypeScript and as JavaScript. */
+/** Makes a project with the package installed and with the programs, in TypeScript and in JavaScript. */
 export async function makeProject(workspace: string, name: string): Promise<string> {
   const project = join(workspace, name);
   mkdirSync(project);
@@ -55,7 +56,7 @@ export async function makeProject(workspace: string, name: string): Promise<stri
   const flags = ['--offline', '--no-audit', '--no-fund', '--silent'];
   await execute('npm', ['install', ...flags, tarballIn(workspace)], { cwd: project });
   if (existsSync(join(workspace, 'node_modules/multilabel-margin-loss'))) {
-    throw new Error('the package is not to be found but in the project');
+    throw new Error('the package must be installed in the project alone');
   }
   for (const program of readdirSync(join(here, 'programs'))) {
     const source = readFileSync(join(here, 'programs', program), 'utf8');

@@ -1,2 +1,2 @@
-// Next.js itself is not in the consumer's folder, so its root is a folder that both are in.
+// Next.js is installed outside of the consumer's folder, so the root is a folder that contains both.
 export default { turbopack: { root: '/' } };

@@ -1,4 +1,5 @@
-// An error would not always reach the page: some bundlers make it one of a promise.
+// The worker posts its errors, because an uncaught one does not always reach the page: some bundlers wrap the module in a
+// promise.
 import('./loss.js').then(
   ({ loss }) => postMessage(loss.item()),
   ({ message }) => postMessage(message),

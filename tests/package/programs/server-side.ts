@@ -1,4 +1,4 @@
-// Imports every entry, and tells which of the browser's globals the package looks at while it does.
+// Imports every entry and prints which of the browser's globals the package reads during the import.
 import { readFile } from 'node:fs/promises';
 
 const GLOBALS = [
@@ -32,6 +32,6 @@ for (const entry of entries) await import(entry);
 console.log('entries', ...entries);
 console.log('touched', ...touched);
 
-// That a look would be seen.
+// A control: this module does read a global, and must be reported.
 await import(`./control/multilabel-margin-loss/${'look.js' as string}`);
 console.log('control', ...touched);

@@ -1,4 +1,4 @@
-// What compiles and what does not, for every compiler that tests/package/consumers.test.ts lists. Nothing here runs.
+// Assertions about types, for every compiler that consumers.test.ts lists. Nothing here runs.
 
 import { MultiLabelMarginLoss, tensor, zeros } from 'multilabel-margin-loss';
 
