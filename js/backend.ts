@@ -1,4 +1,5 @@
 import type { DeviceTensor } from './device-tensor.js';
+import { LossError } from './errors.js';
 
 /**
  * What becomes of the losses of the rows: they are averaged or added, or left as they are, [N].
@@ -113,3 +114,15 @@ export interface AsyncBackend {
 
 /** The message for a gradient that is to be written where something is yet to be read. */
 export const GRAD_OVERLAP = 'grad must not share memory with the targets or the scores, unless it is all of the scores';
+
+/** Refuses a backend that computes in promises only, on behalf of a caller that has no asynchronous form. */
+export function refuseAsyncBackend(backend: Backend | AsyncBackend | undefined, caller: string): void {
+  // Anything that is no backend at all is left to the loss to refuse.
+  const { compute, computeAsync, name } = (backend ?? {}) as Partial<Backend & AsyncBackend>;
+  if (typeof compute === 'function' || typeof computeAsync !== 'function') return;
+  throw new LossError(
+    'ERR_OPTION',
+    `the backend of ${caller} must compute synchronously, and the ${name} backend computes in promises only: ` +
+      'use createThreadsBackend(), or the default backend',
+  );
+}

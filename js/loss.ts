@@ -19,7 +19,7 @@ import { wasmBackend } from './wasm/backend.js';
  * const options: MultiLabelMarginLossOptions = { reduction: 'sum', margin: 0.5, nan: 'error' };
  * new MultiLabelMarginLoss(options).forward([[0.5, 0.25]], [[0]]).item(); // => 0.125
  */
-export interface MultiLabelMarginLossOptions {
+export interface MultiLabelMarginLossOptions<B extends Backend | AsyncBackend = Backend | AsyncBackend> {
   /**
    * 'mean' averages the losses of the rows, 'sum' adds them, 'none' leaves them as they are.
    * @default 'mean'
@@ -51,7 +51,7 @@ export interface MultiLabelMarginLossOptions {
    * `createWebGPUBackend()` of `multilabel-margin-loss/webgpu`.
    * @default one thread
    */
-  backend?: Backend | AsyncBackend;
+  backend?: B;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { FloatArray } from '../backend.js';
+import { type Backend, type FloatArray, refuseAsyncBackend } from '../backend.js';
 import { describe, LossError } from '../errors.js';
 import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from '../loss.js';
 import type { Scores } from '../scores.js';
@@ -35,7 +35,7 @@ export interface EvaluatorOptions {
    * for {@link MultiLabelMarginLoss}.
    * @default those of the class
    */
-  loss?: Pick<MultiLabelMarginLossOptions, 'margin' | 'normalization' | 'targetOrder' | 'backend'>;
+  loss?: Pick<MultiLabelMarginLossOptions<Backend>, 'margin' | 'normalization' | 'targetOrder' | 'backend'>;
   /**
    * What a score that is NaN or infinite does: 'error' throws ERR_NON_FINITE and adds nothing; 'skip' leaves its row out,
    * and counts it in `rowsSkipped`.
@@ -335,6 +335,7 @@ export class Evaluator {
     this.#k = checkK(k);
     const lossOptions = checkOptions(loss, ['margin', 'normalization', 'targetOrder', 'backend'], "Evaluator()'s loss");
     this.#lossFn = new MultiLabelMarginLoss({ ...lossOptions, reduction: 'none' });
+    refuseAsyncBackend(lossOptions.backend, 'Evaluator');
     this.#nonFinite = nonFinite;
   }
 

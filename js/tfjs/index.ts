@@ -12,6 +12,7 @@
  * @module multilabel-margin-loss/tfjs
  */
 import { customGrad, mul, type Scalar, scalar, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { type Backend, refuseAsyncBackend } from '../backend.js';
 import { describe, LossError } from '../errors.js';
 import { OPTION_NAMES, MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from '../loss.js';
 import { fromMultiHot, type Targets } from '../targets.js';
@@ -30,7 +31,7 @@ import type { TensorLike } from '../tensor.js';
  * const indices = tf.tensor2d([[3, 0, -1]], [1, 3], 'int32');
  * multiLabelMarginLoss(options)(indices, tf.tensor2d([[0.1, 0.2, 0.4, 0.8]])).dataSync(); // => [0.85]
  */
-export interface TfjsLossOptions extends MultiLabelMarginLossOptions {
+export interface TfjsLossOptions extends MultiLabelMarginLossOptions<Backend> {
   /**
    * As for the class, without 'none': TensorFlow.js trains on a scalar.
    * @default 'mean'
@@ -89,6 +90,7 @@ export function multiLabelMarginLoss(options: TfjsLossOptions = {}): TfjsLoss {
     throw new LossError('ERR_OPTION', `targets must be one of 'mask', 'indices', got ${describe(targets)}`);
   }
   const lossFn = new MultiLabelMarginLoss(others);
+  refuseAsyncBackend(others.backend, 'multiLabelMarginLoss()');
   if (lossFn.options.reduction === 'none') {
     throw new LossError('ERR_OPTION', "reduction must be one of 'mean', 'sum' for TensorFlow.js, got 'none'");
   }

@@ -30,6 +30,17 @@ function evaluated(rows: Rows, options?: EvaluatorOptions): EvaluationResult {
   return evaluator.result();
 }
 
+const ASYNC_BACKEND = { name: 'faraway', computeAsync: () => Promise.reject(new Error('not to be called')) };
+
+test('a backend that computes in promises only is refused, by type and when the evaluator is made', () => {
+  expectLossError(
+    // @ts-expect-error: an evaluator has no asynchronous form
+    () => new Evaluator({ loss: { backend: ASYNC_BACKEND } }),
+    'ERR_OPTION',
+    ['Evaluator', 'faraway', 'synchronously', 'createThreadsBackend()'],
+  );
+});
+
 describe('results', () => {
   test('of an example worked out by hand', () => {
     const evaluator = new Evaluator({ k: [3, 1, 1] });

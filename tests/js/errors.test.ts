@@ -442,6 +442,16 @@ describe('options', () => {
   });
 });
 
+test('the functional form refuses a backend that computes in promises only, by type and before it computes', () => {
+  const backend = { name: 'faraway', computeAsync: () => Promise.reject(new Error('not to be called')) };
+  expectLossError(
+    // @ts-expect-error: the functional form has no asynchronous one
+    () => nn.functional.multilabel_margin_loss(X, Y, { backend }),
+    'ERR_OPTION',
+    ['multilabel_margin_loss()', 'faraway', 'synchronously', 'createThreadsBackend()'],
+  );
+});
+
 describe('more than fits in memory', () => {
   test.each([
     // Its bytes cannot be counted in linear memory; then: they can, but memory cannot grow to them.

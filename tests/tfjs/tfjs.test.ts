@@ -453,6 +453,16 @@ describe('options', () => {
   });
 });
 
+test('a backend that computes in promises only is refused, by type and when the loss is made', () => {
+  const backend = { name: 'faraway', computeAsync: () => Promise.reject(new Error('not to be called')) };
+  expectLossError(
+    // @ts-expect-error: TensorFlow.js needs the loss at once
+    () => multiLabelMarginLoss({ backend }),
+    'ERR_OPTION',
+    ['multiLabelMarginLoss()', 'faraway', 'synchronously', 'createThreadsBackend()'],
+  );
+});
+
 // TensorFlow.js leaves tensors of its own when it refuses, so this is apart from the tests that count them.
 test("the loss's own second derivative, which is 0, is refused", async () => {
   await useBackend('cpu');
