@@ -1,3 +1,4 @@
+/* global addToLibrary */
 // A library for Emscripten's linker. The bindings pass numbers alone, but Embind registers strings, memory views and JavaScript
 // values in every module: 9 kB of glue that needs a TextDecoder, which AudioWorklets and jsdom lack. Here they register nothing.
 addToLibrary({
