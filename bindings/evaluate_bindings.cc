@@ -33,6 +33,9 @@ auto WithRows(int float64, const void* scores, const int32_t* targets, size_t ro
 
 extern "C" {
 
+// A double, because JavaScript reads a size as a signed number.
+EMSCRIPTEN_KEEPALIVE double maximumMemory() { return MLML_MAXIMUM_MEMORY; }
+
 // Address of at least `bytes` bytes, or 0 when memory is exhausted. What was there before is lost.
 EMSCRIPTEN_KEEPALIVE uint8_t* stage(size_t bytes) { return staging.Reserve(bytes) ? staging.data() : nullptr; }
 

@@ -63,6 +63,11 @@ export class LossError extends Error {
   }
 }
 
+/** The error for a NaN score under `nan: 'error'`. */
+export function nanScore(row: number, column: number): LossError {
+  return new LossError('ERR_NAN', `score at row ${row}, column ${column} is NaN, and nan is 'error'`);
+}
+
 /** A value as it would be written in a message: short, and never an exception of its own. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;

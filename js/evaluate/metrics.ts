@@ -51,7 +51,7 @@ export class RankingMetrics {
     } catch (cause) {
       throw unavailable(cause);
     }
-    this.#memory = new LinearMemory(this.#module.wasmMemory, 2);
+    this.#memory = new LinearMemory(this.#module.wasmMemory, this.#module._maximumMemory());
     const at = this.#stage(ks.length * 4 + 1);
     this.#memory.i32.set(ks, at / 4);
     if (this.#module._begin(classes, at, ks.length) === 0) throw this.#outOfMemory();
@@ -128,7 +128,7 @@ export class RankingMetrics {
 
   /** Aligned room. */
   #stage(bytes: number): Address {
-    return align(this.#given(bytes < 2 ** 31 - ALIGNMENT ? this.#module._stage(bytes + ALIGNMENT) : 0));
+    return align(this.#given(this.#memory.allocate(bytes + ALIGNMENT, this.#module._stage)));
   }
 
   /** An address that the module gave, 0 when there was no memory; that may have grown. */
@@ -159,7 +159,7 @@ export class RankingMetrics {
     return new LossError(
       'ERR_OUT_OF_MEMORY',
       `the metrics of ${this.classes} labels do not fit in WebAssembly's linear memory ` +
-        `(${this.#memory.mostGigabytes} GB at most)`,
+        `(${this.#memory.maximum} at most)`,
     );
   }
 }

@@ -3,8 +3,10 @@ import type { Address } from '../wasm/linear-memory.js';
 
 export interface RankingMetricsModule {
   readonly wasmMemory: WebAssembly.Memory;
+  /** Bytes to which the memory can grow. */
+  _maximumMemory(): number;
   /** Room for what is to be read, or 0. What was there before is lost. */
-  _stage(bytes: number): Address;
+  readonly _stage: (bytes: number) => Address;
   /** 0 when memory is exhausted. */
   _begin(classes: number, ks: Address, numKs: number): number;
   /** Returns a status: see metrics.ts. */

@@ -6,26 +6,27 @@ import { LossError } from '../errors.js';
 import { allocate, arrayIn, type DType } from '../dtypes.js';
 import { sizeOf } from '../shapes.js';
 import { type ShapeArguments, shapeArguments, Tensor } from '../tensor.js';
+import { Usability } from '../usability.js';
 import { wasmBackend } from '../wasm/backend.js';
-import { Call, outOfMemory } from '../wasm/call.js';
+import { KernelCall, outOfMemory } from '../wasm/call.js';
 import { type Address, ALIGNMENT, align, layoutOf, LinearMemory } from '../wasm/linear-memory.js';
 import type { ThreadsModule } from './multilabel_margin_loss_threads.mjs';
 
-// Parts of a batch that are under way together, as kJobs in src/thread_pool.h: while the workers compute one, this
-// thread copies the next in and the last one out.
+// The number of parts that are under way together: ThreadPool::kJobs in src/base/thread_pool.h. While the workers compute
+// one, this thread copies the next one in and the last one out.
 const JOBS = 2;
 
-// Of a part: many tasks, and of two parts still in a common last-level cache.
-const STAGED_BYTES = 512 * 1024;
+// Bytes of a part: enough for many tasks, while both parts stay in a common last-level cache.
+const JOB_BYTES = 512 * 1024;
 
-// Smaller batches of scores that are to be copied are left to the backend of one thread. Of random scores, threads gain
-// from a third as many on; but those of a trained model are mostly copying, and lost up to 14 % there.
+// The backend of one thread computes smaller batches whose scores would be copied. With random scores, threads gain from a
+// third of this number on. With those of a trained model, where most of the time is copying, they lost up to 14 % there.
 const FEWEST_SCORES = 256 * 1024;
 
-// The status of bindings/bindings.cc that only this backend has.
+// The status of bindings/threads_bindings.cc that other modules lack.
 const WORKER_DIED = 4;
 
-/** Addresses: of what is shared, or 0; or of where a part is staged. */
+/** Addresses of shared arrays, with 0 for an array that is not shared; or of the staged arrays of a part. */
 interface Places {
   scores: Address;
   targets: Address;
@@ -33,11 +34,11 @@ interface Places {
   grad: Address;
 }
 
-/** A batch on its way through. */
+/** A batch that is being computed. */
 interface Run {
   batch: Batch;
   shared: Places;
-  /** The most rows in a part. */
+  /** The largest number of rows in a part. */
   capacity: number;
   options: LossOptions;
   loss: FloatArray;
@@ -46,7 +47,7 @@ interface Run {
 
 /**
  * A backend of several threads over shared memory; {@link createThreadsBackend} makes it. Results have the same bits for
- * any number of threads, and as those of the backend of one.
+ * any number of threads, and the same bits as with the default backend of one thread.
  *
  * @example
  * import { createThreadsBackend, type ThreadsBackend } from 'multilabel-margin-loss/threads';
@@ -56,16 +57,16 @@ interface Run {
  * backend.dispose();
  */
 export class ThreadsBackend implements Backend, Disposable {
-  /** Always this. */
+  /** `'threads'`. */
   readonly name = 'threads';
   /** How many threads compute, the caller's included. */
   readonly threads: number;
   readonly #module: ThreadsModule;
   readonly #memory: LinearMemory;
-  readonly #calls: readonly Call[];
-  /** As memory grows, its buffer becomes another object, and tensors made before have the old one. */
+  readonly #calls: readonly KernelCall[];
+  /** The buffers of tensors. When memory grows it gets a new buffer object, while earlier tensors keep the old one. */
   readonly #buffers = new WeakSet<ArrayBufferLike>();
-  /** Of the parts under way; a gradient is computed in the place of the scores. */
+  /** Where the parts under way are staged. The kernels write a gradient over the staged scores. */
   readonly #staged: readonly Places[] = Array.from({ length: JOBS }, () => ({
     scores: 0,
     targets: 0,
@@ -74,23 +75,23 @@ export class ThreadsBackend implements Backend, Disposable {
   }));
   #stagedAt: Address = 0;
   #stagedBytes = 0;
-  #unusable: LossError | null = null;
+  readonly #usability = new Usability();
 
   /** @internal */
   constructor(module: ThreadsModule, threads: number) {
     this.threads = threads;
     this.#module = module;
-    this.#memory = new LinearMemory(module.wasmMemory, 1);
-    this.#calls = Array.from({ length: JOBS }, (_, job) => new Call(this.#memory, module.callAddress(job)));
+    this.#memory = new LinearMemory(module.wasmMemory, module.maximumMemory());
+    this.#calls = Array.from({ length: JOBS }, (_, job) => new KernelCall(this.#memory, module.callAddress(job)));
   }
 
   /**
-   * Zeros in the memory that the threads share: scores, targets and gradients there are used where they are, without a
-   * copy. That memory (1 GB at most) is freed by {@link dispose} alone, so make tensors once and fill them again and
-   * again.
+   * Makes a tensor of zeros in the memory that the threads share. The backend reads scores and targets and writes
+   * gradients there without a copy. Only {@link dispose} frees that memory (1 GB at most), so make tensors once and fill
+   * them for each batch.
    *
-   * @param args as of `zeros()` of the package: a shape, and `{ dtype, requires_grad }`
-   * @returns float32, if no other dtype is asked for
+   * @param args those of `zeros()` of the package: a shape, and `{ dtype, requires_grad }`
+   * @returns a tensor, float32 by default
    * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_DTYPE, ERR_OUT_OF_MEMORY, ERR_DISPOSED, ERR_BACKEND_UNAVAILABLE
    * @example
    * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
@@ -105,25 +106,25 @@ export class ThreadsBackend implements Backend, Disposable {
    * grad.tolist(); // => [[-0.5, 0.5, 0.5, -0.5]]
    */
   zeros<D extends DType = 'float32'>(...args: ShapeArguments<D>): Tensor<D> {
-    this.#checkUsable();
+    this.#usability.check();
     const [shape, dtype, requiresGrad] = shapeArguments<D>(args, 'zeros()');
     const size = sizeOf(shape);
     const bytes = size * (dtype === 'float64' || dtype === 'int64' ? 8 : 4);
-    const address = bytes < 2 ** 30 ? this.#module.allocateZeros(Math.max(bytes, 1)) : 0;
+    const address = this.#memory.allocate(Math.max(bytes, 1), this.#module.allocateZeros);
     if (address === 0) {
       throw new LossError(
         'ERR_OUT_OF_MEMORY',
-        `no shared memory for ${size} elements of ${dtype}: 1 GB for all tensors of a backend until its dispose()`,
+        `no shared memory for ${size} elements of ${dtype}: a backend has ${this.#memory.maximum} for all of its tensors ` +
+          'until its dispose()',
       );
     }
-    this.#memory.renew(address + bytes);
     this.#buffers.add(this.#memory.buffer);
     return new Tensor<D>(arrayIn(dtype, this.#memory.buffer, address, size), shape, requiresGrad);
   }
 
   /**
-   * Ends the threads. Tensors stay readable; losses with this backend throw ERR_DISPOSED from now on. Calling it again
-   * does nothing. A Node process need not call it to be able to exit.
+   * Ends the threads. Tensors stay readable. Losses with this backend throw ERR_DISPOSED afterwards. A second call does
+   * nothing. A Node process exits without it.
    *
    * @example
    * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
@@ -153,20 +154,13 @@ export class ThreadsBackend implements Backend, Disposable {
     this.dispose();
   }
 
-  /** @internal Ends the threads, for a reason that later calls throw. */
+  /** @internal Ends the threads. Later calls throw the reason. */
   end(reason: LossError): void {
-    if (this.#unusable !== null) return;
-    this.#unusable = reason;
-    this.#module.PThread.terminateAllThreads();
-  }
-
-  #checkUsable(): void {
-    // A new error, with the stack of this call.
-    if (this.#unusable !== null) throw new LossError(this.#unusable.code, this.#unusable.message, this.#unusable);
+    if (this.#usability.end(reason)) this.#module.PThread.terminateAllThreads();
   }
 
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult {
-    this.#checkUsable();
+    this.#usability.check();
     const { scores, targets, rows } = batch;
     const shared: Places = {
       scores: this.#addressOf(scores),
@@ -186,7 +180,7 @@ export class ThreadsBackend implements Backend, Disposable {
     const run: Run = { batch, shared, capacity, options, loss, grad };
     let lossSum: number;
     if (rows <= capacity) {
-      const [call] = this.#calls as [Call];
+      const [call] = this.#calls as [KernelCall];
       call.describe(batch, options);
       call.lossSum = 0;
       this.#copyIn(run, 0, true);
@@ -213,7 +207,7 @@ export class ThreadsBackend implements Backend, Disposable {
     }
     let lossSum = 0;
     const finish = (part: number): void => {
-      const call = this.#calls[part % JOBS] as Call;
+      const call = this.#calls[part % JOBS] as KernelCall;
       call.lossSum = lossSum;
       this.#checkAlive(this.#module.finish(part % JOBS));
       lossSum = call.lossSum;
@@ -228,8 +222,8 @@ export class ThreadsBackend implements Backend, Disposable {
     return lossSum;
   }
 
-  /** Copies what is not shared of a part, and describes where all of it is. */
-  #copyIn({ batch, shared, capacity, grad }: Run, part: number, withScores: boolean): Call {
+  /** Copies those arrays of a part that are not shared, and writes all addresses to its call. */
+  #copyIn({ batch, shared, capacity, grad }: Run, part: number, withScores: boolean): KernelCall {
     const { scores, targets, rows, classes, width } = batch;
     const job = part % JOBS;
     const staged = this.#staged[job] as Places;
@@ -250,7 +244,7 @@ export class ThreadsBackend implements Backend, Disposable {
     } else {
       this.#memory.copyTargets(targets, begin * width, end * width, targetsAt);
     }
-    const call = this.#calls[job] as Call;
+    const call = this.#calls[job] as KernelCall;
     call.place(scoresAt, targetsAt, staged.losses, gradAt);
     call.rows = end - begin;
     return call;
@@ -271,15 +265,15 @@ export class ThreadsBackend implements Backend, Disposable {
 
   #checkAlive(status: number): void {
     if (status !== WORKER_DIED) return;
-    this.end(workerDied('it did not come back from its work'));
-    this.#checkUsable();
+    this.end(workerDied('it does not answer'));
+    this.#usability.check();
   }
 
   #addressOf(array: FloatArray | IndexArray): Address {
     return this.#buffers.has(array.buffer) ? array.byteOffset : 0;
   }
 
-  /** Arrays in two states of the memory have two buffers, in which the caller cannot see that they overlap. */
+  /** Refuses a gradient over its inputs. The caller cannot see it between tensors that were made before and after memory grew. */
   #checkOverlap({ scores, grad }: Places, batch: Batch): void {
     const { byteLength } = batch.scores;
     const targets = this.#addressOf(batch.targets);
@@ -293,23 +287,23 @@ export class ThreadsBackend implements Backend, Disposable {
 
   /**
    * Makes room for JOBS parts.
-   * @returns how many rows are in a part: as many as fit, and one at least
+   *
+   * @returns the largest number of rows in a part
    */
   #stage({ scores, rows, classes, width }: Batch, shared: Places, withGradient: boolean): number {
     const stagesScores = shared.scores === 0 || (withGradient && shared.grad === 0);
     const scoresBytes = stagesScores ? classes * scores.BYTES_PER_ELEMENT : 0;
     const targetsBytes = shared.targets === 0 ? width * 4 : 0;
-    // Nothing is gained by parts if nothing is copied.
-    const stagedBytes = scoresBytes + targetsBytes === 0 ? Number.POSITIVE_INFINITY : STAGED_BYTES;
+    // A batch that is not copied gains nothing from parts.
+    const stagedBytes = scoresBytes + targetsBytes === 0 ? Number.POSITIVE_INFINITY : JOB_BYTES;
     const layout = layoutOf(rows, scoresBytes, targetsBytes, stagedBytes);
-    // The address that comes may need aligning too.
+    // The address may need to be aligned.
     const bytes = ALIGNMENT + JOBS * layout.end;
     if (bytes > this.#stagedBytes) {
       this.#stagedBytes = 0;
-      this.#stagedAt = bytes < 2 ** 30 ? this.#module.stage(bytes) : 0;
+      this.#stagedAt = this.#memory.allocate(bytes, this.#module.stage);
       if (this.#stagedAt === 0) throw outOfMemory(classes, width, this.#memory);
       this.#stagedBytes = bytes;
-      this.#memory.renew(this.#stagedAt + bytes);
     }
     this.#staged.forEach((places, job) => {
       places.losses = align(this.#stagedAt) + job * layout.end;

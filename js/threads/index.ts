@@ -21,7 +21,7 @@ import createModule, { type PoolWorker, type ThreadsModule } from './multilabel_
 
 export type { ThreadsBackend } from './backend.js';
 
-// Each takes a worker with a stack of its own; machines with more cores than this gain nothing from the rest.
+// Each thread takes a worker with a stack. More threads than this gain nothing, on any number of cores.
 const MOST_THREADS = 64;
 
 /**
@@ -36,8 +36,8 @@ const MOST_THREADS = 64;
  */
 export interface ThreadsBackendOptions {
   /**
-   * How many threads compute, the caller's included: from 1 to 64.
-   * @default as many as the hardware runs at a time, and 64 at most
+   * The number of threads that compute, the caller's included: from 1 to 64.
+   * @default the number that the hardware runs at a time, and at most 64
    */
   threads?: number;
 }
@@ -47,7 +47,7 @@ export interface ThreadsBackendOptions {
  * worker threads, in pages that are cross-origin isolated, and in their workers.
  *
  * @param options `threads`, from 1 to 64
- * @returns a backend, which says how many `threads` it has; its `dispose()` ends them
+ * @returns a backend with the property `threads`, their number; its `dispose()` ends them
  * @throws (rejects with) LossError ERR_OPTION; ERR_BACKEND_UNAVAILABLE where there is no shared memory, saying which
  * headers make a page cross-origin isolated, or where workers cannot be started
  * @example
@@ -105,7 +105,7 @@ function makeWorkers(count: number): PoolWorker[] {
   return Array.from({ length: count }, isNode() ? makeNodeWorker : makeWebWorker);
 }
 
-/** In the one form that bundlers know. */
+/** Makes a worker by the one form of expression that bundlers recognise. */
 function makeWebWorker(): PoolWorker {
   return new Worker(new URL('./multilabel_margin_loss_threads.mjs', import.meta.url), {
     type: 'module',
@@ -114,9 +114,9 @@ function makeWebWorker(): PoolWorker {
 }
 
 function makeNodeWorker(): PoolWorker {
-  // No bundler is to look for it: the literal form is that for browsers.
+  // Not a literal: bundlers would find the script a second time.
   const script = './multilabel_margin_loss_threads.mjs';
-  // Without the flags of this process: --input-type and loaders are for its own script.
+  // Without the flags of this process: flags such as --input-type and --loader are for its own script.
   return new (builtinModule('node:worker_threads').Worker)(
     new URL(/* webpackIgnore: true */ /* @vite-ignore */ script, import.meta.url),
     { workerData: 'em-pthread', execArgv: [] },
@@ -135,7 +135,7 @@ function loadWorker(
       reject(new Error(how, { cause }));
       onDeath(how, cause);
     };
-    // In place of Emscripten's, which throws where nobody can catch. Node has an error here where browsers have an event.
+    // It replaces Emscripten's handler, whose exception nobody can catch. Node passes an error, browsers pass an event.
     worker.onerror = (event) => {
       event.preventDefault?.();
       died(event.message || 'its script did not load', event);
@@ -149,12 +149,12 @@ function hardwareThreads(): number {
   return isNode() ? builtinModule('node:os').availableParallelism() : navigator.hardwareConcurrency;
 }
 
-/** Of Node. An import, even one that is never made, has bundlers for browsers look for the module. */
+/** A module of Node. Bundlers for browsers would look for the module of an import, even of one that never runs. */
 function builtinModule<Name extends keyof NodeModules>(name: Name): NodeModules[Name] {
   return (globalThis as unknown as NodeGlobal).process.getBuiltinModule(name);
 }
 
-/** As Emscripten's glue asks. */
+/** The condition that Emscripten's glue tests. */
 function isNode(): boolean {
   const { process } = globalThis as { process?: { versions?: { node?: unknown }; type?: string } };
   return typeof process?.versions?.node === 'string' && process.type !== 'renderer';

@@ -1,7 +1,7 @@
-// What Emscripten's glue of the build with threads exports; the functions are those of bindings/bindings.cc.
+// What Emscripten's glue of the build with threads exports: the functions of bindings/threads_bindings.cc.
 import type { Address } from '../wasm/linear-memory.js';
 
-/** A worker of a browser, or of Node, which tells of its end. Its name or data is 'em-pthread'. */
+/** A worker of a browser, or of Node, which has an event for its end. Its name or data is 'em-pthread'. */
 export interface PoolWorker {
   onerror: ((event: ErrorEvent) => void) | null;
   on?(event: 'exit', listener: (code: number) => void): void;
@@ -9,27 +9,30 @@ export interface PoolWorker {
 
 export interface ThreadsModule {
   readonly wasmMemory: WebAssembly.Memory;
-  /** Emscripten's workers: those that are yet to run a thread, and those that do. */
+  /** Bytes to which the memory can grow. */
+  maximumMemory(): number;
+  /** Emscripten's pool of workers. */
   readonly PThread: {
     readonly unusedWorkers: PoolWorker[];
-    /** Sets its handlers at once; resolves when it can run a thread. */
+    /** Sets the handlers of the worker at once; resolves when it can run a thread. */
     loadWasmModuleToWorker(worker: PoolWorker): Promise<unknown>;
     terminateAllThreads(): void;
   };
-  /** Takes all workers there are, and the caller's thread. */
+  /** Starts a pool of as many threads: the caller's and a worker for each other. */
   startThreads(threads: number): void;
-  /** Where the call of a job is described: see wasm/call.ts. */
+  /** The address of the call of a job: see wasm/call.ts. */
   callAddress(job: number): Address;
-  /** Room for parts of a batch, or 0. */
-  stage(bytes: number): Address;
-  /** Memory for a tensor, of zeros; or 0. */
-  allocateZeros(bytes: number): Address;
-  /** A status: see wasm/call.ts. */
+  /** The address of room for parts of a batch, or 0. */
+  readonly stage: (bytes: number) => Address;
+  /** The address of zeros that are never freed, or 0. */
+  readonly allocateZeros: (bytes: number) => Address;
+  /** Returns a status: see wasm/call.ts. */
   validate(job: number): number;
-  /** Of a job that was validated. */
+  /** Starts a job that was validated. */
   start(job: number): void;
-  /** Both return a status; it may be that a worker died. The second is all of job 0. */
+  /** Waits for a job. Returns a status, which may be that a worker died. */
   finish(job: number): number;
+  /** Runs job 0 from validate() to finish(). */
   compute(): number;
 }
 

@@ -1,4 +1,4 @@
-// What is used of Node. Its own types are not needed for more, and must not be needed by users.
+// The parts of Node that this package uses. With them users need no @types/node.
 
 export interface NodeModules {
   'node:os': { availableParallelism(): number };

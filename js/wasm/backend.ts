@@ -3,14 +3,14 @@ import { describe, LossError } from '../errors.js';
 import { allocate } from '../dtypes.js';
 import { checkOptions } from '../options.js';
 import binary from './binary.mjs';
-import { Call, outOfMemory } from './call.js';
+import { KernelCall, outOfMemory } from './call.js';
 import { type Address, ALIGNMENT, align, layoutOf, LinearMemory, STAGED_BYTES } from './linear-memory.js';
 import createModule, { type InstantiateWasm, type LossModule } from './multilabel_margin_loss.mjs';
 import { decode } from './printable.js';
 
 /** Where the parts of a batch are staged. */
 interface Staging {
-  /** The most rows in a part. */
+  /** The largest number of rows in a part. */
   capacity: number;
   losses: Address;
   scores: Address;
@@ -22,14 +22,14 @@ class WasmBackend implements Backend {
   readonly threads = 1;
   readonly #module: LossModule;
   readonly #memory: LinearMemory;
-  readonly #call: Call;
+  readonly #call: KernelCall;
   #stagedAt: Address = 0;
   #stagedBytes = 0;
 
   constructor(module: LossModule) {
     this.#module = module;
-    this.#memory = new LinearMemory(module.wasmMemory, 2);
-    this.#call = new Call(this.#memory, module.callAddress());
+    this.#memory = new LinearMemory(module.wasmMemory, module.maximumMemory());
+    this.#call = new KernelCall(this.#memory, module.callAddress());
   }
 
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult {
@@ -41,16 +41,16 @@ class WasmBackend implements Backend {
     const loss = allocate(dtype, keepsLosses ? rows : 1);
     const staging = this.#stage(batch);
     const inOnePart = rows <= staging.capacity;
-    // The gradient of a small batch is one slice of linear memory: quicker than to make an array and then fill it.
+    // The gradient of a small batch is a slice of linear memory, which is quicker than to make an array and then fill it.
     const slices = into === null && inOnePart && scores.byteLength <= STAGED_BYTES;
     let grad = withGradient && !slices ? (into ?? allocate(dtype, scores.length)) : null;
 
     call.describe(batch, options);
-    // What is staged is a copy, in whose place the gradient is computed, wanted or not.
+    // The kernels write the gradient over the staged copy of the scores. They would copy the scores again without it.
     call.place(staging.scores, staging.targets, staging.losses, staging.scores);
     call.lossSum = 0;
-    // A part is validated before it is computed. With several, all are before the first is. Either may make linear
-    // memory grow.
+    // compute() validates its part. With several parts, all are validated before the first is computed. Either call may
+    // make linear memory grow.
     if (!inOnePart) {
       for (let row = 0; row < rows; row += staging.capacity) {
         const end = Math.min(rows, row + staging.capacity);
@@ -83,14 +83,13 @@ class WasmBackend implements Backend {
 
   #stage({ scores, rows, classes, width }: Batch): Staging {
     const layout = layoutOf(rows, classes * scores.BYTES_PER_ELEMENT, width * 4, STAGED_BYTES);
-    // The address that comes may need aligning, as each of the three arrays may.
+    // The address and each of the three arrays may need to be aligned.
     const bytes = ALIGNMENT + Math.max(STAGED_BYTES + 3 * ALIGNMENT, layout.end);
     if (bytes > this.#stagedBytes) {
       this.#stagedBytes = 0;
-      this.#stagedAt = bytes < 2 ** 31 ? this.#module.stage(bytes) : 0;
+      this.#stagedAt = this.#memory.allocate(bytes, this.#module.stage);
       if (this.#stagedAt === 0) throw outOfMemory(classes, width, this.#memory);
       this.#stagedBytes = bytes;
-      this.#memory.renew();
     }
     const losses = align(this.#stagedAt);
     return { capacity: layout.capacity, losses, scores: losses + layout.scores, targets: losses + layout.targets };
@@ -99,19 +98,21 @@ class WasmBackend implements Backend {
 
 let shared: WasmBackend | undefined;
 
-/** One thread, SIMD128. Made on first use and shared by all losses of this thread. */
+/** The backend of one thread with SIMD128. It is made on first use, and all losses of this thread share it. */
 export function wasmBackend(): Backend {
   shared ??= instantiate(compile);
   return shared;
 }
 
 /**
- * A backend of one thread on a module that was compiled before: for where WebAssembly may not be compiled from bytes, as
- * in the workers of some content delivery networks. Others need none: it is what losses use by themselves.
+ * Makes a backend of one thread from a compiled WebAssembly module. It is for environments that refuse to compile
+ * WebAssembly from bytes, such as the workers of some content delivery networks. Elsewhere losses make such a backend
+ * themselves.
  *
- * @param options `module`: that of `multilabel-margin-loss/multilabel_margin_loss.wasm`, of this version of the package
+ * @param options `module`: the compiled `multilabel-margin-loss/multilabel_margin_loss.wasm` of this version of the
+ * package
  * @returns a backend for the `backend` option of `MultiLabelMarginLoss`
- * @throws LossError ERR_OPTION for anything but a module; ERR_BACKEND_UNAVAILABLE if it is another one, or has no SIMD
+ * @throws LossError ERR_OPTION for anything but a module; ERR_BACKEND_UNAVAILABLE for another module, or where there is no SIMD
  * @example
  * import { readFileSync } from 'node:fs';
  * import { createWasmBackend, MultiLabelMarginLoss } from 'multilabel-margin-loss';
@@ -136,7 +137,7 @@ function compile(): WebAssembly.Module {
 }
 
 function instantiate(moduleOf: () => WebAssembly.Module): WasmBackend {
-  // Not thrown where Emscripten's glue calls it, which would make an unhandled rejection of it.
+  // An error thrown from here would become an unhandled rejection in Emscripten's glue.
   let failure: unknown;
   const instantiateWasm: InstantiateWasm = (imports, receive) => {
     try {

@@ -1,9 +1,9 @@
 import type { Batch, LossOptions } from '../backend.js';
-import { LossError } from '../errors.js';
+import { LossError, nanScore } from '../errors.js';
 import { targetOutOfRange } from '../targets.js';
 import type { Address, LinearMemory } from './linear-memory.js';
 
-// The fields of Call in bindings/bindings.cc, as numbers of 32-bit words; margin and lossSum are float64.
+// The offsets of the fields of KernelCall in bindings/call.h, in 32-bit words; margin and lossSum are float64.
 const FIELD = {
   float64: 0,
   scores: 1,
@@ -23,16 +23,16 @@ const FIELD = {
   badRow: 18,
   badColumn: 19,
 };
-// The numbers of the enumerations in src/multilabel_margin_loss.h.
+// The values of the enumerations in src/loss/multilabel_margin_loss.h.
 const REDUCTION = { none: 0, mean: 1, sum: 2 };
 const NORMALIZATION = { classes: 0, targets: 1 };
 const TARGET_ORDER = { ignored: 0, ranked: 1 };
 const NAN_POLICY = { ignore: 0, propagate: 1, error: 2 };
 const STATUS = { ok: 0, targetOutOfRange: 1, nanScore: 2, outOfMemory: 3 };
 
-/** A call of the kernels, which it describes in linear memory. */
-export class Call {
-  /** In 32-bit words. */
+/** One call of the kernels: the struct in linear memory that a module reads it from. */
+export class KernelCall {
+  /** The offset of the struct, in 32-bit words. */
   readonly #at: number;
   #options: LossOptions | null = null;
 
@@ -43,7 +43,7 @@ export class Call {
     this.#at = address / 4;
   }
 
-  /** Describes all but the rows and where they are. */
+  /** Writes the sizes of the batch and the options: all but the addresses and the number of rows of a part. */
   describe(batch: Batch, options: LossOptions): void {
     const { i32, f64 } = this.memory;
     const at = this.#at;
@@ -60,7 +60,7 @@ export class Call {
     f64[(at + FIELD.margin) / 2] = options.margin;
   }
 
-  /** Where the rows are, and where their losses go, and their gradient unless that is 0. */
+  /** Writes the addresses of the rows, of the losses and of the gradient, where 0 is for none. */
   place(scores: Address, targets: Address, losses: Address, grad: Address): void {
     const { i32 } = this.memory;
     i32[this.#at + FIELD.scores] = scores;
@@ -73,7 +73,7 @@ export class Call {
     this.memory.i32[this.#at + FIELD.rows] = rows;
   }
 
-  /** To which each call adds its losses, in row order. */
+  /** The sum to which the module adds the losses, in row order. */
   get lossSum(): number {
     return this.memory.f64[(this.#at + FIELD.lossSum) / 2] as number;
   }
@@ -83,8 +83,8 @@ export class Call {
   }
 
   /**
-   * @param firstRow of the call, in its batch
-   * @throws LossError for any status but that all is well
+   * @param firstRow the number of the call's first row in the batch
+   * @throws LossError for any status but `ok`
    */
   check(status: number, firstRow: number, { targets, classes, width }: Batch): void {
     if (status === STATUS.ok) return;
@@ -93,7 +93,7 @@ export class Call {
     const row = firstRow + (this.memory.i32[this.#at + FIELD.badRow] as number);
     const column = this.memory.i32[this.#at + FIELD.badColumn] as number;
     if (status === STATUS.nanScore) {
-      throw new LossError('ERR_NAN', `score at row ${row}, column ${column} is NaN, and nan is 'error'`);
+      throw nanScore(row, column);
     }
     throw targetOutOfRange(targets[row * width + column] as number | bigint, row, column, classes);
   }
@@ -103,6 +103,6 @@ export function outOfMemory(classes: number, width: number, memory: LinearMemory
   return new LossError(
     'ERR_OUT_OF_MEMORY',
     `a row of ${classes} scores and ${width} targets does not fit in WebAssembly's linear memory ` +
-      `(${memory.mostGigabytes} GB at most)`,
+      `(${memory.maximum} at most)`,
   );
 }

@@ -1,29 +1,36 @@
 import type { FloatArray, IndexArray } from '../backend.js';
 
-/** In bytes; 0 is none. */
+/** An address in linear memory, in bytes. 0 is none. */
 export type Address = number;
 
 export const ALIGNMENT = 16;
 
-/** The next aligned address or size. */
+/** Rounds an address or a size up to the next aligned one. */
 export function align(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
-/** Half of a common second-level cache: the kernels then read from the cache what was just copied. */
+/**
+ * Bytes of a batch that are staged at a time. It is half of a common second-level cache, so that the kernels read from the
+ * cache what was just copied.
+ */
 export const STAGED_BYTES = 256 * 1024;
 
-/** Where the rows of a part of a batch are staged, from an aligned address on: first their losses, as float64. */
+/** Where a part of a batch is staged: offsets from an aligned address, at which its losses begin, as float64. */
 export interface Layout {
   /** The most rows in a part. */
   capacity: number;
-  /** From that address to the scores and the targets, and to the end of all. */
   scores: number;
   targets: number;
   end: number;
 }
 
-/** Of as many rows as fit in so many bytes, and of one at least. A row of what is not staged takes no bytes. */
+/**
+ * Lays a part out: as many rows as fit in `stagedBytes`, and at least one.
+ *
+ * @param scoresBytes bytes per row; 0 for what is not staged
+ * @param targetsBytes bytes per row; 0 for what is not staged
+ */
 export function layoutOf(rows: number, scoresBytes: number, targetsBytes: number, stagedBytes: number): Layout {
   const fitting = Math.floor(stagedBytes / (8 + scoresBytes + targetsBytes));
   const capacity = Math.min(rows, Math.max(1, fitting));
@@ -32,18 +39,38 @@ export function layoutOf(rows: number, scoresBytes: number, targetsBytes: number
   return { capacity, scores, targets, end: targets + align(capacity * targetsBytes) };
 }
 
-/** Views of a module's memory, made anew only when it has grown: a view takes longer to make than a small loss. */
+const BYTES_PER_GB = 2 ** 30;
+
+/** Views of a module's memory. They are made again only after it has grown: a view takes longer than a small loss. */
 export class LinearMemory {
   i32!: Int32Array;
   f64!: Float64Array;
   #f32!: Float32Array;
 
-  /** @param mostGigabytes that it can grow to, as CMakeLists.txt says */
+  /** @param maximumBytes to which the memory can grow; the module exports the number, which CMakeLists.txt has */
   constructor(
     private readonly memory: WebAssembly.Memory,
-    readonly mostGigabytes: number,
+    private readonly maximumBytes: number,
   ) {
     this.#view();
+  }
+
+  /** The most that the memory can hold, for messages. */
+  get maximum(): string {
+    return `${this.maximumBytes / BYTES_PER_GB} GB`;
+  }
+
+  /**
+   * Asks a module for memory.
+   *
+   * @param reserve a function of the module, which returns 0 when its memory is exhausted
+   * @returns the address, or 0 when there is no room for as many bytes. The module would see a number from 2^32 on as a
+   * smaller one.
+   */
+  allocate(bytes: number, reserve: (bytes: number) => Address): Address {
+    const address = bytes < this.maximumBytes ? reserve(bytes) : 0;
+    if (address !== 0) this.renew(address + bytes);
+    return address;
   }
 
   get buffer(): ArrayBufferLike {
@@ -58,14 +85,16 @@ export class LinearMemory {
   }
 
   /**
-   * To be called whenever memory may have grown, with the end of what is to be seen. Growth detaches views, whose length
-   * is 0 then; those of shared memory stay as long as they were.
+   * Renews the views after a call that may have made memory grow. Growth detaches the views of memory that is not shared,
+   * whose length is 0 then; views of shared memory keep their length.
+   *
+   * @param end the first address that need not be in view
    */
   renew(end: Address = 1): void {
     if (this.i32.byteLength < end) this.#view();
   }
 
-  /** The view of the type of an array. */
+  /** The view whose elements have the type of an array. */
   like(array: FloatArray): FloatArray {
     return array.BYTES_PER_ELEMENT === 8 ? this.f64 : this.#f32;
   }
@@ -75,14 +104,14 @@ export class LinearMemory {
     this.like(scores).set(part(scores, begin, end), to / scores.BYTES_PER_ELEMENT);
   }
 
-  /** As {@link copyScores}, as int32. A target that int32 cannot hold becomes one that no class has. */
+  /** Copies targets as int32. A target that int32 cannot hold becomes one that no class has. */
   copyTargets(targets: IndexArray, begin: number, end: number, to: Address): void {
     const at = to / 4;
     if (targets.BYTES_PER_ELEMENT === 4) {
       this.i32.set(part(targets as Int32Array, begin, end), at);
       return;
     }
-    // Halves, for a bigint of each element would take ten times as long. WebAssembly is little-endian, and so are its hosts.
+    // By halves: reading each element as a bigint takes ten times as long. WebAssembly hosts are little-endian.
     const halves = new Int32Array(targets.buffer, targets.byteOffset, 2 * targets.length);
     const { i32 } = this;
     for (let i = begin; i < end; i++) {
@@ -92,10 +121,10 @@ export class LinearMemory {
   }
 }
 
-/** More classes than this there cannot be. */
+/** Not below any number of classes. */
 const NO_CLASS = 2 ** 31 - 1;
 
-/** A view takes longer to make than a small batch to copy. */
+/** Elements of an array. The array itself if that is all of them: a view takes longer to make than a small batch to copy. */
 function part<A extends FloatArray | Int32Array>(array: A, begin: number, end: number): A {
   return (begin === 0 && end === array.length ? array : array.subarray(begin, end)) as A;
 }

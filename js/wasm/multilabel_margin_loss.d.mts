@@ -1,22 +1,25 @@
-// What Emscripten's glue exports; the functions are those of bindings/bindings.cc.
+// What Emscripten's glue exports: the functions of bindings/loss_bindings.cc.
 import type { Address } from './linear-memory.js';
 
 export interface LossModule {
   readonly wasmMemory: WebAssembly.Memory;
-  /** Where a call is described: see call.ts. */
+  /** Bytes to which the memory can grow. */
+  maximumMemory(): number;
+  /** The address of the call: see call.ts. */
   callAddress(): Address;
-  /** Room for a part of a batch, or 0. */
-  stage(bytes: number): Address;
-  /** Both return a status: see call.ts. */
+  /** The address of room for a part of a batch, or 0. */
+  readonly stage: (bytes: number) => Address;
+  /** Returns a status: see call.ts. */
   validate(): number;
+  /** Returns a status: see call.ts. */
   compute(): number;
 }
 
-/** Hands over an instance of the module, and returns what it gets for it. */
+/** Instantiates the module, passes the instance to `receive` and returns what that returns. */
 export type InstantiateWasm = (
   imports: WebAssembly.Imports,
   receive: (instance: WebAssembly.Instance) => WebAssembly.Exports,
 ) => WebAssembly.Exports;
 
-/** Synchronous, because its build says WASM_ASYNC_COMPILATION=0. */
+/** Returns the module itself, because it is built with WASM_ASYNC_COMPILATION=0. */
 export default function createModule(options: { instantiateWasm: InstantiateWasm }): LossModule;

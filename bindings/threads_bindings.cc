@@ -1,0 +1,79 @@
+// The module of several threads: the functions that js/threads/backend.ts calls. A part of a batch is a job, with a
+// call of its own.
+#include <emscripten/bind.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "bindings/call.h"
+#include "bindings/staging.h"
+#include "loss/parallel_loss.h"
+
+namespace {
+
+using mlml::Outcome;
+using mlml::Status;
+
+// A status beside those of mlml::Status.
+constexpr int32_t kWorkerDied = 4;
+
+mlml::KernelCall calls[mlml::ThreadPool::kJobs];
+
+// Never destroyed: its threads end with their workers.
+mlml::ParallelLoss* parallel_loss = nullptr;
+
+uintptr_t CallAddress(uint32_t job) { return reinterpret_cast<uintptr_t>(&calls[job]); }
+
+void StartThreads(uint32_t threads) { parallel_loss = new mlml::ParallelLoss(threads); }
+
+// Returns the address of zeros for a tensor, which live as long as the module; or 0 when memory is exhausted.
+uintptr_t AllocateZeros(size_t bytes) { return reinterpret_cast<uintptr_t>(std::calloc(bytes, 1)); }
+
+// Checks the rows of a job and makes room for them on every thread.
+int32_t Validate(uint32_t job) {
+  mlml::KernelCall& call = calls[job];
+  return call.Report(call.Dispatch([&](const auto& rows, auto* grad) -> Outcome {
+    const mlml::Options options = call.options();
+    const Outcome outcome = mlml::Validate(rows, options.nan_policy);
+    if (outcome.status != Status::kOk) return outcome;
+    const bool reserved = parallel_loss->Reserve(rows, options, grad != nullptr);
+    return {.status = reserved ? Status::kOk : Status::kOutOfMemory};
+  }));
+}
+
+// Starts a job that was validated.
+void Start(uint32_t job) {
+  const mlml::KernelCall& call = calls[job];
+  call.Dispatch(
+      [&](const auto& rows, auto* grad) { parallel_loss->Start(job, rows, call.options(), call.losses_data(), grad); });
+}
+
+// Waits for a job that was started.
+int32_t Finish(uint32_t job) {
+  if (!parallel_loss->Finish(job)) return kWorkerDied;
+  calls[job].SumLosses();
+  return static_cast<int32_t>(Status::kOk);
+}
+
+// Runs a batch of one part as job 0, from Validate to Finish.
+int32_t Compute() {
+  const int32_t status = Validate(0);
+  if (status != static_cast<int32_t>(Status::kOk)) return status;
+  Start(0);
+  return Finish(0);
+}
+
+}  // namespace
+
+EMSCRIPTEN_BINDINGS(multilabel_margin_loss_threads) {
+  emscripten::function("maximumMemory", &mlml::MaximumMemory);
+  emscripten::function("callAddress", &CallAddress);
+  emscripten::function("stage", &mlml::Stage);
+  emscripten::function("startThreads", &StartThreads);
+  emscripten::function("allocateZeros", &AllocateZeros);
+  emscripten::function("validate", &Validate);
+  emscripten::function("start", &Start);
+  emscripten::function("finish", &Finish);
+  emscripten::function("compute", &Compute);
+}
