@@ -1,6 +1,72 @@
 import eslint from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
+import { importsRule } from './scripts/imports-rule.js';
+
+// The files and folders of the main entry, lowest first: each imports from those before it.
+const LIBRARY = [
+  'js/errors',
+  'js/dtypes',
+  'js/shapes',
+  'js/options',
+  'js/nested',
+  'js/tensor',
+  'js/device-tensor',
+  'js/backend',
+  'js/targets',
+  'js/scores',
+  'js/autograd',
+  'js/arguments',
+  'js/wasm/',
+  'js/loss',
+  'js/functional',
+  'js/nn',
+  'js/index',
+];
+const upTo = (last) => LIBRARY.slice(0, LIBRARY.indexOf(last) + 1);
+
+// The entry points of the package, by name and as built.
+const ENTRY_NAMES = ['', '/threads', '/evaluate', '/webgpu', '/tfjs'].map((entry) => `multilabel-margin-loss${entry}`);
+const ENTRY_FILES = ['', 'threads/', 'evaluate/', 'webgpu/', 'tfjs/'].map((entry) => `dist/${entry}index`);
+
+const COMMAND = ['cli/', 'node:', ...ENTRY_NAMES];
+const TESTS = ['tests/', 'examples/', ...ENTRY_FILES, '*'];
+
+// What the files of each room import: paths without extensions, folders, packages ('*': any). A file is in the first room
+// that fits; files in none import what they like.
+const ROOMS = [
+  ...LIBRARY.map((room, i) => ({ room, imports: [...LIBRARY.slice(0, i), ...(room.endsWith('/') ? [room] : [])] })),
+  { room: 'js/threads/', imports: ['js/threads/', ...upTo('js/wasm/')] },
+  { room: 'js/webgpu/', imports: ['js/webgpu/', ...upTo('js/wasm/'), 'webgpu'] },
+  // Of evaluate/, these alone know linear memory.
+  { room: 'js/evaluate/metrics', imports: ['js/evaluate/', ...upTo('js/loss')] },
+  { room: 'js/evaluate/ranking_metrics', imports: upTo('js/wasm/') },
+  { room: 'js/evaluate/', imports: ['js/evaluate/', ...upTo('js/loss').filter((place) => place !== 'js/wasm/')] },
+  { room: 'js/tfjs/', imports: ['js/tfjs/', ...upTo('js/loss'), '@tensorflow/tfjs-core'] },
+  { room: 'js/', imports: [] },
+
+  // Optional packages, each known to one file or folder of the command.
+  { room: 'cli/input/arrow', imports: [...COMMAND, 'apache-arrow', 'apache-arrow/', 'lz4-napi', 'fzstd'] },
+  { room: 'cli/input/parquet', imports: [...COMMAND, '@duckdb/node-api'] },
+  { room: 'cli/output/charts', imports: [...COMMAND, 'vega', 'vega-lite'] },
+  { room: 'cli/queue/', imports: [...COMMAND, 'bullmq'] },
+  { room: 'cli/', imports: COMMAND },
+
+  // Measures the queue, which no entry point exports.
+  { room: 'bench/scale', imports: ['bench/', 'dist/cli/queue/', '*'] },
+  { room: 'bench/', imports: ['bench/', '*'] },
+  { room: 'examples/', imports: ['examples/', '*'] },
+  { room: 'web-demo/', imports: ['web-demo/', 'examples/', 'tests/demo/site', '*'] },
+  { room: 'scripts/', imports: ['scripts/', 'examples/', 'tests/chromium', '*'] },
+
+  // Tests of what has no entry point: the pieces of programs, and a few of the library that cannot be reached otherwise.
+  { room: 'tests/cli/', imports: [...TESTS, 'cli/'] },
+  { room: 'tests/demo/', imports: [...TESTS, 'web-demo/'] },
+  { room: 'tests/node/bench.test', imports: [...TESTS, 'bench/'] },
+  { room: 'tests/node/printable.test', imports: [...TESTS, 'dist/wasm/printable'] },
+  { room: 'tests/webgpu/webgpu.test', imports: [...TESTS, 'dist/webgpu/device', 'dist/webgpu/plan'] },
+  { room: 'tests/', imports: TESTS },
+];
 
 export default defineConfig(
   { ignores: ['.toolchain/', '**/build/', 'dist/'] },
@@ -18,6 +84,8 @@ export default defineConfig(
         ],
       },
     },
+    plugins: { project: { rules: { imports: importsRule } } },
+    rules: { 'project/imports': ['error', ROOMS] },
   },
   // Tests hand over what has no type that fits: it is what many of them are about.
   {
@@ -28,7 +96,7 @@ export default defineConfig(
       '@typescript-eslint/restrict-template-expressions': 'off',
     },
   },
-  // Values there are used as types alone.
+  // What is declared there is used by its type alone.
   { files: ['tests/package/types/**'], rules: { '@typescript-eslint/no-unused-vars': 'off' } },
   { files: ['**/*.js'], extends: [tseslint.configs.disableTypeChecked] },
 );

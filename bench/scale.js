@@ -8,7 +8,7 @@
 import { Redis } from 'ioredis';
 import { connect } from '../dist/cli/queue/connection.js';
 import { submit } from '../dist/cli/queue/submit.js';
-import { Evaluator } from '../dist/evaluate/index.js';
+import { Evaluator } from 'multilabel-margin-loss/evaluate';
 
 const [url, shards = '10000'] = process.argv.slice(2);
 const count = Number(shards);
