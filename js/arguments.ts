@@ -99,6 +99,9 @@ function toBatch(
     rows,
     classes: scores.shape.at(-1) ?? 1,
     width: targets.shape.at(-1) ?? 1,
+    sampleWeight: null,
+    unknown: null,
+    unknownWidth: 0,
   };
 }
 

@@ -25,7 +25,7 @@ export interface LossOptions {
 export type FloatArray = Float32Array | Float64Array;
 export type IndexArray = Int32Array | BigInt64Array;
 
-/** A batch that has the right types and shapes; only the values of its targets and scores are unchecked. */
+/** A batch that has the right types and shapes. The values of scores, targets and unknown are unchecked. */
 export interface Batch {
   /** [rows, classes], row-major */
   scores: FloatArray;
@@ -34,6 +34,20 @@ export interface Batch {
   rows: number;
   classes: number;
   width: number;
+  /**
+   * [rows]; the loss and the gradient of a row are multiplied by its weight, and are 0 for weight 0, whatever its scores.
+   * 'mean' divides by the number of rows all the same. Every weight is finite in the type of the scores, and not negative:
+   * checkSampleWeight(). Null for 1.
+   */
+  sampleWeight: FloatArray | null;
+  /**
+   * [rows, unknownWidth], row-major: class indices, of which a row's list ends at the first -1, as in targets. The pairs of
+   * an unknown class add 0 to loss and gradient; the divisor stays the same. A class of both lists of a row is an error.
+   * The policy for NaN looks at the scores of unknown classes too. Null for none.
+   */
+  unknown: IndexArray | null;
+  /** 0 without unknown classes. */
+  unknownWidth: number;
 }
 
 export interface BackendResult {

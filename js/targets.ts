@@ -102,12 +102,27 @@ export function toTargets(value: unknown, scores: Shape): Tensor<'int32'> | Tens
   return targets as Tensor<'int32'> | Tensor<'int64'>;
 }
 
-/** The error for a target that no class has. */
-export function targetOutOfRange(target: number | bigint, row: number, column: number, classes: number): LossError {
+/** The error for an entry of a list that no class has. */
+export function targetOutOfRange(
+  target: number | bigint,
+  row: number,
+  column: number,
+  classes: number,
+  list: 'target' | 'unknown' = 'target',
+): LossError {
+  const [entry, entries] = list === 'target' ? ['target', 'targets'] : ['unknown class', 'unknown classes'];
   return new LossError(
     'ERR_TARGET_RANGE',
-    `target ${target} at row ${row}, column ${column} is out of range: targets must be class indices in ` +
+    `${entry} ${target} at row ${row}, column ${column} is out of range: ${entries} must be class indices in ` +
       `[0, ${classes}), or -1 for padding`,
+  );
+}
+
+/** The error for a class that is both a target and unknown. */
+export function unknownTarget(unknown: number | bigint, row: number, column: number): LossError {
+  return new LossError(
+    'ERR_TARGET_RANGE',
+    `unknown class ${unknown} at row ${row}, column ${column} is also a target of that row: it can only be one of the two`,
   );
 }
 

@@ -186,7 +186,16 @@ async function measure(webgpu: WebGPUBackend, cpu: Backend, size: number): Promi
   // Any scores will do in which most pairs count and no two neighbours are equal.
   const scores = Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 4093) / 1024 - 2);
   const targets = Int32Array.from({ length: rows * TARGETS }, (_, i) => (i * 211) % CLASSES);
-  const batch = { scores, targets, rows, classes: CLASSES, width: TARGETS };
+  const batch = {
+    scores,
+    targets,
+    rows,
+    classes: CLASSES,
+    width: TARGETS,
+    sampleWeight: null,
+    unknown: null,
+    unknownWidth: 0,
+  };
   const options: LossOptions = {
     reduction: 'mean',
     margin: 1,
