@@ -5,11 +5,6 @@ import { LossError } from './errors.js';
  * What becomes of the losses of the rows: they are averaged or added, or left as they are, [N].
  *
  * @default 'mean'
- * @example
- * import { nn, type Reduction } from 'multilabel-margin-loss';
- *
- * const reduction: Reduction = 'none';
- * nn.functional.multilabel_margin_loss([[2, 0], [0, 0]], [[0], [0]], reduction).tolist(); // => [0, 0.5]
  */
 export type Reduction = 'none' | 'mean' | 'sum';
 

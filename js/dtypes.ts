@@ -20,77 +20,25 @@ export interface ArrayTypes {
   int64: BigInt64Array;
 }
 
-/**
- * The type of the elements of a tensor.
- *
- * @example
- * import { type DType, zeros } from 'multilabel-margin-loss';
- *
- * const dtypes: DType[] = ['float32', 'float64', 'int32', 'int64'];
- * dtypes.map((dtype) => zeros([2], { dtype }).data.BYTES_PER_ELEMENT); // => [4, 8, 4, 8]
- */
+/** The type of the elements of a tensor. */
 export type DType = 'float32' | 'float64' | 'int32' | 'int64';
 
-/**
- * The dtypes that scores can have, and that have a gradient.
- *
- * @example
- * import { type FloatDType, randn } from 'multilabel-margin-loss';
- *
- * const dtype: FloatDType = 'float64';
- * randn([2, 3], { dtype }).data instanceof Float64Array; // => true
- */
+/** The dtypes that scores can have, and that have a gradient. */
 export type FloatDType = 'float32' | 'float64';
 
-/**
- * The array of a tensor of any dtype.
- *
- * @example
- * import { tensor, type TypedArray } from 'multilabel-margin-loss';
- *
- * const data: TypedArray = new Float32Array(6);
- * tensor(data).data === data; // => true
- */
+/** The array of a tensor of any dtype. */
 export type TypedArray = ArrayTypes[DType];
 
-/**
- * A dtype: a `Float32Array`.
- *
- * @example
- * import { float32, zeros } from 'multilabel-margin-loss';
- *
- * zeros([2], { dtype: float32 }).data instanceof Float32Array; // => true
- */
+/** A dtype: a `Float32Array`. */
 export const float32 = 'float32';
 
-/**
- * A dtype: a `Float64Array`.
- *
- * @example
- * import { float64, tensor } from 'multilabel-margin-loss';
- *
- * tensor([0.1], { dtype: float64 }).item() === 0.1; // => true
- */
+/** A dtype: a `Float64Array`. */
 export const float64 = 'float64';
 
-/**
- * A dtype, for targets: an `Int32Array`.
- *
- * @example
- * import { int32, tensor } from 'multilabel-margin-loss';
- *
- * tensor([[1, 3, -1]], { dtype: int32 }).data instanceof Int32Array; // => true
- */
+/** A dtype, for targets: an `Int32Array`. */
 export const int32 = 'int32';
 
-/**
- * A dtype, for targets: a `BigInt64Array`.
- *
- * @example
- * import { int64, tensor } from 'multilabel-margin-loss';
- *
- * tensor([1, 3, -1], { dtype: int64 }).tolist(); // => [1n, 3n, -1n]
- */
+/** A dtype, for targets: a `BigInt64Array`. */
 export const int64 = 'int64';
 
 const ARRAY_OF = { float32: Float32Array, float64: Float64Array, int32: Int32Array, int64: BigInt64Array };

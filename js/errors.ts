@@ -12,17 +12,6 @@
  * - `ERR_OUT_OF_MEMORY`: a result or a row of scores that does not fit in memory
  * - `ERR_BACKEND_UNAVAILABLE`: this environment cannot run the backend, or not any more; the message and `cause` say why
  * - `ERR_DISPOSED`: a backend used after its `dispose()`
- *
- * @example
- * import { LossError, type LossErrorCode, tensor } from 'multilabel-margin-loss';
- *
- * let code: LossErrorCode | null = null;
- * try {
- *   tensor([[1, 2], [3]]);
- * } catch (error) {
- *   if (error instanceof LossError) code = error.code;
- * }
- * code; // => 'ERR_SHAPE'
  */
 export type LossErrorCode =
   | 'ERR_SHAPE'

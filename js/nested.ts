@@ -2,15 +2,7 @@ import { allocate, type DType, type TypedArray } from './dtypes.js';
 import { describe, LossError } from './errors.js';
 import { sizeOf } from './shapes.js';
 
-/**
- * Numbers, nested as deep as the shape is long; every list at one depth has the same length.
- *
- * @example
- * import { type NestedArray, tensor } from 'multilabel-margin-loss';
- *
- * const rows: NestedArray = [[0.5, 1, 2], [3, 4, 5]];
- * tensor(rows).shape; // => [2, 3]
- */
+/** Numbers, nested as deep as the shape is long; every list at one depth has the same length. */
 export type NestedArray = number | bigint | readonly NestedArray[];
 
 // More dimensions than anyone means: a list that contains itself.

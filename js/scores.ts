@@ -5,32 +5,10 @@ import type { NestedArray } from './nested.js';
 import { formatShape } from './shapes.js';
 import { type Tensor, type TensorLike, toTensor } from './tensor.js';
 
-/**
- * Scores: a tensor of float32 or float64 of shape [N, C], [C] or [], or nested arrays of numbers (float32).
- *
- * @example
- * import { MultiLabelMarginLoss, type Scores, tensor } from 'multilabel-margin-loss';
- *
- * const forms: Scores[] = [
- *   [[0.1, 0.2, 0.4, 0.8]],
- *   tensor([[0.1, 0.2, 0.4, 0.8]], { dtype: 'float64' }),
- *   { data: Float32Array.of(0.1, 0.2, 0.4, 0.8), shape: [1, 4] },
- * ];
- * const lossFn = new MultiLabelMarginLoss();
- * forms.map((scores) => lossFn.forward(scores, [[3, 0]]).item()); // => [0.85, 0.85, 0.85]
- */
+/** Scores: a tensor of float32 or float64 of shape [N, C], [C] or [], or nested arrays of numbers (float32). */
 export type Scores = TensorLike | Float32Array | Float64Array | NestedArray;
 
-/**
- * The dtype of a loss: that of its scores.
- *
- * @example
- * import { type DTypeOf, MultiLabelMarginLoss } from 'multilabel-margin-loss';
- *
- * const scores = Float64Array.of(0.1, 0.2, 0.4, 0.8);
- * const dtype: DTypeOf<typeof scores> = new MultiLabelMarginLoss().forward(scores, [3, 0]).dtype;
- * dtype; // => 'float64'
- */
+/** The dtype of a loss: that of its scores. */
 export type DTypeOf<S extends Scores | DeviceTensor> =
   S extends Tensor<infer D>
     ? D & FloatDType
@@ -47,14 +25,6 @@ export type DTypeOf<S extends Scores | DeviceTensor> =
 /**
  * What {@link MultiLabelMarginLoss.valueAndGradAsync} gives for a gradient, of scores S and an option `grad` of type G: what
  * was given as `grad`; without it, a tensor in memory or on the GPU, where the scores are.
- *
- * @example
- * import { type GradOf, MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
- *
- * const scores = tensor([[0.1, 0.2, 0.4, 0.8]]);
- * let last: GradOf<typeof scores, undefined> | null = null;
- * last = (await new MultiLabelMarginLoss().valueAndGradAsync(scores, [[3, 0]])).grad;
- * last.tolist(); // => [[-0.5, 0.5, 0.5, -0.5]]
  */
 export type GradOf<S extends Scores | DeviceTensor, G> = G extends DeviceTensor
   ? G

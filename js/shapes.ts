@@ -1,15 +1,7 @@
 import type { TypedArray } from './dtypes.js';
 import { describe, LossError } from './errors.js';
 
-/**
- * The lengths of the dimensions, the outermost first: [N, C] for N rows of C; [] for a scalar.
- *
- * @example
- * import { type Shape, zeros } from 'multilabel-margin-loss';
- *
- * const shape: Shape = zeros(2, 3).shape;
- * shape; // => [2, 3]
- */
+/** The lengths of the dimensions, the outermost first: [N, C] for N rows of C; [] for a scalar. */
 export type Shape = readonly number[];
 
 export function sizeOf(shape: Shape): number {

@@ -7,31 +7,10 @@ import { Tensor, type TensorLike, toTensor } from './tensor.js';
 /**
  * Targets in any of the forms that the loss takes: a tensor of int32 or int64, padded at the end of each row with -1 to
  * any width, nested arrays of such rows, or lists of different lengths without padding.
- *
- * @example
- * import { int64, MultiLabelMarginLoss, type Targets, tensor } from 'multilabel-margin-loss';
- *
- * const forms: Targets[] = [
- *   [[3, 0], [1]],
- *   [[3, 0, -1, -1], [1, -1, -1, -1]],
- *   tensor([[3, 0], [1, -1]], { dtype: int64 }),
- *   { data: Int32Array.of(3, 0, 1, -1), shape: [2, 2] },
- * ];
- * const scores = [[0.1, 0.2, 0.4, 0.8], [0.5, 0.1, 0.2, 0.3]];
- * const lossFn = new MultiLabelMarginLoss({ reduction: 'sum' });
- * forms.map((targets) => lossFn.forward(scores, targets).item()); // => [1.775, 1.775, 1.775, 1.775]
  */
 export type Targets = TensorLike | Int32Array | BigInt64Array | NestedArray;
 
-/**
- * A mask of 0 and 1, or false and true: of shape [C] or [N, C], of any dtype.
- *
- * @example
- * import { fromMultiHot, type MultiHotMask } from 'multilabel-margin-loss';
- *
- * const mask: MultiHotMask = { data: Uint8Array.of(0, 1, 0, 1), shape: [1, 4] };
- * fromMultiHot(mask).tolist(); // => [[1, 3]]
- */
+/** A mask of 0 and 1, or false and true: of shape [C] or [N, C], of any dtype. */
 export type MultiHotMask =
   | { readonly data: ArrayLike<number | bigint | boolean>; readonly shape: readonly number[] }
   | readonly (number | boolean)[]

@@ -277,15 +277,7 @@ export function randn<D extends FloatDType = 'float32'>(...args: ShapeArguments<
   return new Tensor(data, shape, requires_grad);
 }
 
-/**
- * The lengths of a shape, as one list or one by one, and then options.
- *
- * @example
- * import { type ShapeArguments, zeros } from 'multilabel-margin-loss';
- *
- * const args: ShapeArguments<'float32'> = [[2, 3], { requires_grad: true }];
- * zeros(...args).shape; // => [2, 3]
- */
+/** The lengths of a shape, as one list or one by one, and then options. */
 export type ShapeArguments<D extends DType> =
   [...number[]] | [...number[], TensorOptions<D>] | [Shape] | [Shape, TensorOptions<D>];
 

@@ -46,18 +46,7 @@ export interface TfjsLossOptions extends MultiLabelMarginLossOptions<Backend> {
   targets?: 'mask' | 'indices';
 }
 
-/**
- * The loss as a function of targets and scores, for `model.compile({ loss })` or to be called with tensors.
- *
- * @example
- * import * as tf from '@tensorflow/tfjs';
- * import { multiLabelMarginLoss, type TfjsLoss } from 'multilabel-margin-loss/tfjs';
- *
- * const lossFn: TfjsLoss = multiLabelMarginLoss();
- * const mask = tf.tensor2d([[1, 0, 0, 1]]);
- * const grad = tf.grad((scores: tf.Tensor) => lossFn(mask, scores))(tf.tensor2d([[0.1, 0.2, 0.4, 0.8]]));
- * grad.arraySync(); // => [[-0.5, 0.5, 0.5, -0.5]]
- */
+/** The loss as a function of targets and scores, for `model.compile({ loss })` or to be called with tensors. */
 export type TfjsLoss = (yTrue: Tensor, yPred: Tensor) => Scalar;
 
 /**

@@ -42,12 +42,6 @@ export interface GPUTensor<D extends GPUDType = GPUDType> extends DeviceTensor<D
 
 /**
  * The dtypes of tensors on a GPU: float32 for scores and gradients, int32 and int64 for targets. WGSL has no float64.
- *
- * @example
- * import type { GPUDType } from 'multilabel-margin-loss/webgpu';
- *
- * const bytes: Record<GPUDType, number> = { float32: 4, int32: 4, int64: 8 };
- * 128 * 5 * bytes.int64; // => 5120
  */
 export type GPUDType = 'float32' | 'int32' | 'int64';
 
