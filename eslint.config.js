@@ -6,6 +6,7 @@ import { importsRule } from './scripts/imports-rule.js';
 // The files and folders of the main entry, lowest first: each imports from those before it.
 const LIBRARY = [
   'js/errors',
+  'js/usability',
   'js/dtypes',
   'js/shapes',
   'js/options',
@@ -13,6 +14,7 @@ const LIBRARY = [
   'js/tensor',
   'js/device-tensor',
   'js/backend',
+  'js/sample-weight',
   'js/targets',
   'js/scores',
   'js/autograd',

@@ -1,5 +1,6 @@
 import type { AsyncBackend, Backend, DeviceBatch, DeviceResult, FloatArray, LossOptions } from '../backend.js';
 import { DeviceTensor } from '../device-tensor.js';
+import { dtypeOf } from '../dtypes.js';
 import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import { wasmBackend } from '../wasm/backend.js';
@@ -135,10 +136,13 @@ export class AutoBackend implements AsyncBackend {
     withGradient: boolean,
     into: FloatArray | DeviceTensor | null,
   ): Promise<DeviceResult> {
-    const { scores, targets } = batch;
+    const { scores, targets, rows, classes } = batch;
     const isOnDevice = [scores, targets, into].some((one) => one instanceof DeviceTensor);
-    const isLarge = scores instanceof Float32Array && scores.length >= this.crossover;
-    if (isOnDevice || isLarge) return this.webgpu.computeAsync(batch, options, withGradient, into);
+    const isLarge = rows * classes >= this.crossover;
+    // The GPU has no float64.
+    if (isOnDevice || (isLarge && dtypeOf(scores) === 'float32')) {
+      return this.webgpu.computeAsync(batch, options, withGradient, into);
+    }
     return this.cpu.compute(batch as never, options, withGradient, into as FloatArray | null);
   }
 }

@@ -1,12 +1,14 @@
 import type { AsyncBackend, DeviceBatch, DeviceResult, FloatArray, LossOptions } from '../backend.js';
 import { DeviceTensor } from '../device-tensor.js';
 import { LossError } from '../errors.js';
-import { allocate } from '../dtypes.js';
+import { allocate, dtypeOf } from '../dtypes.js';
+import { Usability } from '../usability.js';
 import { BufferPool, type DeviceFound, MAP_READ, Pipelines, USAGE } from './device.js';
 import { SEGMENT } from './kernels/count-scores.js';
 import { PARAMS, THREADS } from './kernels/kernel.js';
 import { ENTRY_BYTES, LOSS_BYTES, type Memory, SUM_BYTES } from './kernels/memory.js';
 import { checkRowFits, partsOf, rowsTogether, type Sizes } from './plan.js';
+import { plainView } from './plain-view.js';
 import { type Readback, readResults, STATUS_BYTES } from './readback.js';
 import { type Step, stepsOf, type Submission } from './steps.js';
 
@@ -55,7 +57,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
   /** Rejects when this backend ends. */
   readonly #ended: Promise<never>;
   #end: (reason: LossError) => void = () => {};
-  #unusable: LossError | null = null;
+  readonly #usability = new Usability();
 
   /** @internal */
   constructor(found: DeviceFound) {
@@ -111,18 +113,12 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
   }
 
   #stop(reason: LossError): void {
-    if (this.#unusable !== null) return;
-    this.#unusable = reason;
+    if (!this.#usability.end(reason)) return;
     this.#end(reason);
     this.#pool.close();
     for (const buffer of this.#inUse) buffer.destroy();
     this.#inUse.clear();
     if (this.#found.isOwn) this.device.destroy();
-  }
-
-  #checkUsable(): void {
-    // A new error, with the stack of this call.
-    if (this.#unusable !== null) throw new LossError(this.#unusable.code, this.#unusable.message, this.#unusable);
   }
 
   /** @hidden */
@@ -132,17 +128,17 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     withGradient: boolean,
     into: FloatArray | DeviceTensor | null,
   ): Promise<DeviceResult> {
-    this.#checkUsable();
+    this.#usability.check();
     const { scores, targets, rows, classes, width } = batch;
     const { reduction, margin } = options;
-    if (scores instanceof Float64Array) {
+    if (dtypeOf(scores) === 'float64') {
       throw new LossError('ERR_DTYPE', 'the webgpu backend computes in float32: scores must be that, got float64');
     }
     if (margin !== 0 && Math.abs(margin) < LEAST_MARGIN) {
       throw new LossError('ERR_OPTION', `margin must be 0 or at least 2^-100 for the webgpu backend, got ${margin}`);
     }
-    const isInt64 = targets instanceof DeviceTensor ? targets.dtype === 'int64' : targets.BYTES_PER_ELEMENT === 8;
-    const sizes = { rows, classes, width, targetBytes: isInt64 ? 8 : 4 };
+    const targetsDType = targets instanceof DeviceTensor ? targets.dtype : dtypeOf(targets);
+    const sizes = { rows, classes, width, targetBytes: targetsDType === 'int64' ? 8 : 4 };
     checkRowFits(sizes, this.device.limits);
 
     const loss = allocate('float32', reduction === 'none' ? rows : 1);
@@ -218,7 +214,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
   async #submit(submission: Submission, losses: Float64Array, grad: FloatArray | null): Promise<void> {
     const steps = stepsOf(submission);
     const pipelines = await this.#orEnd(Promise.all(steps.map(({ kernel }) => this.#pipelines.get(kernel))));
-    this.#checkUsable();
+    this.#usability.check();
     const taken: GPUBuffer[] = [];
     const take = (bytes: number, usage: number): GPUBuffer => {
       const buffer = this.#pool.take(Math.max(LEAST_BYTES, bytes), usage);
@@ -255,7 +251,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
       if (error instanceof LossError) throw error;
       // The promise of a lost device may resolve a little after the calls that failed because of it.
       await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, LOST_MILLISECONDS))]);
-      this.#checkUsable();
+      this.#usability.check();
       throw new LossError('ERR_BACKEND_UNAVAILABLE', `the GPU did not do its work: ${(error as Error).message}`, {
         cause: error,
       });
@@ -305,13 +301,13 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
       encoder.copyBufferToBuffer(source, 0, to, at, bytes);
       return to;
     };
-    const readable = USAGE.mapRead | USAGE.copyDestination;
+    const mappable = USAGE.mapRead | USAGE.copyDestination;
     const lossBytes = onlyChecks ? 0 : rows * LOSS_BYTES;
-    const results = copy(memory.status, STATUS_BYTES, take(STATUS_BYTES + lossBytes, readable));
+    const results = copy(memory.status, STATUS_BYTES, take(STATUS_BYTES + lossBytes, mappable));
     if (lossBytes > 0) copy(memory.losses, lossBytes, results, STATUS_BYTES);
     const isCopied = withGradient && submission.gradient === null && !onlyChecks;
     const gradientBytes = isCopied ? rows * batch.classes * 4 : 0;
-    const gradient = gradientBytes === 0 ? null : copy(memory.gradient, gradientBytes, take(gradientBytes, readable));
+    const gradient = gradientBytes === 0 ? null : copy(memory.gradient, gradientBytes, take(gradientBytes, mappable));
     queue.submit([encoder.finish()]);
     return { results, gradient };
   }
@@ -329,7 +325,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     const uploadRows = (data: DeviceBatch['scores' | 'targets'], columns: number, isRead: boolean): GPUBuffer => {
       if (data instanceof DeviceTensor) return data.buffer as GPUBuffer;
       if (!isRead) return take(0, storage);
-      return upload(data.subarray(firstRow * columns, (firstRow + rows) * columns) as ArrayBufferView<ArrayBuffer>);
+      return upload(plainView(data, firstRow * columns, (firstRow + rows) * columns));
     };
     const partRows = parts.reduce((most, part) => Math.max(most, part.rows), 0);
     const scratch = (bytesPerRow: number): GPUBuffer => take(onlyChecks ? 0 : partRows * bytesPerRow, storage);

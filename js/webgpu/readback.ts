@@ -1,6 +1,6 @@
 import type { FloatArray } from '../backend.js';
 import { DeviceTensor } from '../device-tensor.js';
-import { LossError } from '../errors.js';
+import { nanScore } from '../errors.js';
 import { targetOutOfRange } from '../targets.js';
 import { LOSS_BYTES, LOSS_FLAGS, STATUS, STATUS_WORDS } from './kernels/memory.js';
 import type { Submission } from './steps.js';
@@ -62,7 +62,7 @@ function checkStatus({ batch, firstRow }: Submission, words: Uint32Array): void 
   const badScore = words[STATUS.badScore] as number;
   if (badScore !== 0) {
     const [row, column] = place(badScore, classes);
-    throw new LossError('ERR_NAN', `score at row ${row}, column ${column} is NaN, and nan is 'error'`);
+    throw nanScore(row, column);
   }
 }
 

@@ -180,11 +180,11 @@ class RowComputation {
     const auto reference = static_cast<double>(reference_);
     for (size_t k = 0; k < num_targets; ++k) {
       const int64_t above = buffers_.above[k];
-      const auto score = static_cast<double>(buffers_.scores[k]);
-      // The threshold in double: that of a float was rounded for the comparisons, by as much as a small loss.
-      if (!kCareful || above > 0)
-        sum -= static_cast<double>(above) * (score - static_cast<double>(margin_) - reference);
+      // The thresholds of the comparisons: a pair adds exactly what it exceeds its threshold by.
+      const auto threshold = static_cast<double>(buffers_.thresholds[k]);
+      if (!kCareful || above > 0) sum -= static_cast<double>(above) * (threshold - reference);
       if (belows == nullptr) continue;
+      const auto score = static_cast<double>(buffers_.scores[k]);
       if (!kCareful || belows[k] > 0) sum += static_cast<double>(belows[k]) * (score - reference);
     }
     return sum;

@@ -304,7 +304,7 @@ double LossBound(const Rows<Score>& batch, const Options& options, const Referen
   if (std::is_same_v<Score, double>) {
     double lowest = kInf<double>;
     for (const size_t k : targets) {
-      const double threshold = x[k] - static_cast<double>(static_cast<Score>(options.margin));
+      const double threshold = x[k] - static_cast<Score>(options.margin);
       if (std::isfinite(threshold)) lowest = std::min(lowest, threshold);
     }
     if (lowest < kInf<double>) r = lowest;
@@ -315,7 +315,7 @@ double LossBound(const Rows<Score>& batch, const Options& options, const Referen
     const double lowers = static_cast<double>(reference.lowers[row * batch.classes + j]);
     if (raises > 0) absolute_terms += raises * std::abs(x[j] - r);
     if (lowers > 0)
-      absolute_terms += lowers * std::abs(x[j] - static_cast<double>(static_cast<Score>(options.margin)) - r);
+      absolute_terms += lowers * std::abs(static_cast<double>(x[j] - static_cast<Score>(options.margin)) - r);
   }
   const double roundings = static_cast<double>(batch.classes + 2 * targets.size() + 4);
   return 2 * roundings * kUnit<double> * absolute_terms / reference.divisors[row];

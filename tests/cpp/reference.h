@@ -70,12 +70,13 @@ Reference ComputeReference(const Rows<Score>& batch, const Options& options) {
       continue;
     }
 
-    // Returns what the pair adds to the sum, in double. The condition, in the type of the scores, is false for NaN.
+    // Returns what the pair adds to the sum: by how much x[j] exceeds the threshold x[k] - margin, which is rounded to
+    // the type of the scores. The condition, in that type, is false for NaN.
     const auto add_pair = [&](size_t k, size_t j) -> double {
       if (!((margin - x[k]) + x[j] > 0)) return 0;
       ++raises[j];
       ++lowers[k];
-      return (static_cast<double>(margin) - static_cast<double>(x[k])) + static_cast<double>(x[j]);
+      return static_cast<double>(margin - x[k]) + static_cast<double>(x[j]);
     };
 
     double sum = 0;
@@ -89,8 +90,7 @@ Reference ComputeReference(const Rows<Score>& batch, const Options& options) {
       }
       sum += sum_of_target;
     }
-    // A pair of floats that passes the condition by a rounding may be a little below 0 in double.
-    result.losses.push_back(std::max(sum, 0.0) / static_cast<double>(divisor));
+    result.losses.push_back(sum / static_cast<double>(divisor));
     losses_sum += result.losses.back();
     for (size_t j = 0; j < classes; ++j) {
       grad[j] = static_cast<double>(raises[j] - lowers[j]) / (static_cast<double>(divisor) * row_divisor);

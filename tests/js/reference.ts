@@ -64,14 +64,12 @@ export function reference(
     for (const k of Y) listings[k]!++;
     let sum = 0;
     let sumOfPairs = 0;
-    let slack = 0;
 
     const addPair = (high: number, low: number): void => {
       const difference = round(margin - x[high]!);
       if (!(round(difference + x[low]!) > 0)) return; // 0 and NaN count nothing
       sum += x[low]! - -difference;
       sumOfPairs++;
-      if (Number.isFinite(difference)) slack += Math.abs(margin - x[high]! - difference);
       counts[low]!++;
       counts[high]!--;
       inPairs[low]!++;
@@ -94,14 +92,11 @@ export function reference(
     // Scores and thresholds are at most `largest`, and so are twice over their differences from any of them. A sum of
     // those over all pairs, two terms for each, grouped by score and by threshold into `terms` products, is off by
     // the roundings that a term meets times the sum of the terms' sizes. The sum above has one term for each pair.
-    // `slack`: a hinge may be taken from margin - x[k] as rounded to float32, as PyTorch does, or before.
     let largest = Math.abs(margin);
     for (const score of x) if (Number.isFinite(score)) largest = Math.max(largest, Math.abs(score) + Math.abs(margin));
     const terms = classes + Y.length + 8;
     summingBounds.push(
-      sumOfPairs === 0
-        ? 0
-        : DOUBLE * ((terms * 4 * largest * sumOfPairs) / divisor + (sumOfPairs + 4) * loss) + slack / divisor,
+      sumOfPairs === 0 ? 0 : DOUBLE * ((terms * 4 * largest * sumOfPairs) / divisor + (sumOfPairs + 4) * loss),
     );
 
     for (let j = 0; j < classes; j++) {

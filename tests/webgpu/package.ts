@@ -31,7 +31,9 @@ export class MultiLabelMarginLoss extends real.MultiLabelMarginLoss {
 }
 
 function isFloat64(scores: real.Scores): boolean {
-  return scores instanceof Float64Array || (scores as Partial<real.TensorLike>).data instanceof Float64Array;
+  const data: unknown = (scores as Partial<real.TensorLike>).data ?? scores;
+  // By tag: an array of another realm has another class.
+  return Object.prototype.toString.call(data) === '[object Float64Array]';
 }
 
 export const nn = { ...real.nn, MultiLabelMarginLoss };

@@ -8,7 +8,8 @@ import {
   type MultiLabelMarginLossOptions,
   Tensor,
 } from '../../dist/index.js';
-import { createAutoBackend, createWebGPUBackend, fromGPUBuffer } from '../../dist/webgpu/index.js';
+import { createThreadsBackend } from '../../dist/threads/index.js';
+import { type AutoBackend, createAutoBackend, createWebGPUBackend, fromGPUBuffer } from '../../dist/webgpu/index.js';
 import { BufferPool, Pipelines } from '../../dist/webgpu/device.js';
 import { checkRowFits, partsOf } from '../../dist/webgpu/plan.js';
 import { reference } from '../js/reference.js';
@@ -160,6 +161,15 @@ test('16 x 100,000 with 200 targets: the loss within a rounding of the reference
   expectWithin(floats(loss), [exact.loss], exact.lossBound, 'loss');
 });
 
+test('thresholds are those of float32: the loss is that of the pairs as they were compared', async () => {
+  const scores = Float32Array.of(-0.3, -1.2999);
+  const { loss } = await new Loss({ backend }).valueAndGradAsync({ data: scores, shape: [1, 2] }, [[0]]);
+  const hinge = Math.fround(1 - scores[0]!) + scores[1]!;
+  // 6e-4 of the loss away from the hinge in real arithmetic.
+  expect(Math.abs(1 - scores[0]! + scores[1]! - hinge)).toBeGreaterThan(1e-4 * hinge);
+  expect(loss.item()).toBe(Math.fround(hinge / 2));
+});
+
 test('scores far from 0: the loss keeps what float64 would', async () => {
   const { scores, targets } = makeInput(5, 500, 40, 3);
   for (const shift of [1e6, -3e7]) {
@@ -197,6 +207,96 @@ describe('empty', () => {
       expect(grad.tolist()).toEqual([[0, 0], [0, 0]]); // prettier-ignore
     }
   });
+});
+
+describe('arrays in other memory', () => {
+  /** The constructors of another realm. */
+  async function otherRealm(): Promise<typeof globalThis> {
+    if (typeof document === 'undefined') {
+      const name = 'node:vm';
+      const { runInNewContext } = (await import(/* @vite-ignore */ name)) as typeof import('node:vm');
+      return runInNewContext('globalThis') as typeof globalThis;
+    }
+    const frame = document.createElement('iframe');
+    document.body.append(frame);
+    return frame.contentWindow as unknown as typeof globalThis;
+  }
+
+  type Make = (bytes: number) => { buffer: ArrayBufferLike; realm: typeof globalThis };
+  const kinds: [string, () => Make | Promise<Make>][] = [
+    ['shared', () => (bytes) => ({ buffer: new SharedArrayBuffer(bytes), realm: globalThis })],
+    [
+      'resizable',
+      () => (bytes) => ({
+        buffer: Reflect.construct(ArrayBuffer, [bytes, { maxByteLength: 2 * bytes }]) as ArrayBuffer,
+        realm: globalThis,
+      }),
+    ],
+    [
+      'of another realm',
+      async () => {
+        const realm = await otherRealm();
+        return (bytes) => ({ buffer: new realm.ArrayBuffer(bytes), realm });
+      },
+    ],
+  ];
+  // Shared memory is not for every page, and resizable memory not for every engine.
+  const here = kinds.filter(
+    ([kind]) =>
+      (kind !== 'shared' || typeof SharedArrayBuffer !== 'undefined') &&
+      (kind !== 'resizable' || 'resizable' in ArrayBuffer.prototype),
+  );
+
+  test.each(here)('%s: the results of arrays of this realm', async (_kind, prepare) => {
+    const make = await prepare();
+    const { scores, targets } = makeInput(5, 60, 4, 12);
+    // At an offset, so that a copy has to know where the elements begin.
+    const move = (name: 'Float32Array' | 'Int32Array' | 'BigInt64Array', from: ArrayLike<never>) => {
+      const { buffer, realm } = make(16 + from.length * realmBytes[name]);
+      const data = new realm[name](buffer as ArrayBuffer, 16, from.length);
+      data.set(from);
+      return data as never;
+    };
+    const realmBytes = { Float32Array: 4, Int32Array: 4, BigInt64Array: 8 };
+    const lossFn = new Loss({ backend });
+    const expected = await lossFn.valueAndGradAsync(scores, targets);
+    const moved = { data: move('Float32Array', scores.data as never), shape: scores.shape };
+    const wide = BigInt64Array.from(targets.data as Int32Array, BigInt);
+    for (const data of [move('Int32Array', targets.data as never), move('BigInt64Array', wide as never)]) {
+      const grad = { data: move('Float32Array', new Float32Array(300) as never), shape: scores.shape };
+      const { loss } = await lossFn.valueAndGradAsync(moved, { data, shape: targets.shape }, { grad });
+      expectSameBits(floats(loss), floats(expected.loss), 'loss');
+      expectSameBits(grad.data, floats(expected.grad), 'gradient');
+    }
+  });
+
+  test('float64 of another realm is refused, and computed on the CPU by createAutoBackend()', async () => {
+    const realm = await otherRealm();
+    const scores = { data: realm.Float64Array.of(0.1, 0.2, 0.4, 0.8), shape: [1, 4] };
+    await expectRejection(new Loss({ backend }).forwardAsync(scores, [[3, 0]]), 'ERR_DTYPE', ['float64']);
+    const auto = await createAutoBackend({ webgpu: backend });
+    const { loss } = await new Loss({ backend: withCrossover(auto, 0) }).valueAndGradAsync(scores, [[3, 0]]);
+    expect(loss.dtype).toBe('float64');
+    expect(loss.item()).toBeCloseTo(0.85, 12);
+  });
+
+  test.runIf(typeof SharedArrayBuffer !== 'undefined')('tensors of threads go to the GPU', async () => {
+    using threads = await createThreadsBackend({ threads: 2 });
+    const { scores, targets } = makeInput(5, 60, 4, 12);
+    const shared = threads.zeros(5, 60);
+    shared.data.set(scores.data);
+    const auto = withCrossover(await createAutoBackend({ webgpu: backend, threads }), 0);
+    expect(auto.choose(300).backend).toBe(backend);
+    const { loss } = await new Loss({ backend: auto }).valueAndGradAsync(shared, targets, { grad: shared });
+    const expected = await new Loss({ backend }).valueAndGradAsync(scores, targets);
+    expectSameBits(floats(loss), floats(expected.loss), 'loss');
+    expectSameBits(shared.data, floats(expected.grad), 'gradient');
+  });
+
+  /** The backend, as if the GPU had been measured to be quicker from so many scores. */
+  function withCrossover(auto: AutoBackend, crossover: number): AutoBackend {
+    return Object.defineProperty(auto, 'crossover', { value: crossover });
+  }
 });
 
 describe('buffers on the GPU', () => {

@@ -60,10 +60,10 @@ ${MAIN} {
     above += histogram[at];
     let entry = entries[entriesAt + k - 1u];
     let pairs = above + entry.z;
-    let less = i32(entry.w - pairs);
-    add(&sum, u32(abs(less)), bitsOf(entry.x), less < 0);
-    add(&sum, pairs, bitcast<u32>(params.margin), false);
-    histogram[at] = u32(less);
+    // A pair adds x[j] - t[k], where t[k] is the threshold in float32: the loss is that of the pairs as compared.
+    add(&sum, pairs, bitsOf(thresholdKey(entry.x)), true);
+    add(&sum, entry.w, bitsOf(entry.x), false);
+    histogram[at] = entry.w - pairs;
   }
   if (isRow) {
     for (var i = lane; i < params.segments; i += LANES) {
