@@ -1,7 +1,7 @@
 import type { FloatArray, IndexArray } from '../backend.js';
 import { LossError } from '../errors.js';
 import { type Address, ALIGNMENT, align, layoutOf, LinearMemory, STAGED_BYTES } from '../wasm/linear-memory.js';
-import { unavailable } from '../wasm/backend.js';
+import { instantiationError } from '../wasm/instantiate.js';
 import createModule, { type RankingMetricsModule } from './ranking_metrics.mjs';
 
 /** A batch of valid shapes whose targets are valid too; only the values of the scores are unchecked. */
@@ -49,7 +49,7 @@ export class RankingMetrics {
     try {
       this.#module = createModule();
     } catch (cause) {
-      throw unavailable(cause);
+      throw instantiationError(cause, 'evaluate where it does');
     }
     this.#memory = new LinearMemory(this.#module.wasmMemory, this.#module._maximumMemory());
     const at = this.#stage(ks.length * 4 + 1);

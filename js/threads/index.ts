@@ -14,10 +14,11 @@
  */
 import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../options.js';
-import { unavailable } from '../wasm/backend.js';
+import { instantiationError } from '../wasm/instantiate.js';
 import { ThreadsBackend, workerDied } from './backend.js';
-import type { NodeGlobal, NodeModules } from './node.js';
 import createModule, { type PoolWorker, type ThreadsModule } from './multilabel_margin_loss_threads.mjs';
+import { builtinModule, isNode } from './node.js';
+import { startWorkers } from './workers.js';
 
 export type { ThreadsBackend } from './backend.js';
 
@@ -40,6 +41,12 @@ export interface ThreadsBackendOptions {
    * @default the number that the hardware runs at a time, and at most 64
    */
   threads?: number;
+  /**
+   * Makes a worker that runs `multilabel_margin_loss_threads.mjs` of this package: a Worker of type 'module' whose name is
+   * 'em-pthread', or in Node one whose `workerData` is 'em-pthread'. Needed only where a bundle does not find that script.
+   * @default a worker of the script beside this module
+   */
+  worker?: () => { postMessage(message: unknown): void };
 }
 
 /**
@@ -59,103 +66,67 @@ export interface ThreadsBackendOptions {
  * lossFn.forward([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]).item(); // => 0.85
  */
 export async function createThreadsBackend(options: ThreadsBackendOptions = {}): Promise<ThreadsBackend> {
-  const { threads = Math.min(hardwareThreads(), MOST_THREADS) } = checkOptions(
+  const { threads = Math.min(hardwareThreads(), MOST_THREADS), worker } = checkOptions(
     options,
-    ['threads'],
+    ['threads', 'worker'],
     'createThreadsBackend()',
   );
   if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
     throw new LossError('ERR_OPTION', `threads must be an integer from 1 to ${MOST_THREADS}, got ${describe(threads)}`);
   }
-  if (typeof SharedArrayBuffer === 'undefined' || globalThis.crossOriginIsolated === false) {
-    throw new LossError(
-      'ERR_BACKEND_UNAVAILABLE',
-      'threads need shared memory, which browsers give to pages that are cross-origin isolated: serve the page with ' +
-        'the headers "Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"',
-    );
+  if (worker !== undefined && typeof worker !== 'function') {
+    throw new LossError('ERR_OPTION', `worker must be a function that makes a Worker, got ${describe(worker)}`);
   }
+  checkEnvironment();
   let module: ThreadsModule;
   try {
     module = await createModule({ printErr: () => {} });
   } catch (cause) {
-    throw unavailable(cause);
+    throw instantiationError(cause, 'use the loss without threads there');
   }
   let backend: ThreadsBackend | null = null;
-  try {
-    const workers = makeWorkers(threads - 1);
-    module.PThread.unusedWorkers.push(...workers);
-    await Promise.all(
-      workers.map((worker) => loadWorker(module, worker, (how, cause) => backend?.end(workerDied(how, cause)))),
-    );
-  } catch (cause) {
-    module.PThread.terminateAllThreads();
-    throw new LossError(
-      'ERR_BACKEND_UNAVAILABLE',
-      `a worker could not be started: ${(cause as Error).message} (its script lies beside that of this package, which ` +
-        "a content security policy must allow by worker-src 'self')",
-      { cause },
-    );
-  }
+  await startWorkers(module, threads - 1, worker as (() => PoolWorker) | undefined, (how, cause) =>
+    backend?.end(workerDied(how, cause)),
+  );
   module.startThreads(threads);
   backend = new ThreadsBackend(module, threads);
   return backend;
-}
-
-function makeWorkers(count: number): PoolWorker[] {
-  return Array.from({ length: count }, isNode() ? makeNodeWorker : makeWebWorker);
-}
-
-/** Makes a worker by the one form of expression that bundlers recognise. */
-function makeWebWorker(): PoolWorker {
-  return new Worker(new URL('./multilabel_margin_loss_threads.mjs', import.meta.url), {
-    type: 'module',
-    name: 'em-pthread',
-  });
-}
-
-function makeNodeWorker(): PoolWorker {
-  // Not a literal: bundlers would find the script a second time.
-  const script = './multilabel_margin_loss_threads.mjs';
-  // Without the flags of this process: flags such as --input-type and --loader are for its own script.
-  return new (builtinModule('node:worker_threads').Worker)(
-    new URL(/* webpackIgnore: true */ /* @vite-ignore */ script, import.meta.url),
-    { workerData: 'em-pthread', execArgv: [] },
-  );
-}
-
-/** Resolves when the worker can run a thread; rejects if it ends before, and calls `onDeath` if it ends later. */
-function loadWorker(
-  module: ThreadsModule,
-  worker: PoolWorker,
-  onDeath: (how: string, cause?: unknown) => void,
-): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const loaded = module.PThread.loadWasmModuleToWorker(worker);
-    const died = (how: string, cause?: unknown): void => {
-      reject(new Error(how, { cause }));
-      onDeath(how, cause);
-    };
-    // It replaces Emscripten's handler, whose exception nobody can catch. Node passes an error, browsers pass an event.
-    worker.onerror = (event) => {
-      event.preventDefault?.();
-      died(event.message || 'its script did not load', event);
-    };
-    worker.on?.('exit', (code) => died(`it exited with code ${code}`));
-    loaded.then(resolve, reject);
-  });
 }
 
 function hardwareThreads(): number {
   return isNode() ? builtinModule('node:os').availableParallelism() : navigator.hardwareConcurrency;
 }
 
-/** A module of Node. Bundlers for browsers would look for the module of an import, even of one that never runs. */
-function builtinModule<Name extends keyof NodeModules>(name: Name): NodeModules[Name] {
-  return (globalThis as unknown as NodeGlobal).process.getBuiltinModule(name);
+/** @throws LossError ERR_BACKEND_UNAVAILABLE where there are no workers, or no memory to share with them */
+function checkEnvironment(): void {
+  let reason: string;
+  if (!isNode() && typeof Worker === 'undefined') {
+    reason = 'threads need workers, and there is no Worker here';
+  } else if (sharesMemory()) {
+    return;
+  } else if (globalThis.crossOriginIsolated === false) {
+    reason =
+      'threads need shared memory, which browsers give to pages that are cross-origin isolated: serve the page with ' +
+      'the headers "Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp", or with ' +
+      '"Document-Isolation-Policy: isolate-and-require-corp"';
+  } else {
+    reason = 'threads need shared memory, which this build of the engine does not have';
+  }
+  throw new LossError('ERR_BACKEND_UNAVAILABLE', reason);
 }
 
-/** The condition that Emscripten's glue tests. */
-function isNode(): boolean {
-  const { process } = globalThis as { process?: { versions?: { node?: unknown }; type?: string } };
-  return typeof process?.versions?.node === 'string' && process.type !== 'renderer';
+/** Asks by sending some, because Electron and the flags of browsers share memory without isolation. */
+function sharesMemory(): boolean {
+  if (typeof SharedArrayBuffer === 'undefined') return false;
+  const { port1, port2 } = new MessageChannel();
+  try {
+    port1.postMessage(new SharedArrayBuffer(1));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    // An open port would keep Node from exiting.
+    port1.close();
+    port2.close();
+  }
 }

@@ -1,11 +1,11 @@
 import type { Backend, BackendResult, Batch, FloatArray, LossOptions } from '../backend.js';
-import { describe, LossError } from '../errors.js';
 import { allocate } from '../dtypes.js';
 import { checkOptions } from '../options.js';
 import binary from './binary.mjs';
 import { KernelCall, outOfMemory } from './call.js';
 import { type Address, ALIGNMENT, align, layoutOf, LinearMemory, STAGED_BYTES } from './linear-memory.js';
-import createModule, { type InstantiateWasm, type LossModule } from './multilabel_margin_loss.mjs';
+import { checkModule, instantiate } from './instantiate.js';
+import createModule, { type LossModule } from './multilabel_margin_loss.mjs';
 import { decode } from './printable.js';
 
 /** Where the parts of a batch are staged. */
@@ -96,11 +96,15 @@ class WasmBackend implements Backend {
   }
 }
 
+const PRECOMPILED =
+  "import the module from 'multilabel-margin-loss/multilabel_margin_loss.wasm' and give the loss " +
+  '{ backend: createWasmBackend({ module }) }';
+
 let shared: WasmBackend | undefined;
 
 /** The backend of one thread with SIMD128. It is made on first use, and all losses of this thread share it. */
 export function wasmBackend(): Backend {
-  shared ??= instantiate(compile);
+  shared ??= new WasmBackend(instantiate(createModule, compile, PRECOMPILED));
   return shared;
 }
 
@@ -126,39 +130,10 @@ export function wasmBackend(): Backend {
  */
 export function createWasmBackend(options: { module: WebAssembly.Module }): Backend {
   const { module } = checkOptions(options, ['module'], 'createWasmBackend()');
-  if (Object.prototype.toString.call(module) !== '[object WebAssembly.Module]') {
-    throw new LossError('ERR_OPTION', `module must be a WebAssembly.Module, got ${describe(module)}`);
-  }
-  return instantiate(() => module);
+  checkModule(module);
+  return new WasmBackend(instantiate(createModule, () => module, PRECOMPILED));
 }
 
 function compile(): WebAssembly.Module {
   return new WebAssembly.Module(decode(binary));
-}
-
-function instantiate(moduleOf: () => WebAssembly.Module): WasmBackend {
-  // An error thrown from here would become an unhandled rejection in Emscripten's glue.
-  let failure: unknown;
-  const instantiateWasm: InstantiateWasm = (imports, receive) => {
-    try {
-      return receive(new WebAssembly.Instance(moduleOf(), imports));
-    } catch (cause) {
-      failure = cause;
-      return {};
-    }
-  };
-  try {
-    return new WasmBackend(createModule({ instantiateWasm }));
-  } catch (cause) {
-    throw unavailable(failure ?? cause);
-  }
-}
-
-export function unavailable(cause: unknown): LossError {
-  return new LossError(
-    'ERR_BACKEND_UNAVAILABLE',
-    'the WebAssembly module could not be instantiated: it needs WebAssembly with SIMD (Chrome 91, Firefox 89, ' +
-      "Safari 16.4, Node.js 16.4), and where a content security policy is set, script-src 'wasm-unsafe-eval'",
-    { cause },
-  );
 }

@@ -1,4 +1,5 @@
 // What Emscripten's glue exports: the functions of bindings/loss_bindings.cc.
+import type { InstantiateWasm } from './instantiate.js';
 import type { Address } from './linear-memory.js';
 
 export interface LossModule {
@@ -14,12 +15,6 @@ export interface LossModule {
   /** Returns a status: see call.ts. */
   compute(): number;
 }
-
-/** Instantiates the module, passes the instance to `receive` and returns what that returns. */
-export type InstantiateWasm = (
-  imports: WebAssembly.Imports,
-  receive: (instance: WebAssembly.Instance) => WebAssembly.Exports,
-) => WebAssembly.Exports;
 
 /** Returns the module itself, because it is built with WASM_ASYNC_COMPILATION=0. */
 export default function createModule(options: { instantiateWasm: InstantiateWasm }): LossModule;

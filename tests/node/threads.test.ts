@@ -142,7 +142,7 @@ test('a worker that dies gives a LossError, not a hang', () => {
   expect(status).toBe(0);
 });
 
-test('a worker that cannot be started is told', () => {
+test('says that a worker cannot start', () => {
   const { status, stdout, stderr } = node(`
     process.on('worker', (worker) => worker.terminate());
     try {
@@ -151,6 +151,6 @@ test('a worker that cannot be started is told', () => {
       console.log(name, code, message);
     }`);
   expect(stderr).toBe('');
-  expect(stdout).toMatch(/^LossError ERR_BACKEND_UNAVAILABLE a worker could not be started/);
+  expect(stdout).toMatch(/^LossError ERR_BACKEND_UNAVAILABLE a worker did not start: it exited with code \d/);
   expect(status).toBe(0);
 });

@@ -42,7 +42,30 @@ describe.runIf(typeof window !== 'undefined')('a page that is cross-origin isola
     vi.restoreAllMocks();
   });
 
-  test('a worker that cannot be loaded is told', async () => {
+  test('uses the workers that the caller makes', async () => {
+    let made = 0;
+    const backend = await createThreadsBackend({
+      threads: 3,
+      worker: () => {
+        made++;
+        const script = new URL('../../dist/threads/multilabel_margin_loss_threads.mjs', import.meta.url);
+        return new Worker(script, { type: 'module', name: 'em-pthread' });
+      },
+    });
+    expect(made).toBe(2);
+    expectStillWorks(new MultiLabelMarginLoss({ backend }));
+    backend.dispose();
+  });
+
+  test('says that a worker of the caller does not load', async () => {
+    const worker = () => new Worker(new URL('/no/such/script.js', location.href), { type: 'module' });
+    await expect(createThreadsBackend({ threads: 2, worker })).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: 'a worker did not start: its script did not load',
+    });
+  });
+
+  test('says that a worker does not load although its script is there', async () => {
     const RealWorker = globalThis.Worker;
     globalThis.Worker = class extends RealWorker {
       constructor(_url: string | URL, options?: WorkerOptions) {
@@ -52,7 +75,7 @@ describe.runIf(typeof window !== 'undefined')('a page that is cross-origin isola
     try {
       await expect(createThreadsBackend({ threads: 2 })).rejects.toMatchObject({
         code: 'ERR_BACKEND_UNAVAILABLE',
-        message: expect.stringContaining('worker-src'),
+        message: expect.stringContaining('multilabel_margin_loss_threads.mjs is there, but its script did not load'),
       });
     } finally {
       globalThis.Worker = RealWorker;

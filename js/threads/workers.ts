@@ -1,0 +1,162 @@
+// Starts the workers of the pool, and says why they do not start.
+
+import { describe, LossError } from '../errors.js';
+import type { PoolWorker, ThreadsModule } from './multilabel_margin_loss_threads.mjs';
+import { builtinModule, isNode } from './node.js';
+
+/** The name, in Node the data, by which the script of a worker knows that it belongs to a pool. */
+const POOL = 'em-pthread';
+
+/** Makes one worker that runs `multilabel_margin_loss_threads.mjs`. */
+export type MakeWorker = () => PoolWorker;
+
+/** What a worker reported when it ended: a message, and the event or error where there is one. */
+export type OnDeath = (how: string, cause?: unknown) => void;
+
+/**
+ * Starts the workers of a module.
+ *
+ * @param custom makes the workers, where the caller says how
+ * @param onDeath called when a worker that did start ends
+ * @throws LossError ERR_BACKEND_UNAVAILABLE that says why a worker does not start; no worker is left
+ */
+export async function startWorkers(
+  module: ThreadsModule,
+  count: number,
+  custom: MakeWorker | undefined,
+  onDeath: OnDeath,
+): Promise<void> {
+  const makers = custom ? [custom] : isNode() ? [makeNodeWorker] : [makeWebWorker, makeBlobWorker];
+  let first: unknown;
+  const violations: string[] = [];
+  const note = (event: Event): void => void violations.push((event as SecurityPolicyViolationEvent).effectiveDirective);
+  // Pages fire the event at the document, workers at their global scope.
+  const target: Partial<EventTarget> = typeof document === 'undefined' ? globalThis : document;
+  target.addEventListener?.('securitypolicyviolation', note);
+  try {
+    for (const make of makers) {
+      try {
+        await startAll(module, Array.from({ length: count }, make), onDeath);
+        return;
+      } catch (cause) {
+        first ??= cause;
+        module.PThread.terminateAllThreads();
+      }
+    }
+  } finally {
+    target.removeEventListener?.('securitypolicyviolation', note);
+  }
+  const reason = await reasonOf(first, custom === undefined, violations[0]);
+  throw new LossError('ERR_BACKEND_UNAVAILABLE', `a worker did not start: ${reason}`, { cause: first });
+}
+
+async function startAll(module: ThreadsModule, workers: PoolWorker[], onDeath: OnDeath): Promise<void> {
+  module.PThread.unusedWorkers.push(...workers);
+  await Promise.all(workers.map((worker) => load(module, worker, onDeath)));
+}
+
+/** Bundlers look for this one form of a worker. */
+function makeWebWorker(): PoolWorker {
+  return new Worker(new URL('./multilabel_margin_loss_threads.mjs', import.meta.url), {
+    type: 'module',
+    name: 'em-pthread',
+  });
+}
+
+/**
+ * A worker of the page's own origin that imports the script. It starts where the script comes from another origin, which
+ * `new Worker()` refuses, or without the header Cross-Origin-Embedder-Policy.
+ */
+function makeBlobWorker(): PoolWorker {
+  const source = new Blob([`import ${JSON.stringify(script().href)};`], { type: 'text/javascript' });
+  const url = URL.createObjectURL(source);
+  try {
+    return new Worker(url, { type: 'module', name: POOL });
+  } finally {
+    // The worker has the URL by then in Chromium and Firefox; Safari reads it later.
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  }
+}
+
+function makeNodeWorker(): PoolWorker {
+  // The options of this process, such as --input-type and loaders, are meant for its own script.
+  return new (builtinModule('node:worker_threads').Worker)(script(), { workerData: POOL, execArgv: [] });
+}
+
+/**
+ * The address of the script. Bundlers must not look for it here: makeWebWorker() has the form that is meant for them.
+ *
+ * @throws LossError ERR_BACKEND_UNAVAILABLE where a bundle has no import.meta.url
+ */
+function script(): URL {
+  const name = './multilabel_margin_loss_threads.mjs';
+  try {
+    return new URL(/* webpackIgnore: true */ /* @vite-ignore */ name, import.meta.url);
+  } catch (cause) {
+    throw new LossError(
+      'ERR_BACKEND_UNAVAILABLE',
+      'a bundle in CommonJS or in a single executable has no import.meta.url to find the script of the workers by: ' +
+        'give createThreadsBackend() the option `worker`',
+      { cause },
+    );
+  }
+}
+
+/** Resolves when the worker can run a thread. Rejects if it ends before that, and calls `onDeath` if it ends later. */
+function load(module: ThreadsModule, worker: PoolWorker, onDeath: OnDeath): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const loaded = module.PThread.loadWasmModuleToWorker(worker);
+    let isLoaded = false;
+    const died: OnDeath = (how, cause) => {
+      if (isLoaded) onDeath(how, cause);
+      else reject(new Error(how, { cause }));
+    };
+    // Replaces Emscripten's handler, which throws where nobody can catch. Node passes an error, browsers an event.
+    worker.onerror = (event) => {
+      event.preventDefault?.();
+      died(event.message || DID_NOT_LOAD, event);
+    };
+    worker.on?.('exit', (code) => died(`it exited with code ${code}`));
+    loaded.then(() => {
+      isLoaded = true;
+      resolve(undefined);
+    }, reject);
+  });
+}
+
+const DID_NOT_LOAD = 'its script did not load';
+
+/**
+ * Finds out by probing why a worker did not start, because the events of workers do not say it.
+ *
+ * @param probe false where the caller made the worker, whose script is then unknown
+ * @param violated the directive of a content security policy that something violated meanwhile
+ */
+async function reasonOf(cause: unknown, probe: boolean, violated: string | undefined): Promise<string> {
+  const message = (cause as Error | undefined)?.message ?? describe(cause);
+  if (/trusted ?(script|types)/i.test(message)) {
+    return `Trusted Types need a policy named "default" whose createScriptURL allows the address of the script (${message})`;
+  }
+  if (violated !== undefined) {
+    return `the content security policy forbids its script: worker-src must allow it (violated: ${violated})`;
+  }
+  if (!probe) return message;
+  if (isNode()) {
+    return /cannot find module/i.test(message)
+      ? `there is no ${script().href}: a bundler moved the code without it. Copy ` +
+          'dist/threads/multilabel_margin_loss_threads.mjs of the package beside the bundle'
+      : message;
+  }
+  if (message !== DID_NOT_LOAD) return message;
+  const { href } = script();
+  let response: Response;
+  try {
+    response = await fetch(href);
+  } catch (refusal) {
+    return `${href} cannot be fetched: ${(refusal as Error).message}`;
+  }
+  if (!response.ok) return `${href} is missing: the server answered ${response.status}`;
+  const type = response.headers.get('content-type') ?? 'no type';
+  if (/(java|ecma)script/i.test(type)) return `${href} is there, but ${message}`;
+  return `the server sends ${href} as ${type}, and browsers run modules as text/javascript alone`;
+}
