@@ -2,10 +2,109 @@ import type { DeviceTensor } from './device-tensor.js';
 import type { FloatDType } from './dtypes.js';
 import { LossError } from './errors.js';
 import { formatShape, sameShape } from './shapes.js';
-import { gradFunction, isTensor, type Tensor, toTensor } from './tensor.js';
+import { gradNode, isTensor, storage, Tensor, toTensor } from './tensor.js';
 
 export function requiresGrad(scores: unknown): boolean {
   return isTensor(scores) && scores.requires_grad;
+}
+
+let operations = 0;
+
+/** What an operation on tensors that require a gradient leaves on its result, for `backward()`. */
+export abstract class GradNode {
+  /** A result has a higher number than all that it was computed from. */
+  readonly sequence = ++operations;
+  #isUsed = false;
+
+  constructor(readonly inputs: readonly Tensor[]) {}
+
+  /** @throws LossError if what `backward()` needs is gone */
+  check(): void {}
+
+  /**
+   * The gradient with respect to each input; null for one that needs none.
+   *
+   * @param gradOutput with respect to the result, of its shape
+   * @param retain whether this may be called again
+   */
+  abstract backward(gradOutput: Tensor, retain: boolean): readonly (Tensor | null)[];
+
+  /** The gradient of a result that was used twice. */
+  sum(a: Tensor, b: Tensor): Tensor {
+    const sum = (a.data as Float32Array).slice();
+    for (let i = 0; i < sum.length; i++) (sum[i] as number) += b.data[i] as number;
+    return new Tensor(sum, a.shape);
+  }
+
+  /** Adds the gradient of the result of this node to `grad` of all tensors that it was computed from. */
+  propagate(gradOutput: Tensor, retain: boolean): void {
+    const grads = new Map<GradNode, Tensor>([[this, gradOutput]]);
+    for (const node of this.#reachable()) {
+      // Every node comes after all whose input its result was.
+      const ofInputs = node.backward(grads.get(node) as Tensor, retain);
+      grads.delete(node);
+      node.#isUsed = !retain;
+      node.inputs.forEach((input, i) => {
+        const grad = ofInputs[i];
+        if (!grad) return;
+        const source = input[gradNode] as GradNode | null;
+        if (source === null) accumulate(input, grad);
+        else {
+          const before = grads.get(source);
+          grads.set(source, before ? source.sum(before, grad) : grad);
+        }
+      });
+    }
+  }
+
+  /** All nodes that contributed to this one, itself included, later ones first, once each is known to be usable. */
+  #reachable(): GradNode[] {
+    const nodes = new Set<GradNode>([this]);
+    // A set is iterated over what is added meanwhile, too.
+    for (const node of nodes) {
+      if (node.#isUsed) {
+        throw new LossError(
+          'ERR_BACKWARD',
+          'backward() can be called once for each loss: what it needs is freed then, unless it is called with ' +
+            '{ retain_graph: true }',
+        );
+      }
+      node.check();
+      for (const input of node.inputs) {
+        const source = input[gradNode] as GradNode | null;
+        if (source === null) checkGrad(input);
+        else nodes.add(source);
+      }
+    }
+    return [...nodes].sort((a, b) => b.sequence - a.sequence);
+  }
+}
+
+class LossNode extends GradNode {
+  constructor(
+    scores: Tensor,
+    private readonly grad: Tensor<FloatDType>,
+  ) {
+    super([scores]);
+  }
+
+  override check(): void {
+    // Reading it throws if it is in memory that was given back.
+    void this.grad.data;
+  }
+
+  /** Row by row where gradOutput has a value for each. */
+  override backward({ data: factors }: Tensor, retain: boolean): [Tensor] {
+    const grad = retain ? new Tensor<FloatDType>(this.grad.data.slice(), this.grad.shape) : this.grad;
+    const product = grad.data;
+    const columns = factors.length === 1 ? product.length : product.length / factors.length;
+    for (let row = 0; row < factors.length; row++) {
+      const factor = Number(factors[row]);
+      if (factor === 1) continue;
+      for (let i = row * columns; i < (row + 1) * columns; i++) product[i] = (product[i] as number) * factor;
+    }
+    return [grad];
+  }
 }
 
 /** The loss, which `backward()` of can propagate the gradient to its scores, if they require it. */
@@ -16,35 +115,41 @@ export function differentiable(
 ): Tensor<FloatDType> {
   if (isTensor(scores) && isTensor(grad)) {
     loss.requires_grad = true;
-    loss[gradFunction] = (gradOutput) => accumulate(scores, grad, gradOutput);
+    loss[gradNode] = new LossNode(scores, grad);
   }
   return loss;
 }
 
-/** scores.grad += grad * gradOutput, row by row where gradOutput has a value for each. `grad` may be kept. */
-function accumulate(scores: Tensor, grad: Tensor<FloatDType>, gradOutput: ArrayLike<number | bigint>): void {
-  if (scores.grad !== null) {
-    // A program may have put there what it likes, or have transferred its buffer.
-    const before = toTensor(scores.grad, 'float32', "the scores' grad");
-    if (before.dtype !== grad.dtype || !sameShape(before.shape, grad.shape)) {
-      throw new LossError(
-        'ERR_SHAPE',
-        `the scores' grad must be null, or ${grad.dtype} of their shape ${formatShape(grad.shape)}, got ` +
-          `${before.dtype} of shape ${formatShape(before.shape)}`,
-      );
-    }
+/** Of a tensor that keeps its gradient elsewhere than in an array: adds to it. */
+export const accumulateGrad = Symbol('accumulateGrad');
+
+interface Accumulator {
+  [accumulateGrad](grad: Tensor): void;
+}
+
+/** A program may have put there what it likes, or have transferred its buffer. */
+function checkGrad(tensor: Tensor): void {
+  if (tensor.grad === null || accumulateGrad in tensor) return;
+  const grad = toTensor(tensor.grad, 'float32', "the scores' grad");
+  if (grad.dtype !== tensor.dtype || !sameShape(grad.shape, tensor.shape)) {
+    throw new LossError(
+      'ERR_SHAPE',
+      `the scores' grad must be null, or ${tensor.dtype} of their shape ${formatShape(tensor.shape)}, got ` +
+        `${grad.dtype} of shape ${formatShape(grad.shape)}`,
+    );
   }
-  const product = grad.data;
-  const columns = gradOutput.length === 1 ? product.length : product.length / gradOutput.length;
-  for (let row = 0; row < gradOutput.length; row++) {
-    const factor = Number(gradOutput[row]);
-    if (factor === 1) continue;
-    for (let i = row * columns; i < (row + 1) * columns; i++) product[i] = (product[i] as number) * factor;
-  }
-  if (scores.grad === null) {
-    scores.grad = grad;
+}
+
+/** tensor.grad += grad, which may be kept. */
+function accumulate(tensor: Tensor, grad: Tensor): void {
+  if (accumulateGrad in tensor) {
+    (tensor as Tensor & Accumulator)[accumulateGrad](grad);
     return;
   }
-  const sum = scores.grad.data as Float32Array | Float64Array;
-  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (product[i] as number);
+  if (tensor.grad === null) {
+    tensor.grad = grad[storage] === null ? grad : new Tensor((grad.data as Float32Array).slice(), grad.shape);
+    return;
+  }
+  const sum = tensor.grad.data;
+  for (let i = 0; i < sum.length; i++) (sum[i] as number) += grad.data[i] as number;
 }

@@ -1,4 +1,6 @@
 import type { DeviceTensor } from './device-tensor.js';
+import type { FloatDType } from './dtypes.js';
+import type { Storage } from './tensor.js';
 import { LossError } from './errors.js';
 
 /**
@@ -48,8 +50,11 @@ export interface Batch {
 export interface BackendResult {
   /** The type of the scores; [rows] under reduction 'none', else [1]. */
   loss: FloatArray;
-  /** d(reduced loss)/d(scores), [rows, classes]; for 'none' of the sum of the losses. Null when it was not asked for. */
-  grad: FloatArray | null;
+  /**
+   * d(reduced loss)/d(scores), [rows, classes]; for 'none' of the sum of the losses. Null when it was not asked for. In
+   * the memory of the scores, where the backend is that of their storage.
+   */
+  grad: FloatArray | Storage<FloatDType> | null;
 }
 
 /**
@@ -88,7 +93,7 @@ export interface DeviceBatch extends Omit<Batch, 'scores' | 'targets'> {
 
 export interface DeviceResult extends Omit<BackendResult, 'grad'> {
   /** As of {@link BackendResult}; where the scores are in a device's memory and nowhere to write it was given, there too. */
-  grad: FloatArray | DeviceTensor | null;
+  grad: BackendResult['grad'] | DeviceTensor;
 }
 
 /**

@@ -30,4 +30,13 @@ export {
 } from './dtypes.js';
 export type { NestedArray } from './nested.js';
 export type { Shape } from './shapes.js';
-export { randn, type ShapeArguments, Tensor, type TensorLike, type TensorOptions, tensor, zeros } from './tensor.js';
+export {
+  type BackwardOptions,
+  randn,
+  type ShapeArguments,
+  Tensor,
+  type TensorLike,
+  type TensorOptions,
+  tensor,
+  zeros,
+} from './tensor.js';

@@ -7,7 +7,7 @@ import { describe, LossError } from './errors.js';
 import { checkOptions } from './options.js';
 import type { DTypeOf, GradOf, Scores } from './scores.js';
 import type { Targets } from './targets.js';
-import type { Tensor, TensorLike } from './tensor.js';
+import { isTensor, storage, type Tensor, type TensorLike } from './tensor.js';
 import { wasmBackend } from './wasm/backend.js';
 
 /**
@@ -265,7 +265,7 @@ export class MultiLabelMarginLoss {
     grad: TensorLike | undefined,
     asyncForm: string,
   ): { loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | null } {
-    const backend = this.#backend ?? wasmBackend();
+    const backend = this.#backend ?? backendOf(scores) ?? wasmBackend();
     if (!('compute' in backend)) {
       throw new LossError(
         'ERR_BACKEND_UNAVAILABLE',
@@ -288,7 +288,7 @@ export class MultiLabelMarginLoss {
     withGradient: boolean,
     grad: TensorLike | DeviceTensor | undefined,
   ): Promise<{ loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | DeviceTensor | null }> {
-    const backend = this.#backend ?? wasmBackend();
+    const backend = this.#backend ?? backendOf(scores) ?? wasmBackend();
     const call = new LossArguments(scores, targets, grad);
     const { options } = this;
     return call.result(
@@ -298,4 +298,9 @@ export class MultiLabelMarginLoss {
         : backend.compute(call.inMemory(), options, withGradient, call.intoMemory()),
     );
   }
+}
+
+/** Where scores are that are in the memory of a backend. */
+function backendOf(scores: unknown): Backend | undefined {
+  return isTensor(scores) ? (scores[storage]?.backend as Backend | undefined) : undefined;
 }

@@ -1,4 +1,3 @@
-import type { TypedArray } from './dtypes.js';
 import { describe, LossError } from './errors.js';
 
 /** The lengths of the dimensions, the outermost first: [N, C] for N rows of C; [] for a scalar. */
@@ -24,7 +23,7 @@ export function isShape(shape: unknown): shape is Shape {
   return true;
 }
 
-export function checkShape(shape: unknown, data: TypedArray, name: string): void {
+export function checkShape(shape: unknown, data: { length: number; buffer?: ArrayBufferLike }, name: string): void {
   if (!isShape(shape)) {
     throw new LossError(
       'ERR_SHAPE',
@@ -34,7 +33,8 @@ export function checkShape(shape: unknown, data: TypedArray, name: string): void
   const size = sizeOf(shape);
   if (size !== data.length) {
     // A detached array has length 0, and so would one of an empty buffer, but for that no shape would be given.
-    const detached = data.length === 0 && data.buffer.byteLength === 0 ? ' (its ArrayBuffer is empty or detached)' : '';
+    const detached =
+      data.length === 0 && data.buffer?.byteLength === 0 ? ' (its ArrayBuffer is empty or detached)' : '';
     throw new LossError(
       'ERR_SHAPE',
       `${name} of shape ${formatShape(shape)} needs ${size} elements, its data has ${data.length}${detached}`,

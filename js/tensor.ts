@@ -52,10 +52,52 @@ export interface TensorOptions<D extends DType = DType> {
   requires_grad?: boolean;
 }
 
-type GradFunction = (gradOutput: TypedArray) => void;
+/**
+ * Options of {@link Tensor.backward}.
+ *
+ * @example
+ * import { type BackwardOptions, MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
+ *
+ * const options: BackwardOptions = { retain_graph: true };
+ * const scores = tensor([0.1, 0.2, 0.4, 0.8], { requires_grad: true });
+ * const loss = new MultiLabelMarginLoss().forward(scores, [3, 0]);
+ * loss.backward(undefined, options);
+ * loss.backward();
+ * scores.grad?.tolist(); // => [-1, 1, 1, -1]
+ */
+export interface BackwardOptions {
+  /**
+   * Whether `backward()` may be called again.
+   * @default false
+   */
+  retain_graph?: boolean;
+}
 
-/** What a loss leaves on its tensor so that `backward()` finds its way; not part of the public API. */
-export const gradFunction = Symbol('gradFunction');
+/** What an operation leaves on its result so that `backward()` finds its way: see autograd.ts. */
+export interface Differentiable {
+  propagate(gradOutput: Tensor, retain: boolean): void;
+}
+
+/** Not part of the public API. */
+export const gradNode = Symbol('gradNode');
+
+/** What a tensor has whose elements are not in an array of its own. */
+export const storage = Symbol('storage');
+
+/** Where the elements of a tensor are that are not in an array of its own: in linear memory. */
+export interface Storage<D extends DType = DType> {
+  readonly dtype: D;
+  /** In elements. */
+  readonly length: number;
+  /** A {@link Backend} that computes losses of what is in this memory where it is. */
+  readonly backend: { compute: unknown };
+  /**
+   * A view, made anew at each call, because growth of the memory detaches views.
+   *
+   * @throws LossError ERR_DISPOSED once the memory was given back
+   */
+  view(): ArrayTypes[D];
+}
 
 /**
  * A typed array with a shape. Its elements are `data`, row-major; nothing is copied when one is made from a typed array.
@@ -72,7 +114,7 @@ export const gradFunction = Symbol('gradFunction');
  */
 export class Tensor<D extends DType = DType> implements TensorLike {
   /** The elements, row-major. */
-  readonly data: ArrayTypes[D];
+  readonly data!: ArrayTypes[D];
   /** Empty for a scalar. */
   readonly shape: Shape;
   /** The type of the elements. */
@@ -82,14 +124,18 @@ export class Tensor<D extends DType = DType> implements TensorLike {
   /** What `backward()` accumulated, of the same shape and dtype; null before. Set it to null to start anew. */
   grad: Tensor<D> | null = null;
   /** @internal */
-  [gradFunction]: GradFunction | null = null;
+  [gradNode]: Differentiable | null = null;
+  /** @internal */
+  [storage]: Storage<D> | null;
 
   /**
    * Use {@link tensor}, {@link zeros} or {@link randn}.
    * @hidden
    */
-  constructor(data: ArrayTypes[D], shape: Shape, requires_grad = false) {
-    const dtype = dtypeOf(data);
+  constructor(data: ArrayTypes[D] | Storage<D>, shape: Shape, requires_grad = false) {
+    const inMemory =
+      typeof (data as Partial<Storage<D>> | undefined)?.view === 'function' ? (data as Storage<D>) : null;
+    const dtype = inMemory?.dtype ?? dtypeOf(data);
     if (dtype === null) {
       throw new LossError('ERR_DTYPE', `a tensor's data must be one of ${ARRAY_NAMES}, got ${describe(data)}`);
     }
@@ -100,10 +146,13 @@ export class Tensor<D extends DType = DType> implements TensorLike {
     if (requires_grad && dtype !== 'float32' && dtype !== 'float64') {
       throw new LossError('ERR_DTYPE', `only float32 and float64 tensors can require a gradient, got ${dtype}`);
     }
-    this.data = data;
     this.shape = shape.slice();
     this.dtype = dtype as D;
     this.requires_grad = requires_grad;
+    this[storage] = inMemory;
+    if (inMemory === null) this.data = data as ArrayTypes[D];
+    // An own property too, which structuredClone() and spreading see.
+    else Object.defineProperty(this, 'data', { get: () => inMemory.view(), enumerable: true, configurable: true });
   }
 
   /**
@@ -145,12 +194,15 @@ export class Tensor<D extends DType = DType> implements TensorLike {
   }
 
   /**
-   * Adds the gradient of this loss, times `gradOutput`, to `grad` of the scores that it was computed from. As in
-   * PyTorch, once: the memory is freed, and a second call is an error.
+   * Adds the gradient of this loss, times `gradOutput`, to `grad` of all that it was computed from and that requires a
+   * gradient: scores, and the parameters of a model. As in PyTorch, once: the memory is freed, and a second call is an
+   * error, unless `retain_graph` is true.
    *
-   * @param gradOutput the shape of this tensor; may be left out for a single element, and is 1 then
-   * @throws LossError ERR_BACKWARD if this is not the loss of scores that require a gradient, if it was called before,
-   * or if gradOutput is missing; ERR_SHAPE or ERR_DTYPE if gradOutput does not fit
+   * @param gradOutput the shape of this tensor; may be left out for a loss of shape [], and is 1 then
+   * @param options `retain_graph`: whether `backward()` may be called again
+   * @throws LossError ERR_BACKWARD if this was not computed from tensors that require a gradient, if it was called before,
+   * or if gradOutput is missing; ERR_SHAPE or ERR_DTYPE if gradOutput does not fit; ERR_DISPOSED if an activation that it
+   * was computed from is recycled
    * @example
    * import { MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
    *
@@ -159,17 +211,21 @@ export class Tensor<D extends DType = DType> implements TensorLike {
    * losses.backward([1, 0]);
    * scores.grad?.tolist(); // => [[-0.5, 0.5, 0.5, -0.5], [0, 0, 0, 0]]
    */
-  backward(gradOutput?: TensorLike | NestedArray): void {
-    const propagate = this[gradFunction];
-    if (propagate === null) {
+  backward(gradOutput?: TensorLike | NestedArray, options: BackwardOptions = {}): void {
+    const { retain_graph = false } = checkOptions(options, ['retain_graph'], 'backward()');
+    if (typeof retain_graph !== 'boolean') {
+      throw new LossError('ERR_OPTION', `retain_graph must be true or false, got ${describe(retain_graph)}`);
+    }
+    const node = this[gradNode];
+    if (node === null) {
       throw new LossError(
         'ERR_BACKWARD',
         this.requires_grad
-          ? 'backward() needs the loss of scores with requires_grad, and can be called once for each loss'
+          ? 'backward() needs a loss, or another result of tensors that require a gradient; this tensor is not a result'
           : 'backward() on a tensor that does not require a gradient: make its scores with { requires_grad: true }',
       );
     }
-    let factors: TypedArray;
+    let factors: Tensor;
     if (gradOutput === undefined) {
       if (this.data.length !== 1 || this.shape.length > 0) {
         throw new LossError(
@@ -178,7 +234,7 @@ export class Tensor<D extends DType = DType> implements TensorLike {
             "(only the losses of reduction 'mean' and 'sum' are scalars)",
         );
       }
-      factors = Float64Array.of(1);
+      factors = new Tensor(Float64Array.of(1), []);
     } else {
       const given = toTensor(gradOutput, 'float64', 'gradOutput');
       if (given.dtype === 'int32' || given.dtype === 'int64') {
@@ -190,10 +246,9 @@ export class Tensor<D extends DType = DType> implements TensorLike {
           `gradOutput must have the shape of the loss, ${formatShape(this.shape)}, got ${formatShape(given.shape)}`,
         );
       }
-      factors = given.data;
+      factors = given;
     }
-    propagate(factors);
-    this[gradFunction] = null;
+    node.propagate(factors, retain_graph);
   }
 }
 

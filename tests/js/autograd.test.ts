@@ -362,3 +362,27 @@ describe('memory', () => {
     expectSameBits(bits(b.grad), before);
   });
 });
+
+describe('retain_graph', () => {
+  test('keeps what backward() needs: gradients add up, unscaled by the calls before', () => {
+    const scores = tensor([0.1, 0.2, 0.4, 0.8], { requires_grad: true });
+    const loss = new MultiLabelMarginLoss().forward(scores, [3, 0]);
+    loss.backward(2, { retain_graph: true });
+    const first = scores.grad;
+    expect(first?.tolist()).toEqual([-1, 1, 1, -1]);
+    scores.grad = null;
+    loss.backward(undefined, { retain_graph: true });
+    expect(bits(scores.grad)).toEqual([-0.5, 0.5, 0.5, -0.5]);
+    loss.backward();
+    expect(bits(scores.grad)).toEqual([-1, 1, 1, -1]);
+    expect(first?.tolist()).toEqual([-1, 1, 1, -1]);
+    expectLossError(() => loss.backward(), 'ERR_BACKWARD', ['once', 'retain_graph']);
+  });
+
+  test('is true or false', () => {
+    const loss = new MultiLabelMarginLoss().forward(tensor([1, 2], { requires_grad: true }), [0]);
+    expectLossError(() => loss.backward(undefined, { retain_graph: 1 as never }), 'ERR_OPTION', ['retain_graph', '1']);
+    expectLossError(() => loss.backward(undefined, { retain: true } as never), 'ERR_OPTION', ["'retain'"]);
+    loss.backward();
+  });
+});
