@@ -48,7 +48,8 @@ const ROOMS = [
   { room: 'js/', imports: [] },
 
   // Optional packages, each known to one file or folder of the command.
-  { room: 'cli/input/arrow', imports: [...COMMAND, 'apache-arrow', 'apache-arrow/', 'lz4-napi', 'fzstd'] },
+  { room: 'cli/input/arrow', imports: [...COMMAND, 'apache-arrow', 'apache-arrow/', 'lz4-napi'] },
+  { room: 'cli/input/zstd', imports: [...COMMAND, 'fzstd'] },
   { room: 'cli/input/parquet', imports: [...COMMAND, '@duckdb/node-api'] },
   { room: 'cli/output/charts', imports: [...COMMAND, 'vega', 'vega-lite'] },
   { room: 'cli/queue/', imports: [...COMMAND, 'bullmq'] },

@@ -8,7 +8,7 @@ import { merge } from './commands/merge.js';
 import { train } from './commands/train.js';
 import { worker } from './commands/worker.js';
 import { failureOf, InputError } from './errors.js';
-import { print } from './output/print.js';
+import { print, warn } from './output/print.js';
 
 const COMMANDS: Record<string, Command> = { evaluate, merge, compare, train, worker };
 
@@ -23,6 +23,9 @@ const USAGE = `Usage: multilabel-margin-loss <command> [options]
 multilabel-margin-loss <command> --help lists the options.
 Exit code 2: the arguments or a file are wrong. Exit code 1: memory, a disk, a worker or a queue failed.`;
 
+/** The first argument is no command: the message is followed by the commands that there are. */
+class UsageError extends InputError {}
+
 async function main(): Promise<void> {
   const [name = '', ...args] = process.argv.slice(2);
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
@@ -32,7 +35,7 @@ async function main(): Promise<void> {
   } else if (name === '--help' || name === '-h') {
     await print(USAGE);
   } else {
-    throw new InputError(`${name === '' ? 'no command' : `unknown command '${name}'`}\n\n${USAGE}`);
+    throw new UsageError(name === '' ? 'no command' : `unknown command '${name}'`);
   }
 }
 
@@ -40,6 +43,7 @@ main().catch((error: unknown) => {
   const failure = failureOf(error);
   // A fault of the program: its stack is what a report of it needs.
   if (failure === null) throw error;
-  console.error(`multilabel-margin-loss: ${failure.message}`);
+  warn(failure.message);
+  if (error instanceof UsageError) console.error(`\n${USAGE}`);
   process.exitCode = failure.exitCode;
 });

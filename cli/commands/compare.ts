@@ -4,7 +4,7 @@ import { readState } from '../input/state.js';
 import { comparisonPage, toComparisonTable } from '../output/comparison.js';
 import { isPageName } from '../output/page.js';
 import { print } from '../output/print.js';
-import { writeWhole } from '../output/write.js';
+import { checkWritable, writeWhole } from '../output/write.js';
 
 const usage = `compare [options] <first.json> <second.json>
 
@@ -38,6 +38,7 @@ async function run(args: readonly string[]): Promise<void> {
   if (values.out !== undefined && !isPageName(values.out)) {
     throw new InputError(`--out writes a page, and its name must end in .html, got '${values.out}'`);
   }
+  if (values.out !== undefined) checkWritable(values.out);
   const [first, second] = [readState(firstFile).evaluator, readState(secondFile).evaluator];
   const options = Object.fromEntries(
     (['level', 'resamples', 'seed'] as const).flatMap((name) =>
@@ -49,13 +50,13 @@ async function run(args: readonly string[]): Promise<void> {
     results: [first.result(), second.result()] as const,
     comparison: first.compare(second, options),
   };
-  if (values.out !== undefined) writeWhole(new Map([[values.out, [comparisonPage(compared)]]]));
   const { files, comparison } = compared;
   await print(
     values.json === true
       ? JSON.stringify({ first: files[0], second: files[1], ...comparison })
       : toComparisonTable(compared),
   );
+  if (values.out !== undefined) writeWhole(new Map([[values.out, [comparisonPage(compared)]]]));
 }
 
 export const compare: Command = { usage, run };

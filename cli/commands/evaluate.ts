@@ -1,13 +1,14 @@
 import { resolve } from 'node:path';
 import { Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
 import { type Command, parse, toCount, toNumber } from '../command.js';
-import { defaultThreads, evaluatePieces } from '../evaluation/evaluate-pieces.js';
+import { defaultThreads, type Evaluated, evaluatePieces } from '../evaluation/evaluate-pieces.js';
 import { describeShard, parseShard, shardOf } from '../evaluation/shards.js';
-import type { Source } from '../input/input.js';
+import { nameOf, type Reading, type Source } from '../input/input.js';
 import { piecesOf } from '../input/pieces.js';
 import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
 import { InputError } from '../errors.js';
 import { LOSS_ARGUMENTS, lossOptionsOf } from '../loss-options.js';
+import { tellReading } from '../output/reading.js';
 import { Progress } from '../output/progress.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 import { ShardProgress } from '../output/shard-progress.js';
@@ -65,21 +66,30 @@ async function run(args: readonly string[]): Promise<void> {
   const sources = sourcesOf(values, positionals);
   if (values.queue !== undefined) {
     if (shard !== null) throw new InputError('--queue evaluates all shards: give no --shard');
-    await putOut(await evaluateOnQueue(values.queue, sources, options, values.shards), null);
+    const { evaluator: merged, reading } = await evaluateOnQueue(values.queue, sources, options, values.shards);
+    await putOut(merged, { shards: null, targetsAre: reading?.targetsAre ?? null });
     return;
   }
   if (values.shards !== undefined) throw new InputError('--shards is for --queue; one of them is --shard i/n');
   const all = await piecesOf(sources, shard?.of);
+  if (all.every(({ classes, isPipe }) => classes === null && !isPipe) && values['allow-empty'] !== true) {
+    throw new InputError('there are no rows to evaluate (--allow-empty prints metrics all the same)');
+  }
+  tellReading(all);
   const pieces = shard === null ? all : shardOf(all, shard.index, shard.of);
   const shards = shard === null ? null : describeShard(all, evaluator, shard.index, shard.of);
   const progress = new Progress(pieces);
+  let reading: Reading | null;
   try {
     const onBatch = (bytes: number, rows: number): void => progress.add(bytes, rows);
-    evaluator.merge(await evaluatePieces(pieces, options, threads ?? defaultThreads(pieces), onBatch));
+    const evaluated = await evaluatePieces(pieces, options, threads ?? defaultThreads(pieces), onBatch);
+    evaluator.merge(evaluated.evaluator);
+    ({ reading } = evaluated);
   } finally {
     progress.stop();
   }
-  await putOut(evaluator, shards);
+  if (all[0]?.reading === null) tellReading([{ ...all[0], reading }]);
+  await putOut(evaluator, { shards, targetsAre: (reading ?? all[0]?.reading)?.targetsAre ?? null });
 }
 
 /** @param shards how many, as it was given */
@@ -88,9 +98,10 @@ async function evaluateOnQueue(
   given: readonly Source[],
   options: EvaluatorOptions,
   shards: string | undefined,
-): Promise<Evaluator> {
-  if (given.some(({ scoresFile }) => scoresFile === '-')) {
-    throw new InputError('standard input cannot be read by other machines: give files');
+): Promise<Evaluated> {
+  const pipe = given.find(({ isPipe }) => isPipe);
+  if (pipe !== undefined) {
+    throw new InputError(`${nameOf(pipe.scoresFile)} cannot be read by other machines: give regular files`);
   }
   // Workers have working directories of their own.
   const sources = given.map((source) => ({
@@ -102,11 +113,14 @@ async function evaluateOnQueue(
   const count = shards === undefined ? Math.max(1, Math.ceil(bytes / BYTES_PER_SHARD)) : toCount('shards', shards);
   const pieces = await piecesOf(sources, count);
   const all = Array.from({ length: count }, (_, i) => shardOf(pieces, i + 1, count));
+  const reading = pieces[0]?.reading ?? null;
+  tellReading(pieces);
   const progress = new ShardProgress(count);
   const cancel = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cancel.abort(signal));
   try {
-    return await submit(queue, all, options, (done, workers) => progress.update(done, workers), cancel.signal);
+    const onShards = (done: number, workers: number): void => progress.update(done, workers);
+    return { evaluator: await submit(queue, all, options, onShards, cancel.signal), reading };
   } finally {
     progress.stop();
   }

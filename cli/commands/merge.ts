@@ -1,8 +1,9 @@
 import type { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { type Command, parse, toNumber } from '../command.js';
-import { joinShards, missingShards, type Shards, shardsIn } from '../evaluation/shards.js';
-import { expand } from '../input/input.js';
+import { joinShards, missingShards, type Shards } from '../evaluation/shards.js';
+import { expand } from '../input/sources.js';
 import { readState } from '../input/state.js';
+import type { TargetsAre } from '../input/targets.js';
 import { InputError, toCommandError } from '../errors.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 
@@ -15,6 +16,8 @@ ${OUTPUT_USAGE}`;
 
 const OPTIONS = { expect: { type: 'string' }, ...OUTPUT_OPTIONS } as const;
 
+const NAMES: Record<TargetsAre, string> = { mask: '0/1 masks', indices: 'class indices' };
+
 async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
   const putOut = await prepareOutput(values);
@@ -24,20 +27,28 @@ async function run(args: readonly string[]): Promise<void> {
   }
   let merged: Evaluator | undefined;
   let shards: Shards | null = null;
+  let targetsAre: TargetsAre | null = null;
   for (const file of expand(positionals)) {
-    const { evaluator: part, json } = readState(file);
+    const part = readState(file);
     try {
-      const own = shardsIn(json);
-      if (wanted !== null && own?.of !== wanted) {
-        throw new InputError(`is of ${own === null ? 'no shard' : `${own.of} shards`}, ${wanted} are expected`);
+      if (wanted !== null && part.shards?.of !== wanted) {
+        const given = part.shards === null ? 'no shard' : `${part.shards.of} shards`;
+        throw new InputError(`is of ${given}, ${wanted} are expected`);
       }
+      if (targetsAre !== null && part.targetsAre !== null && part.targetsAre !== targetsAre) {
+        throw new InputError(
+          `its targets were read as ${NAMES[part.targetsAre]}, those before as ${NAMES[targetsAre]}: ` +
+            'evaluate --targets-are says which',
+        );
+      }
+      targetsAre ??= part.targetsAre;
       if (merged === undefined) {
-        merged = part;
-        shards = own;
+        merged = part.evaluator;
+        ({ shards } = part);
         continue;
       }
-      shards = shards === null || own === null ? null : joinShards(shards, own);
-      merged.merge(part);
+      shards = shards === null || part.shards === null ? null : joinShards(shards, part.shards);
+      merged.merge(part.evaluator);
     } catch (error) {
       throw toCommandError(error, file);
     }
@@ -47,8 +58,8 @@ async function run(args: readonly string[]): Promise<void> {
   if (wanted !== null && missing !== '') {
     throw new InputError(`of ${wanted} shards, these are missing: ${missing}`);
   }
-  // All of them are a whole input, which can be merged with others.
-  await putOut(merged, missing === '' ? null : shards);
+  // All shards of an input are a whole input, which can be merged with others.
+  await putOut(merged, { shards: missing === '' ? null : shards, targetsAre });
 }
 
 export const merge: Command = { usage, run };

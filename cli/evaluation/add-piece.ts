@@ -1,6 +1,6 @@
 import { LossError } from 'multilabel-margin-loss';
 import type { Evaluator } from 'multilabel-margin-loss/evaluate';
-import { nameOf, type Piece, type RowBatch } from '../input/input.js';
+import { nameOf, type Piece, type Reading, type RowBatch } from '../input/input.js';
 import { readPiece } from '../input/pieces.js';
 import { toCommandError } from '../errors.js';
 
@@ -10,18 +10,22 @@ export type OnBatch = (bytes: number, rows: number) => void;
 /**
  * Adds the rows of a piece to an evaluator.
  *
+ * @returns how targets were read, or null for no rows
  * @throws InputError for a fault of the files, in one line that names file and row
  * @throws CommandError with exit code 1 where memory does not suffice
  */
-export async function addPiece(evaluator: Evaluator, piece: Piece, onBatch: OnBatch): Promise<void> {
+export async function addPiece(evaluator: Evaluator, piece: Piece, onBatch: OnBatch): Promise<Reading | null> {
+  let reading: Reading | null = null;
   for await (const batch of readPiece(piece)) {
     try {
       evaluator.update(batch.scores, batch.targets, { source: nameOf(piece.scoresFile), firstRow: batch.firstRow });
     } catch (error) {
       throw error instanceof LossError ? inFile(error, piece, batch) : error;
     }
+    ({ reading } = batch);
     onBatch(batch.bytes, batch.scores.shape[0]);
   }
+  return reading;
 }
 
 /** The error with the row's number in its file in place of that in its batch. */

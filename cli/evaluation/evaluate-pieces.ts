@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
-import type { Piece } from '../input/input.js';
-import { joinPieces } from '../input/pieces.js';
+import type { Piece, Reading } from '../input/input.js';
+import { checkReading, joinPieces } from '../input/pieces.js';
 import { addPiece, type OnBatch } from './add-piece.js';
 import { evaluateInThreads } from './pool.js';
 
@@ -12,6 +12,12 @@ const BYTES_PER_THREAD = 2 ** 24;
 export function defaultThreads(pieces: readonly Piece[]): number {
   const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
   return Math.max(1, Math.min(availableParallelism(), Math.floor(bytes / BYTES_PER_THREAD)));
+}
+
+export interface Evaluated {
+  evaluator: Evaluator;
+  /** How targets were read, or null for no rows. */
+  reading: Reading | null;
 }
 
 /**
@@ -26,12 +32,19 @@ export async function evaluatePieces(
   options: EvaluatorOptions,
   threads: number,
   onBatch: OnBatch,
-): Promise<Evaluator> {
-  // Standard input can be read by this thread alone.
-  if (threads > 1 && pieces.length > 1 && !pieces.some(({ scoresFile }) => scoresFile === '-')) {
-    return evaluateInThreads(pieces, options, Math.min(threads, pieces.length), onBatch);
+): Promise<Evaluated> {
+  let first = pieces.find(({ reading }) => reading !== null);
+  // Other threads cannot go on with a pipe that this one has begun.
+  if (threads > 1 && pieces.length > 1 && !pieces.some(({ isPipe }) => isPipe)) {
+    const evaluator = await evaluateInThreads(pieces, options, Math.min(threads, pieces.length), onBatch);
+    return { evaluator, reading: first?.reading ?? null };
   }
   const evaluator = new Evaluator(options);
-  for (const piece of joinPieces(pieces)) await addPiece(evaluator, piece, onBatch);
-  return evaluator;
+  for (const piece of joinPieces(pieces)) {
+    const reading = await addPiece(evaluator, piece, onBatch);
+    if (reading === null) continue;
+    const read = { ...piece, reading };
+    checkReading(read, (first ??= read));
+  }
+  return { evaluator, reading: first?.reading ?? null };
 }

@@ -1,13 +1,15 @@
 // Arrow's format for files and streams: messages, each a prefix, metadata and a body. The first is the schema; record
 // batches follow. https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc
 
-import * as zlib from 'node:zlib';
-import type { Data, Field, RecordBatch, Schema } from 'apache-arrow';
+import type { Data, DataType, Field, RecordBatch, Schema } from 'apache-arrow';
 import { InputError } from '../errors.js';
 import { load, require } from '../packages.js';
-import { type Lists, SCORE_TYPES, toBatches } from './columns.js';
+import { type Columns, type Lists, SCORE_TYPES, TARGET_TYPES, toBatches, toRaw } from './columns.js';
 import { RandomAccessFile } from './file.js';
-import { nameOf, type Piece, type Reader, type RowBatch, type Source } from './input.js';
+import { nameOf, type Piece, type Reader, type Reading, type RowBatch, type Source, wholeSource } from './input.js';
+import { bytesOf, isSequential } from './streams.js';
+import { TargetsReader } from './targets.js';
+import { decodeZstd } from './zstd.js';
 
 type Arrow = typeof import('apache-arrow') & typeof import('apache-arrow/ipc/metadata/file');
 
@@ -125,33 +127,34 @@ class ArrowFile {
 
 async function cut(source: Source, bytes: number): Promise<Piece[]> {
   const name = source.scoresFile;
-  if (name === '-') {
-    return [{ ...source, begin: 0, end: Number.MAX_SAFE_INTEGER, bytes: 0, firstRow: 0, classes: null }];
-  }
+  if (isSequential(name)) return [wholeSource(source)];
   const arrow = await loadArrow(name);
   const file = new ArrowFile(arrow, name);
   try {
     const pieces: Piece[] = [];
     let classes: number | null = null;
+    let reading: Reading | null = null;
     const schema = file.schema();
     let piece: Piece | undefined;
     let row = 0;
     for (const message of file.messages(file.start, Number.MAX_SAFE_INTEGER, 0)) {
       if (message.rows === null) continue;
       if (message.rows > 0 && classes === null) {
-        const { scores } = columnsOf(arrow, batchOf(arrow, schema, file, message, row), source);
-        classes = scores.lengths[0] as number;
-        if (classes === 0) throw new InputError(`${name}: row ${row} has no ${source.what}`);
+        const columns = columnsOf(arrow, batchOf(arrow, schema, file, message, row), source);
+        classes = classesOf(columns, source, row);
+        const reader = new TargetsReader(source, name, null);
+        reader.read(toRaw(columns.targets, 0, 1, { file: name, firstRow: row }), classes, row);
+        reading = reader.reading;
       }
       if (piece === undefined || piece.bytes >= bytes) {
-        piece = { ...source, begin: message.at, end: 0, bytes: 0, firstRow: row, classes };
+        piece = { ...source, begin: message.at, end: 0, bytes: 0, firstRow: row, classes, reading };
         pieces.push(piece);
       }
       piece.end = message.at + message.bytes;
       piece.bytes += message.bytes;
       row += message.rows;
     }
-    return pieces.map((each) => ({ ...each, classes }));
+    return pieces.map((each) => ({ ...each, classes, reading }));
   } finally {
     file.close();
   }
@@ -159,10 +162,11 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
 
 async function* read(piece: Piece): AsyncGenerator<RowBatch> {
   const arrow = await loadArrow(nameOf(piece.scoresFile));
-  if (piece.scoresFile === '-') {
-    yield* readStandardInput(arrow, piece);
+  if (isSequential(piece.scoresFile)) {
+    yield* readStream(arrow, piece);
     return;
   }
+  const targets = new TargetsReader(piece, piece.scoresFile, piece.reading);
   const file = new ArrowFile(arrow, piece.scoresFile);
   try {
     let row = piece.firstRow ?? 0;
@@ -170,7 +174,9 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
     for (const message of file.messages(piece.begin, piece.end, row)) {
       if (message.rows === null || message.rows === 0) continue;
       const batch = batchOf(arrow, schema, file, message, row);
-      yield* rowsOf(arrow, batch, piece, piece.classes as number, message.bytes, row);
+      const columns = columnsOf(arrow, batch, piece);
+      const place = { ...piece, file: file.name, firstRow: row };
+      yield* toBatches(columns, targets, piece.classes as number, message.bytes, place);
       row += message.rows;
     }
   } finally {
@@ -192,11 +198,12 @@ function batchOf(arrow: Arrow, schema: Buffer, file: ArrowFile, message: Message
   }
 }
 
-async function* readStandardInput(arrow: Arrow, piece: Piece): AsyncGenerator<RowBatch> {
+async function* readStream(arrow: Arrow, piece: Piece): AsyncGenerator<RowBatch> {
   const name = nameOf(piece.scoresFile);
+  const targets = new TargetsReader(piece, name, piece.reading);
   let row = 0;
   let { classes } = piece;
-  const reader = await arrow.RecordBatchReader.from(process.stdin);
+  const reader = await arrow.RecordBatchReader.from(checkedStream(name, bytesOf(piece.scoresFile)));
   for (;;) {
     let batch: RecordBatch;
     try {
@@ -208,53 +215,93 @@ async function* readStandardInput(arrow: Arrow, piece: Piece): AsyncGenerator<Ro
       throw new InputError(`${name}: is broken after row ${row}: ${(error as Error).message}`);
     }
     if (batch.numRows === 0) continue;
-    classes ??= columnsOf(arrow, batch, piece).scores.lengths[0] as number;
-    if (classes === 0) throw new InputError(`${name}: row ${row} has no ${piece.what}`);
-    yield* rowsOf(arrow, batch, piece, classes, 0, row);
+    const columns = columnsOf(arrow, batch, piece);
+    classes ??= classesOf(columns, piece, row);
+    yield* toBatches(columns, targets, classes, 0, { ...piece, file: name, firstRow: row });
     row += batch.numRows;
   }
 }
 
-function rowsOf(arrow: Arrow, batch: RecordBatch, source: Source, classes: number, bytes: number, firstRow: number) {
-  const { scores, targets } = columnsOf(arrow, batch, source);
-  return toBatches(scores, targets, classes, bytes, { ...source, file: nameOf(source.scoresFile), firstRow });
+/** The bytes of a stream, once they have begun as one. */
+async function* checkedStream(name: string, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let head: Buffer | null = Buffer.alloc(0);
+  const check = (all: Buffer): void => {
+    if (all.toString('latin1', 0, MAGIC.length) === MAGIC) {
+      throw new InputError(`${name}: is an Arrow file, which is not read in sequence: give the name of a regular file`);
+    }
+    if (all.length < PREFIX_BYTES || all.readInt32LE(0) !== -1) {
+      throw new InputError(`${name}: is not an Arrow stream`);
+    }
+  };
+  for await (const chunk of bytes) {
+    if (head === null) {
+      yield chunk;
+      continue;
+    }
+    head = Buffer.concat([head, chunk]);
+    if (head.length < PREFIX_BYTES) continue;
+    check(head);
+    yield head;
+    head = null;
+  }
+  if (head !== null) check(head);
 }
 
-function columnsOf(arrow: Arrow, batch: RecordBatch, source: Source): { scores: Lists; targets: Lists } {
+function classesOf({ scores }: Columns, source: Source, row: number): number {
+  const classes = scores.lengths[0] as number;
+  if (classes === 0) throw new InputError(`${nameOf(source.scoresFile)}: row ${row} has no ${source.what}`);
+  return classes;
+}
+
+function columnsOf(arrow: Arrow, batch: RecordBatch, source: Source): Columns {
   const { columns } = source;
-  const lists = (name: string, what: string, isWanted: (type: string) => boolean, wanted: string): Lists => {
+  const file = nameOf(source.scoresFile);
+  const needs = (name: string, wanted: string): InputError => {
+    const field = batch.schema.fields.find((each) => each.name === name);
+    const given =
+      field === undefined ? `its columns are ${namesOf(batch.schema)}` : `it is ${String(field.type as unknown)}`;
+    return new InputError(`${file}: needs a column ${name} of ${wanted}; ${given}`);
+  };
+  const lists = (name: string, types: readonly string[], wanted: string): Lists => {
     const column = batch.getChild(name)?.data[0] as Data | undefined;
-    const found = column === undefined ? null : listsOf(arrow, column, nameOf(source.scoresFile));
-    if (column === undefined || found === null || !isWanted(found.type)) {
-      const given =
-        column === undefined ? `its columns are ${namesOf(batch.schema)}` : `it is ${String(column.type as unknown)}`;
-      throw new InputError(`${nameOf(source.scoresFile)}: needs a column ${name} of ${what}, ${wanted}; ${given}`);
-    }
+    const found = column === undefined ? null : listsOf(arrow, column, file, types);
+    if (found === null) throw needs(name, wanted);
     return found;
   };
   return {
-    scores: lists(
-      columns.scores,
-      source.what,
-      (type) => SCORE_TYPES.includes(type),
-      'lists of float16, float32 or float64',
-    ),
-    targets: lists(columns.targets, 'targets', (type) => !SCORE_TYPES.includes(type), 'lists of integers or bool'),
+    scores: lists(columns.scores, SCORE_TYPES, `${source.what}, lists of float16, float32 or float64`),
+    targets: lists(columns.targets, TARGET_TYPES, 'targets, lists of integers or bool'),
+    rowIds: columns.rowId === null ? null : rowIdsOf(arrow, batch, columns.rowId, needs),
   };
+}
+
+function rowIdsOf(
+  { DataType }: Arrow,
+  batch: RecordBatch,
+  name: string,
+  needs: (name: string, wanted: string) => InputError,
+): Columns['rowIds'] {
+  const column = batch.getChild(name);
+  const type = column?.type as DataType | undefined;
+  if (column === null || !(DataType.isInt(type) || DataType.isUtf8(type) || DataType.isLargeUtf8(type))) {
+    throw needs(name, 'ids for --row-id, integers or text');
+  }
+  return Array.from({ length: batch.numRows }, (_, row) => column.get(row) as string | number | bigint | null);
 }
 
 function namesOf(schema: Schema): string {
   return schema.fields.map(({ name }: Field) => name).join(', ');
 }
 
-/** A column of lists, or null for one of something else. */
-function listsOf({ DataType }: Arrow, column: Data, file: string): Lists | null {
+/** A column of lists, or null for a column of something else. */
+function listsOf({ DataType }: Arrow, column: Data, file: string, types: readonly string[]): Lists | null {
   const { type: listType, length: rows } = column;
   const [child] = column.children;
   const isFixed = DataType.isFixedSizeList(listType);
   if (child === undefined || !(isFixed || DataType.isList(listType) || DataType.isLargeList(listType))) return null;
   const damaged = (): InputError => new InputError(`${file}: is damaged: it has lists that end nowhere`);
   const type = String(child.type as unknown).toLowerCase();
+  if (!types.includes(type)) return null;
   const begins = new Float64Array(rows);
   const lengths = new Int32Array(rows);
   // [rows + 1]
@@ -276,7 +323,7 @@ function listsOf({ DataType }: Arrow, column: Data, file: string): Lists | null 
     begins,
     lengths,
     nullRow: nullRowOf(column, child, begins, lengths),
-    isMask: DataType.isBool(child.type) || (isFixed && type === 'uint8'),
+    isFixed,
   };
 }
 
@@ -304,20 +351,15 @@ async function loadArrow(file: string): Promise<Arrow> {
   const { CompressionType, compressionRegistry } = arrow;
   // Loaded only where a record batch is compressed.
   compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: (bytes) => aligned(decodeLz4(bytes, file)) });
-  compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => aligned(decodeZstd(bytes, file)) });
+  compressionRegistry.set(CompressionType.ZSTD, {
+    decode: (bytes) => aligned(decodeZstd(bytes, `${file}: Arrow compressed by ZSTD`)),
+  });
   return arrow;
 }
 
 function decodeLz4(bytes: Uint8Array, file: string): Uint8Array {
   const { decompressFrameSync } = require<typeof import('lz4-napi')>(`${file}: Arrow compressed by LZ4`, 'lz4-napi');
   return decompressFrameSync(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
-}
-
-function decodeZstd(bytes: Uint8Array, file: string): Uint8Array {
-  // Node's own, from 22.15 on.
-  const { zstdDecompressSync } = zlib as { zstdDecompressSync?: (bytes: Uint8Array) => Buffer };
-  if (zstdDecompressSync !== undefined) return zstdDecompressSync(bytes);
-  return require<typeof import('fzstd')>(`${file}: Arrow compressed by ZSTD`, 'fzstd').decompress(bytes);
 }
 
 /** For views of elements of up to 8 bytes. */

@@ -1,5 +1,3 @@
-import { InputError } from '../errors.js';
-
 /** The values of bits of float16. */
 export function fromHalves(bits: Uint16Array): Float32Array {
   const table = (halves ??= Float32Array.from({ length: 2 ** 16 }, (_, each) => fromHalf(each)));
@@ -17,18 +15,4 @@ function fromHalf(bits: number): number {
   const fraction = bits & 1023;
   if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
   return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
-}
-
-/** The classes of a row of a 0/1 mask, whose first element is at `from`. */
-export function fromMask(mask: ArrayLike<number>, from: number, classes: number, file: string, row: number): number[] {
-  const list: number[] = [];
-  for (let column = 0; column < classes; column++) {
-    const value = mask[from + column] as number;
-    if (value === 0) continue;
-    if (value !== 1) {
-      throw new InputError(`${file}: a mask holds 0 and 1, got ${value} at row ${row}, column ${column}`);
-    }
-    list.push(column);
-  }
-  return list;
 }

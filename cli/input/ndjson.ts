@@ -1,128 +1,147 @@
 // Lines of JSON, each a row: { "scores": [ … ], "targets": [ … ] }.
 
-import { createReadStream } from 'node:fs';
-import { InputError, toCommandError } from '../errors.js';
-import { nameOf, type Piece, type Reader, type RowBatch, SCORES_PER_BATCH, type Source, sizeOfFile } from './input.js';
+import { InputError } from '../errors.js';
+import { RandomAccessFile } from './file.js';
+import {
+  nameOf,
+  type Piece,
+  type Reader,
+  type Reading,
+  type RowBatch,
+  SCORES_PER_BATCH,
+  type Source,
+  wholeSource,
+} from './input.js';
+import { kindOfBytes } from './kinds.js';
+import { bytesOf, isSequential } from './streams.js';
+import { outOfRange, TargetsReader } from './targets.js';
 
 const TAB = 9;
 const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
 const SPACE = 32;
+const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
-// Ten times those of a stream: to count rows takes half the time.
-const CHUNK_BYTES = 2 ** 20;
+/** What Python's json module writes for numbers that JSON does not have. */
+const PYTHON_NUMBERS = /(?<=[[,:\s])(?:NaN|-?Infinity)(?=[\],}\s])/g;
+/** The same in JSON: null, which becomes NaN, and numbers beyond float64. */
+const IN_JSON: Record<string, string> = { NaN: 'null', Infinity: '1e999', '-Infinity': '-1e999' };
 
 interface Lines {
-  /** Without those that are blank. */
+  /** Without blank ones. */
   lines: Buffer[];
-  /** Where the next one starts. */
+  /** Where the next line starts. */
   next: number;
 }
 
 /** The lines that start at byte `begin` or later, and before `end`. */
 async function* linesOf(file: string, begin: number, end: number): AsyncGenerator<Lines> {
   // What comes before the first line feed after the byte before `begin` is the rest of a line that starts earlier.
-  let ofOther = begin > 0;
-  let chunkAt = ofOther ? begin - 1 : 0;
+  let isRest = begin > 0;
+  let chunkAt = isRest ? begin - 1 : 0;
   let lineAt = chunkAt;
   let parts: Buffer[] = [];
-  const stream = file === '-' ? process.stdin : createReadStream(file, { start: chunkAt, highWaterMark: CHUNK_BYTES });
-  try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      const lines: Buffer[] = [];
-      let from = 0;
-      while (lineAt < end) {
-        const to = chunk.indexOf(LINE_FEED, from);
-        parts.push(chunk.subarray(from, to === -1 ? chunk.length : to));
-        if (to === -1) break;
-        const line = join(parts);
-        if (!ofOther && !isBlank(line)) lines.push(line);
-        ofOther = false;
-        parts = [];
-        from = to + 1;
-        lineAt = chunkAt + from;
-      }
-      chunkAt += chunk.length;
-      yield { lines, next: lineAt };
-      if (lineAt >= end) return;
+  for await (const chunk of bytesOf(file, chunkAt)) {
+    const lines: Buffer[] = [];
+    let from = 0;
+    while (lineAt < end) {
+      const to = chunk.indexOf(LINE_FEED, from);
+      parts.push(chunk.subarray(from, to === -1 ? chunk.length : to));
+      if (to === -1) break;
+      const line = joined(parts, lineAt);
+      if (!isRest && !isBlank(line)) lines.push(line);
+      isRest = false;
+      parts = [];
+      from = to + 1;
+      lineAt = chunkAt + from;
     }
-  } catch (error) {
-    throw toCommandError(error, nameOf(file));
+    chunkAt += chunk.length;
+    yield { lines, next: lineAt };
+    if (lineAt >= end) return;
   }
-  const line = join(parts);
-  if (!ofOther && !isBlank(line)) yield { lines: [line], next: chunkAt };
+  const line = joined(parts, lineAt);
+  if (!isRest && !isBlank(line)) yield { lines: [line], next: chunkAt };
 }
 
-function join(parts: readonly Buffer[]): Buffer {
-  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+/** A line, without the byte order mark that a file may begin with. */
+function joined(parts: readonly Buffer[], at: number): Buffer {
+  const line = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+  return at === 0 && line.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)
+    ? line.subarray(BYTE_ORDER_MARK.length)
+    : line;
 }
 
 function isBlank(line: Buffer): boolean {
   return line.every((byte) => byte === SPACE || byte === TAB || byte === CARRIAGE_RETURN);
 }
 
+/** Rows of lines, in columns. */
+class Rows {
+  readonly scores: number[] = [];
+  readonly targets: number[] = [];
+  readonly lengths: number[] = [];
+  readonly ids: (string | number)[] = [];
+}
+
 async function cut(source: Source, bytes: number): Promise<Piece[]> {
   const file = source.scoresFile;
-  if (file === '-') {
-    return [{ ...source, begin: 0, end: Number.MAX_SAFE_INTEGER, bytes: 0, firstRow: 0, classes: null }];
-  }
-  const size = sizeOfFile(file);
-  // Of the first row, so that every piece knows how many scores the others have.
+  if (isSequential(file)) return [wholeSource(source)];
+  const opened = new RandomAccessFile(file);
+  const { size } = opened;
+  opened.close();
+  // The first row says how many scores the others have, and how targets are read.
   let classes: number | null = null;
+  let reading: Reading | null = null;
   for await (const { lines } of linesOf(file, 0, size)) {
     if (lines[0] === undefined) continue;
-    try {
-      classes = parse(lines[0], source).scores.length;
-    } catch (error) {
-      throw inRow(error, file, 0);
-    }
+    const parser = new RowParser(source, null, null);
+    const rows = new Rows();
+    parser.add(lines[0], rows, 0);
+    parser.targetsOf(rows, 0);
+    ({ classes, reading } = parser);
     break;
   }
   const pieces: Piece[] = [];
   for (let begin = 0; begin < size; begin += bytes) {
     const end = Math.min(size, begin + bytes);
-    pieces.push({ ...source, begin, end, bytes: end - begin, firstRow: begin === 0 ? 0 : null, classes });
+    pieces.push({ ...source, begin, end, bytes: end - begin, firstRow: begin === 0 ? 0 : null, classes, reading });
   }
   return pieces;
 }
 
 async function* read(piece: Piece): AsyncGenerator<RowBatch> {
   const { scoresFile: file, begin } = piece;
-  let { classes, end } = piece;
-  let scores: number[] = [];
-  let targets: number[][] = [];
+  let { end } = piece;
+  const parser = new RowParser(piece, piece.classes, piece.reading);
+  let rows = new Rows();
   let firstRow = piece.firstRow ?? (await countRows(file, 0, begin));
   let at = begin;
 
   const batch = (next: number): RowBatch => {
-    const shape: [number, number] = [targets.length, classes as number];
-    // What JSON says is float64, and float32 would make ties.
-    const whole = { scores: { data: Float64Array.from(scores), shape }, targets, firstRow, bytes: next - at };
+    const size = rows.lengths.length;
+    const whole: RowBatch = {
+      // What JSON says is float64, and float32 would make ties.
+      scores: { data: Float64Array.from(rows.scores), shape: [size, parser.classes as number] },
+      targets: parser.targetsOf(rows, firstRow),
+      reading: parser.reading as Reading,
+      rowIds: piece.columns.rowId === null ? null : rows.ids,
+      firstRow,
+      bytes: next - at,
+    };
     at = next;
-    firstRow += targets.length;
-    scores = [];
-    targets = [];
+    firstRow += size;
+    rows = new Rows();
     return whole;
   };
 
   for await (const { lines, next } of linesOf(file, begin, piece.end)) {
     for (const line of lines) {
-      try {
-        const row = parse(line, piece);
-        classes ??= row.scores.length;
-        if (row.scores.length !== classes) {
-          throw new InputError(`has ${row.scores.length} ${piece.what}, those before have ${classes}`);
-        }
-        for (const score of row.scores) scores.push(score);
-        targets.push(row.targets);
-      } catch (error) {
-        throw inRow(error, file, firstRow + targets.length);
-      }
-      if (scores.length >= SCORES_PER_BATCH) yield batch(next);
+      parser.add(line, rows, firstRow + rows.lengths.length);
+      if (rows.scores.length >= SCORES_PER_BATCH) yield batch(next);
     }
     end = next;
   }
-  if (targets.length > 0) yield batch(end);
+  if (rows.lengths.length > 0) yield batch(end);
 }
 
 async function numberRows(pieces: readonly Piece[]): Promise<Piece[]> {
@@ -137,7 +156,7 @@ async function numberRows(pieces: readonly Piece[]): Promise<Piece[]> {
   return numbered;
 }
 
-/** The rows whose lines start at byte `begin` or later, and before `end`. */
+/** Number of rows whose lines start at byte `begin` or later, and before `end`. */
 async function countRows(file: string, begin: number, end: number): Promise<number> {
   let rows = 0;
   for await (const { lines } of linesOf(file, begin, end)) rows += lines.length;
@@ -146,29 +165,97 @@ async function countRows(file: string, begin: number, end: number): Promise<numb
 
 export const ndjson: Reader = { cut, read, numberRows };
 
-function parse(line: Buffer, { columns }: Source): { scores: number[]; targets: number[] } {
-  let value: unknown;
-  try {
-    value = JSON.parse(line.toString());
-  } catch (error) {
-    throw new InputError(`is not JSON: ${(error as Error).message}`);
+/** Parses the rows of one file, which have to be alike. */
+class RowParser {
+  readonly #targets: TargetsReader;
+  readonly #file: string;
+  /** Whether targets are booleans, by the first row that has any. */
+  #isBool: boolean | null;
+
+  constructor(
+    private readonly source: Source,
+    public classes: number | null,
+    reading: Reading | null,
+  ) {
+    this.#file = nameOf(source.scoresFile);
+    this.#targets = new TargetsReader(source, this.#file, reading);
+    this.#isBool = reading === null ? null : reading.type === 'bool';
   }
-  const row = Object(value) as Record<string, unknown>;
-  const scores = row[columns.scores];
-  const targets = row[columns.targets];
-  if (!isNumbers(scores) || scores.length === 0) {
-    throw new InputError(`needs "${columns.scores}", a list of numbers, at least one`);
+
+  get reading(): Reading | null {
+    return this.#targets.reading;
   }
-  if (!isNumbers(targets) || !targets.every(Number.isInteger)) {
-    throw new InputError(`needs "${columns.targets}", a list of whole numbers`);
+
+  /** Parses a line and adds its row. */
+  add(line: Buffer, rows: Rows, row: number): void {
+    const { columns, what } = this.source;
+    const wrong = (message: string): InputError => new InputError(`${this.#file}: row ${row} ${message}`);
+    const value = Object(this.#parse(line, row, wrong)) as Record<string, unknown>;
+    // Own members alone: "__proto__" and "constructor" are names like others.
+    const member = (name: string): unknown => (Object.hasOwn(value, name) ? value[name] : undefined);
+    const scores = member(columns.scores);
+    const targets = member(columns.targets);
+    if (!isListOf(scores, 'number') || scores.length === 0) {
+      throw wrong(`needs "${columns.scores}", a list of numbers, at least one`);
+    }
+    this.#addTargets(targets, rows, row, wrong);
+    this.classes ??= scores.length;
+    if (scores.length !== this.classes) {
+      throw wrong(`has ${scores.length} ${what}, those before have ${this.classes}`);
+    }
+    for (const score of scores as number[]) rows.scores.push(score);
+    if (columns.rowId === null) return;
+    const id = member(columns.rowId);
+    if (typeof id !== 'string' && !Number.isSafeInteger(id)) {
+      throw wrong(`needs "${columns.rowId}", text or a whole number, for --row-id`);
+    }
+    rows.ids.push(id as string | number);
   }
-  return { scores, targets };
+
+  #addTargets(targets: unknown, rows: Rows, row: number, wrong: (message: string) => InputError): void {
+    const { targets: name } = this.source.columns;
+    const isBool = isListOf(targets, 'boolean') && targets.length > 0;
+    if (!isBool && !(isListOf(targets, 'number') && (targets as number[]).every(Number.isInteger))) {
+      throw wrong(`needs "${name}", a list of whole numbers, or of true and false`);
+    }
+    if (targets.length > 0) {
+      this.#isBool ??= isBool;
+      if (isBool !== this.#isBool) throw wrong(`has "${name}" of another type than the rows before`);
+    }
+    for (const target of targets as (number | boolean)[]) {
+      const value = Number(target);
+      if (value !== (value | 0)) throw outOfRange(this.#file, value, row, targets.indexOf(target));
+      rows.targets.push(value);
+    }
+    rows.lengths.push(targets.length);
+  }
+
+  #parse(line: Buffer, row: number, wrong: (message: string) => InputError): unknown {
+    const text = line.toString();
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      const plain = text.replace(PYTHON_NUMBERS, (number) => IN_JSON[number] as string);
+      if (plain !== text) {
+        try {
+          return JSON.parse(plain, (_, value: unknown) => (value === null ? Number.NaN : value));
+        } catch {
+          // The first error tells more.
+        }
+      }
+      const kind = row === 0 ? kindOfBytes(line, 'lines of JSON') : '';
+      if (kind !== '') throw new InputError(`${this.#file}: ${kind}`);
+      throw wrong(`is not JSON: ${(error as Error).message}`);
+    }
+  }
+
+  targetsOf({ targets, lengths }: Rows, firstRow: number): RowBatch['targets'] {
+    const type = this.#isBool === true ? 'bool' : 'number';
+    const raw = { type, values: Int32Array.from(targets), lengths, form: 'lists', rows: lengths.length } as const;
+    return this.#targets.read(raw, this.classes as number, firstRow);
+  }
 }
 
-function isNumbers(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((element) => typeof element === 'number');
-}
-
-function inRow(error: unknown, file: string, row: number): InputError {
-  return new InputError(`${nameOf(file)}: row ${row} ${(error as Error).message}`);
+function isListOf(value: unknown, type: 'number' | 'boolean'): value is unknown[] {
+  return Array.isArray(value) && value.every((element) => typeof element === type);
 }

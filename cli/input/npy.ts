@@ -1,124 +1,317 @@
 // NumPy's file format: magic, version, length of a header, the header as a Python dictionary, the elements.
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
+import { extname } from 'node:path';
 import { InputError } from '../errors.js';
-import { fromHalves, fromMask } from './elements.js';
+import { type Bytes, FileBytes, MemoryBytes, StreamBytes } from './bytes.js';
+import { fromHalves } from './elements.js';
 import { RandomAccessFile } from './file.js';
-import { type Piece, type Reader, type RowBatch, SCORES_PER_BATCH, type Source } from './input.js';
+import {
+  nameOf,
+  type Piece,
+  type Reader,
+  type Reading,
+  type RowBatch,
+  SCORES_PER_BATCH,
+  type Source,
+  wholeSource,
+} from './input.js';
+import { kindOfBytes } from './kinds.js';
+import { isStored, openMember } from './npz.js';
+import { bytesOf, isSequential } from './streams.js';
+import { copyIntegers, type Integers, outOfRange, type RawTargets, TargetsReader } from './targets.js';
 
-const BYTES: Record<string, number> = { f2: 2, f4: 4, f8: 8, i4: 4, i8: 8, b1: 1, u1: 1, i1: 1 };
-const SCORES = ['f2', 'f4', 'f8'];
-const INDICES = ['i4', 'i8'];
-const MASKS = ['b1', 'u1', 'i1'];
+/** Makes a view of elements. */
+type View<T> = new (buffer: ArrayBuffer, byteOffset: number, length: number) => T;
 
-/** A file of an array of two dimensions, to be read row by row. */
-class NpyFile {
-  readonly rows: number;
-  readonly columns: number;
-  /** As f4: kind and bytes of an element. */
-  readonly type: string;
-  readonly #file: RandomAccessFile;
-  readonly #dataAt: number;
+const SCORES: Record<string, View<Float32Array | Float64Array | Uint16Array>> = {
+  f2: Uint16Array,
+  f4: Float32Array,
+  f8: Float64Array,
+};
+const TARGETS: Record<string, View<Integers>> = {
+  b1: Uint8Array,
+  i1: Int8Array,
+  i2: Int16Array,
+  i4: Int32Array,
+  i8: BigInt64Array,
+  u1: Uint8Array,
+  u2: Uint16Array,
+  u4: Uint32Array,
+  u8: BigUint64Array,
+};
+/** The names of types in messages. */
+const NAMES: Record<string, string> = {
+  b1: 'bool',
+  i1: 'int8',
+  i2: 'int16',
+  i4: 'int32',
+  i8: 'int64',
+  u1: 'uint8',
+  u2: 'uint16',
+  u4: 'uint32',
+  u8: 'uint64',
+};
 
-  constructor(
-    readonly name: string,
-    what: string,
-    types: readonly string[],
-  ) {
-    this.#file = new RandomAccessFile(name);
-    const { size } = this.#file;
+const MAGIC = '\x93NUMPY';
+/** Up to the length of the header, in version 2 and later. */
+const PREFIX_BYTES = 12;
+/** More than any header of an array of numbers has. */
+const MOST_HEADER_BYTES = 2 ** 16;
+/** Rows of an array in Fortran order are gathered from all columns: about so many bytes at a time. */
+const TRANSPOSED_BYTES = 2 ** 24;
+/** Arrays in Fortran order whose bytes come in sequence are kept in memory, up to this size. */
+const MOST_BYTES_IN_MEMORY = 2 ** 31;
+
+/** An array of one or two dimensions, read row by row. */
+class NpyArray {
+  /** Rows that #transposed has, if any. */
+  #block = { begin: 0, end: 0 };
+  #transposed = new ArrayBuffer(0);
+
+  private constructor(
+    private readonly bytes: Bytes,
+    readonly rows: number,
+    readonly columns: number,
+    /** Kind and bytes of an element, as in f4. */
+    readonly type: string,
+    readonly isVector: boolean,
+    private readonly isFortran: boolean,
+    private readonly isBigEndian: boolean,
+    private readonly dataAt: number,
+  ) {}
+
+  /** @throws InputError for another file, an array of another type or of other dimensions, and a file that is truncated */
+  static async open(bytes: Bytes, what: string, types: readonly string[], mostDimensions: 1 | 2): Promise<NpyArray> {
     try {
-      const start = this.#file.read(0, Math.min(size, 12));
-      if (start.length < 12 || start.toString('latin1', 0, 6) !== '\x93NUMPY') {
-        throw new InputError(`${name}: is not an .npy file`);
-      }
-      const version = start[6] as number;
-      const lengthBytes = version === 1 ? 2 : 4;
-      const headerAt = 8 + lengthBytes;
-      const headerLength = version === 1 ? start.readUInt16LE(8) : start.readUInt32LE(8);
-      if (headerAt + headerLength > size) throw new InputError(`${name}: is truncated in its header`);
-      const header = this.#file.read(headerAt, headerLength).toString('utf8');
-      const descr = /'descr': *'([<>|=])([a-z]\d+)'/.exec(header);
-      const order = /'fortran_order': *(True|False)/.exec(header);
-      const shape = /'shape': *\(([\d, ]*)\)/.exec(header);
-      if (descr === null || order === null || shape === null || !types.includes(descr[2] as string)) {
-        const given = /'descr': *(.*?), *'fortran/.exec(header)?.[1] ?? 'no type that is known';
-        throw new InputError(`${name}: ${what} must be of type ${types.join(', ')}, got ${given}`);
-      }
-      if (descr[1] === '>') throw new InputError(`${name}: is big-endian; little-endian is wanted`);
-      const lengths = (shape[1] as string)
-        .split(',')
-        .filter((length) => length.trim() !== '')
-        .map(Number);
-      if (lengths.length !== 2) {
-        throw new InputError(`${name}: ${what} must have two dimensions, got shape (${(shape[1] as string).trim()})`);
-      }
-      if (order[1] === 'True' && Math.min(...lengths) > 1) {
-        throw new InputError(`${name}: is in Fortran order; save np.ascontiguousarray(array)`);
-      }
-      this.type = descr[2] as string;
-      [this.rows, this.columns] = lengths as [number, number];
-      this.#dataAt = headerAt + headerLength;
-      const wanted = this.#dataAt + this.rows * this.rowBytes;
-      if (size < wanted) {
-        const whole = this.rowBytes === 0 ? 0 : Math.floor((size - this.#dataAt) / this.rowBytes);
-        throw new InputError(`${name}: is truncated at row ${whole} of ${this.rows}`);
-      }
-      if (size > wanted) throw new InputError(`${name}: has ${size - wanted} bytes after its ${this.rows} rows`);
+      return await NpyArray.#open(bytes, what, types, mostDimensions);
     } catch (error) {
-      this.close();
+      bytes.close();
       throw error;
     }
   }
 
-  get rowBytes(): number {
-    return this.columns * (BYTES[this.type] as number);
+  static async #open(given: Bytes, what: string, types: readonly string[], leastDimensions: 1 | 2): Promise<NpyArray> {
+    const { name } = given;
+    const start = Buffer.from(await given.read(0, PREFIX_BYTES));
+    if (start.toString('latin1', 0, MAGIC.length) !== MAGIC) {
+      throw new InputError(`${name}: ${kindOfBytes(start, 'an .npy file') || 'is not an .npy file'}`);
+    }
+    const isFirstVersion = start[6] === 1;
+    const headerAt = isFirstVersion ? 10 : 12;
+    if (start.length < headerAt) throw new InputError(`${name}: is truncated in its header`);
+    const headerLength = isFirstVersion ? start.readUInt16LE(8) : start.readUInt32LE(8);
+    if (headerLength > MOST_HEADER_BYTES) throw new InputError(`${name}: has a header of ${headerLength} bytes`);
+    // Two bytes of the header may have been read: version 1 has the shorter prefix.
+    const rest = headerAt + headerLength - start.length;
+    const more = Buffer.from(await given.read(start.length, rest));
+    if (more.length < rest) throw new InputError(`${name}: is truncated in its header`);
+    const header = Buffer.concat([start.subarray(headerAt), more]).toString('utf8');
+    const descr = /'descr': *'([<>|=]?)([a-z]\d+)'/.exec(header);
+    const order = /'fortran_order': *(True|False)/.exec(header);
+    const shape = /'shape': *\(([\d, ]*)\)/.exec(header);
+    const [, endian, type] = descr ?? [];
+    if (type === undefined || order === null || shape === null || !types.includes(type)) {
+      const shown = /'descr': *(.*?), *'fortran/.exec(header)?.[1] ?? 'no type that is known';
+      throw new InputError(`${name}: ${what} must be of type ${types.join(', ')}, got ${shown}`);
+    }
+    const text = (shape[1] as string).trim();
+    const lengths = text
+      .split(',')
+      .filter((length) => length.trim() !== '')
+      .map(Number);
+    if (lengths.length > 2 || lengths.length < leastDimensions) {
+      const wanted = leastDimensions === 2 ? 'two dimensions' : 'one or two dimensions';
+      throw new InputError(`${name}: ${what} must have ${wanted}, got shape (${text})`);
+    }
+    const [rows, columns = 1] = lengths as [number, number?];
+    const rowBytes = columns * Number(type.slice(1));
+    const dataAt = headerAt + headerLength;
+    const wanted = dataAt + rows * rowBytes;
+    if (!Number.isSafeInteger(wanted)) throw new InputError(`${name}: has a shape that no file has: (${text})`);
+    if (given.size !== null) {
+      if (given.size < wanted) throw truncated(name, given.size - dataAt, rowBytes, rows);
+      if (given.size > wanted) {
+        throw new InputError(`${name}: has ${given.size - wanted} bytes after its ${rows} rows`);
+      }
+    }
+    const isFortran = order[1] === 'True' && Math.min(rows, columns) > 1;
+    let bytes = given;
+    let at = dataAt;
+    if (isFortran && given.size === null) {
+      bytes = await MemoryBytes.of(given, dataAt, MOST_BYTES_IN_MEMORY);
+      at = 0;
+      if ((bytes.size as number) < rows * rowBytes) throw truncated(name, bytes.size as number, rowBytes, rows);
+    }
+    return new NpyArray(bytes, rows, columns, type, lengths.length === 1, isFortran, endian === '>', at);
   }
 
-  /** The elements from row `begin` to before `end`, where those of the next call will be too. */
-  rowsOf(begin: number, end: number): Uint8Array<ArrayBuffer> {
-    return this.#file.readReused(this.#dataAt + begin * this.rowBytes, (end - begin) * this.rowBytes);
+  get elementBytes(): number {
+    return Number(this.type.slice(1));
+  }
+
+  get rowBytes(): number {
+    return this.columns * this.elementBytes;
+  }
+
+  /** The elements from row `begin` to before `end`, row by row and little-endian, in memory that the next call overwrites. */
+  async rowsOf(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.isFortran) return this.#transposedRows(begin, end);
+    const length = (end - begin) * this.rowBytes;
+    const at = this.dataAt + begin * this.rowBytes;
+    const read = this.bytes.read(at, length);
+    const bytes = read instanceof Uint8Array ? read : await read;
+    if (bytes.length < length) {
+      throw truncated(this.bytes.name, begin * this.rowBytes + bytes.length, this.rowBytes, this.rows);
+    }
+    if (this.isBigEndian) swap(bytes, this.elementBytes);
+    return bytes;
+  }
+
+  async #transposedRows(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+    const { elementBytes, rowBytes, columns, rows } = this;
+    if (begin < this.#block.begin || end > this.#block.end) {
+      const size = Math.max(end - begin, Math.floor(TRANSPOSED_BYTES / rowBytes));
+      const block = { begin, end: Math.min(rows, begin + size) };
+      const count = block.end - begin;
+      if (this.#transposed.byteLength < count * rowBytes) this.#transposed = new ArrayBuffer(count * rowBytes);
+      for (let column = 0; column < columns; column++) {
+        const part = await this.bytes.read(this.dataAt + (column * rows + begin) * elementBytes, count * elementBytes);
+        if (part.length < count * elementBytes) throw new InputError(`${this.bytes.name}: ended while it was read`);
+        scatter(part, elementBytes, this.#transposed, column, columns);
+      }
+      if (this.isBigEndian) swap(new Uint8Array(this.#transposed, 0, count * rowBytes), elementBytes);
+      this.#block = block;
+    }
+    return new Uint8Array(this.#transposed, (begin - this.#block.begin) * rowBytes, (end - begin) * rowBytes);
+  }
+
+  /** @throws InputError where bytes follow the last row, for a file whose size was not known at its beginning */
+  async checkEnd(): Promise<void> {
+    if (this.bytes.size !== null) return;
+    const more = await this.bytes.read(this.dataAt + this.rows * this.rowBytes, 1);
+    if (more.length > 0) throw new InputError(`${this.bytes.name}: has bytes after its ${this.rows} rows`);
+  }
+
+  get name(): string {
+    return this.bytes.name;
   }
 
   close(): void {
-    this.#file.close();
+    this.bytes.close();
   }
+}
+
+function truncated(name: string, dataBytes: number, rowBytes: number, rows: number): InputError {
+  const whole = rowBytes === 0 ? 0 : Math.max(0, Math.floor(dataBytes / rowBytes));
+  return new InputError(`${name}: is truncated at row ${whole} of ${rows}`);
+}
+
+/** Reverses the bytes of each element. */
+function swap(bytes: Uint8Array<ArrayBuffer>, elementBytes: number): void {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (elementBytes === 2) buffer.swap16();
+  if (elementBytes === 4) buffer.swap32();
+  if (elementBytes === 8) buffer.swap64();
+}
+
+/** Puts the elements of a column in their places in rows. */
+function scatter(
+  part: Uint8Array<ArrayBuffer>,
+  elementBytes: number,
+  to: ArrayBuffer,
+  column: number,
+  columns: number,
+) {
+  const Elements = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: Float64Array }[elementBytes] as View<Uint8Array>;
+  const from = new Elements(part.buffer, part.byteOffset, part.length / elementBytes);
+  const target = new Elements(to, 0, Math.floor(to.byteLength / elementBytes));
+  for (let row = 0, at = column; row < from.length; row++, at += columns) target[at] = from[row] as number;
+}
+
+/** Opens the array of a file, or the array of an .npz file that has a column's name. */
+function bytesOfArray(file: string, member: string, isOnly: boolean): Bytes {
+  if (isArchive(file)) return openMember(file, member, isOnly);
+  if (isSequential(file)) return new StreamBytes(nameOf(file), bytesOf(file));
+  return new FileBytes(new RandomAccessFile(file));
+}
+
+function isArchive(file: string): boolean {
+  return extname(file).toLowerCase() === '.npz';
+}
+
+/** Whether each array of a source can be read at any place. */
+function isRandomAccess({ scoresFile, targetsFile, columns }: Source): boolean {
+  const isOnly = scoresFile !== targetsFile;
+  return (
+    [
+      [scoresFile, columns.scores],
+      [targetsFile, columns.targets],
+    ] as const
+  ).every(([file, column]) => (isArchive(file) ? isStored(file, column, isOnly) : !isSequential(file)));
 }
 
 /** A file of scores and the file of their targets: class indices padded with -1, or a 0/1 mask. */
 class NpyPair {
-  readonly scores: NpyFile;
-  readonly targets: NpyFile;
-  readonly isMask: boolean;
+  private constructor(
+    private readonly source: Source,
+    readonly scores: NpyArray,
+    readonly targets: NpyArray,
+  ) {}
 
-  constructor({ scoresFile, targetsFile, what }: Source) {
-    this.scores = new NpyFile(scoresFile, what, SCORES);
+  static async open(source: Source): Promise<NpyPair> {
+    const { scoresFile, targetsFile, columns, what } = source;
+    const isOnly = scoresFile !== targetsFile;
+    const scores = await NpyArray.open(bytesOfArray(scoresFile, columns.scores, isOnly), what, Object.keys(SCORES), 2);
     try {
-      this.targets = new NpyFile(targetsFile, 'targets', [...INDICES, ...MASKS]);
+      const bytes = bytesOfArray(targetsFile, columns.targets, isOnly);
+      const targets = await NpyArray.open(bytes, 'targets', Object.keys(TARGETS), 1);
+      const pair = new NpyPair(source, scores, targets);
+      try {
+        pair.#check();
+      } catch (error) {
+        targets.close();
+        throw error;
+      }
+      return pair;
     } catch (error) {
-      this.scores.close();
-      throw error;
-    }
-    this.isMask = MASKS.includes(this.targets.type);
-    try {
-      this.#check(what);
-    } catch (error) {
-      this.close();
+      scores.close();
       throw error;
     }
   }
 
-  #check(what: Source['what']): void {
-    const { scores, targets } = this;
+  #check(): void {
+    const { scores, targets, source } = this;
     if (targets.rows !== scores.rows) {
       throw new InputError(`${targets.name}: has ${targets.rows} rows, but ${scores.name} has ${scores.rows}`);
     }
-    if (what === 'scores' && this.isMask && targets.columns !== scores.columns) {
+    if (source.what === 'scores' && targets.type === 'b1' && targets.columns !== scores.columns) {
       throw new InputError(
         `${targets.name}: is a mask of ${targets.columns} columns, but ${scores.name} has ${scores.columns}`,
       );
     }
     if (scores.columns === 0) throw new InputError(`${scores.name}: has no columns`);
+  }
+
+  async targetsOf(begin: number, end: number): Promise<RawTargets> {
+    const { targets } = this;
+    const { columns, type, name } = targets;
+    const bytes = await targets.rowsOf(begin, end);
+    const Elements = TARGETS[type] as View<Integers>;
+    const elements = new Elements(bytes.buffer, bytes.byteOffset, bytes.length / targets.elementBytes);
+    let values: Int32Array;
+    if (elements instanceof Int32Array) {
+      values = elements;
+    } else {
+      values = new Int32Array(elements.length);
+      const bad = copyIntegers(elements, 0, elements.length, values, 0);
+      if (bad !== -1) {
+        throw outOfRange(name, elements[bad] as number | bigint, begin + Math.floor(bad / columns), bad % columns);
+      }
+    }
+    const rows = end - begin;
+    const lengths = new Int32Array(rows).fill(columns);
+    return { type: NAMES[type] as string, values, lengths, form: targets.isVector ? 'single' : 'fixed', rows };
   }
 
   close(): void {
@@ -127,39 +320,57 @@ class NpyPair {
   }
 }
 
-function cut(source: Source, bytes: number): Piece[] {
-  const pair = new NpyPair(source);
-  const { rows, columns: classes, rowBytes } = pair.scores;
-  pair.close();
-  const step = Math.max(1, Math.floor(bytes / rowBytes));
-  const pieces: Piece[] = [];
-  for (let begin = 0; begin < rows; begin += step) {
-    const end = Math.min(rows, begin + step);
-    pieces.push({ ...source, begin, end, bytes: (end - begin) * rowBytes, firstRow: begin, classes });
+async function cut(source: Source, bytes: number): Promise<Piece[]> {
+  if (!isRandomAccess(source)) {
+    return [wholeSource(source)];
   }
-  return pieces;
+  const pair = await NpyPair.open(source);
+  try {
+    const { rows, columns: classes, rowBytes } = pair.scores;
+    let reading: Reading | null = null;
+    if (rows > 0) {
+      const reader = new TargetsReader(source, pair.targets.name, null);
+      reader.read(await pair.targetsOf(0, 1), classes, 0);
+      reading = reader.reading;
+    }
+    const step = Math.max(1, Math.floor(bytes / rowBytes));
+    const pieces: Piece[] = [];
+    for (let begin = 0; begin < rows; begin += step) {
+      const end = Math.min(rows, begin + step);
+      pieces.push({ ...source, begin, end, bytes: (end - begin) * rowBytes, firstRow: begin, classes, reading });
+    }
+    return pieces;
+  } finally {
+    pair.close();
+  }
 }
 
-function* read(piece: Piece): Generator<RowBatch> {
-  const pair = new NpyPair(piece);
-  const { scores, targets, isMask } = pair;
+async function* read(piece: Piece): AsyncGenerator<RowBatch> {
+  const pair = await NpyPair.open(piece);
+  const { scores, targets } = pair;
+  const reader = new TargetsReader(piece, targets.name, piece.reading);
+  const isWhole = piece.end === Number.MAX_SAFE_INTEGER;
+  const last = isWhole ? scores.rows : piece.end;
   try {
-    if (piece.end > scores.rows) throw new InputError(`${scores.name}: has changed: it has ${scores.rows} rows now`);
+    if (last > scores.rows) throw new InputError(`${scores.name}: has changed: it has ${scores.rows} rows now`);
     const step = Math.max(1, Math.floor(SCORES_PER_BATCH / scores.columns));
-    for (let row = piece.begin; row < piece.end; row += step) {
-      const end = Math.min(piece.end, row + step);
-      const elements = targets.rowsOf(row, end);
+    for (let row = piece.begin; row < last; row += step) {
+      const end = Math.min(last, row + step);
+      const rows = end - row;
+      const bytes = await scores.rowsOf(row, end);
+      const raw = await pair.targetsOf(row, end);
       yield {
-        scores: { data: toFloats(scores.rowsOf(row, end), scores.type), shape: [end - row, scores.columns] },
-        targets: isMask
-          ? fromMasks(elements, targets, row, end)
-          : {
-              data: toIndices(elements, targets.type),
-              shape: [end - row, targets.columns],
-            },
+        scores: { data: toFloats(bytes, scores), shape: [rows, scores.columns] },
+        targets: reader.read(raw, scores.columns, row),
+        reading: reader.reading as Reading,
+        rowIds: null,
         firstRow: row,
-        bytes: (end - row) * scores.rowBytes,
+        bytes: isWhole ? (piece.bytes * rows) / scores.rows : rows * scores.rowBytes,
       };
+    }
+    if (isWhole) {
+      await scores.checkEnd();
+      await targets.checkEnd();
     }
   } finally {
     pair.close();
@@ -168,16 +379,8 @@ function* read(piece: Piece): Generator<RowBatch> {
 
 export const npy: Reader = { cut, read, numberRows: (pieces) => pieces };
 
-function fromMasks(masks: Uint8Array, { columns, name }: NpyFile, begin: number, end: number): number[][] {
-  return Array.from({ length: end - begin }, (_, i) => fromMask(masks, i * columns, columns, name, begin + i));
-}
-
-function toIndices({ buffer, length }: Uint8Array<ArrayBuffer>, type: string): Int32Array | BigInt64Array {
-  return type === 'i8' ? new BigInt64Array(buffer, 0, length / 8) : new Int32Array(buffer, 0, length / 4);
-}
-
-function toFloats({ buffer, length }: Uint8Array<ArrayBuffer>, type: string): Float32Array | Float64Array {
-  if (type === 'f8') return new Float64Array(buffer, 0, length / 8);
-  if (type === 'f4') return new Float32Array(buffer, 0, length / 4);
-  return fromHalves(new Uint16Array(buffer, 0, length / 2));
+function toFloats(bytes: Uint8Array<ArrayBuffer>, { type, elementBytes }: NpyArray): Float32Array | Float64Array {
+  const Elements = SCORES[type] as View<Float32Array | Float64Array | Uint16Array>;
+  const elements = new Elements(bytes.buffer, bytes.byteOffset, bytes.length / elementBytes);
+  return elements instanceof Uint16Array ? fromHalves(elements) : elements;
 }

@@ -1,36 +1,45 @@
 // Parquet files, by DuckDB.
 
+import { resolve } from 'node:path';
 import type { DuckDBConnection, DuckDBListVector, DuckDBResult } from '@duckdb/node-api';
 import { InputError } from '../errors.js';
 import { load } from '../packages.js';
-import { type Lists, toBatches } from './columns.js';
-import { type Piece, type Reader, type RowBatch, type Source, sizeOfFile } from './input.js';
+import { type Columns, type Lists, toBatches } from './columns.js';
+import type { Piece, Reader, Reading, RowBatch, Source } from './input.js';
+import { sizeOfFile } from './sources.js';
+import { TargetsReader } from './targets.js';
 
-const INTEGERS = ['TINYINT', 'SMALLINT', 'INTEGER', 'UTINYINT', 'USMALLINT'];
-const LARGE_INTEGERS = ['BIGINT', 'UINTEGER'];
-
-/** How a column is read: the type that DuckDB is to make of it, and what that is here. */
+/** How a column is read: the type that DuckDB casts its elements to, and the type's name here. */
 interface Cast {
   to: string;
   type: string;
-  isMask: boolean;
 }
 
+const TARGETS: Record<string, Cast> = {
+  // As bytes, which vectors of DuckDB have as an array.
+  BOOLEAN: { to: 'UTINYINT', type: 'bool' },
+  TINYINT: { to: 'TINYINT', type: 'int8' },
+  SMALLINT: { to: 'SMALLINT', type: 'int16' },
+  INTEGER: { to: 'INTEGER', type: 'int32' },
+  BIGINT: { to: 'BIGINT', type: 'int64' },
+  UTINYINT: { to: 'UTINYINT', type: 'uint8' },
+  USMALLINT: { to: 'USMALLINT', type: 'uint16' },
+  UINTEGER: { to: 'UINTEGER', type: 'uint32' },
+  UBIGINT: { to: 'UBIGINT', type: 'uint64' },
+};
+
 function scoresCast(element: string): Cast | null {
-  if (element === 'FLOAT') return { to: 'FLOAT[]', type: 'float32', isMask: false };
-  const isNumber = element === 'DOUBLE' || element.startsWith('DECIMAL') || isInteger(element);
-  return isNumber ? { to: 'DOUBLE[]', type: 'float64', isMask: false } : null;
+  if (element === 'FLOAT') return { to: 'FLOAT', type: 'float32' };
+  const isInteger = element !== 'BOOLEAN' && Object.hasOwn(TARGETS, element);
+  return element === 'DOUBLE' || element.startsWith('DECIMAL') || isInteger ? { to: 'DOUBLE', type: 'float64' } : null;
 }
 
 function targetsCast(element: string): Cast | null {
-  if (element === 'BOOLEAN') return { to: 'UTINYINT[]', type: 'bool', isMask: true };
-  if (LARGE_INTEGERS.includes(element)) return { to: 'BIGINT[]', type: 'int64', isMask: false };
-  return isInteger(element) ? { to: 'INTEGER[]', type: 'int32', isMask: false } : null;
+  return Object.hasOwn(TARGETS, element) ? (TARGETS[element] as Cast) : null;
 }
 
-function isInteger(type: string): boolean {
-  return INTEGERS.includes(type) || LARGE_INTEGERS.includes(type);
-}
+/** Types of DuckDB that --row-id takes. */
+const ROW_ID_TYPES = ['VARCHAR', ...Object.keys(TARGETS).filter((type) => type !== 'BOOLEAN')];
 
 let connection: Promise<DuckDBConnection> | undefined;
 
@@ -48,8 +57,21 @@ async function connect(file: string): Promise<DuckDBConnection> {
   return connection;
 }
 
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+/**
+ * A file as an argument of read_parquet(). DuckDB would take *, ?, [ and ] for a pattern, and ~ and s3:// at the beginning
+ * for something else than a relative path.
+ */
+function literal(file: string): string {
+  const path = resolve(file);
+  const pattern = path.replace(/[*?[\]]/g, '[$&]');
+  // In a pattern, a backslash is no character that can be matched.
+  if (pattern !== path && path.includes('\\')) throw new InputError(`${file}: DuckDB cannot read a file of this name`);
+  return `'${pattern.replaceAll("'", "''")}'`;
+}
+
+/** The table of a file. Parts of its path, such as "targets=x", are no columns. */
+function tableOf(file: string, options = ''): string {
+  return `read_parquet(${literal(file)}, hive_partitioning = false${options})`;
 }
 
 function identifier(name: string): string {
@@ -72,9 +94,12 @@ async function rowsOf(database: DuckDBConnection, file: string, sql: string): Pr
   }
 }
 
-async function castsOf(database: DuckDBConnection, source: Source): Promise<{ scores: Cast; targets: Cast }> {
+async function castsOf(
+  database: DuckDBConnection,
+  source: Source,
+): Promise<{ scores: Cast; targets: Cast; isFixed: boolean }> {
   const { scoresFile: file, columns } = source;
-  const all = await rowsOf(database, file, `DESCRIBE SELECT * FROM read_parquet(${literal(file)})`);
+  const all = await rowsOf(database, file, `DESCRIBE SELECT * FROM ${tableOf(file)}`);
   const types = new Map(all.map(({ column_name, column_type }) => [String(column_name), String(column_type)]));
   const cast = (name: string, what: string, castOf: (element: string) => Cast | null, wanted: string): Cast => {
     const type = types.get(name);
@@ -84,38 +109,47 @@ async function castsOf(database: DuckDBConnection, source: Source): Promise<{ sc
     const given = type === undefined ? `its columns are ${[...types.keys()].join(', ')}` : `it is ${type}`;
     throw new InputError(`${file}: needs a column ${name} of ${what}, ${wanted}; ${given}`);
   };
+  const rowId = columns.rowId === null ? null : (types.get(columns.rowId) ?? '');
+  if (rowId !== null && !ROW_ID_TYPES.includes(rowId)) {
+    const given = rowId === '' ? `its columns are ${[...types.keys()].join(', ')}` : `it is ${rowId}`;
+    throw new InputError(`${file}: needs a column ${columns.rowId} of ids for --row-id, integers or text; ${given}`);
+  }
   return {
     scores: cast(columns.scores, source.what, scoresCast, 'lists of numbers'),
     targets: cast(columns.targets, 'targets', targetsCast, 'lists of integers or booleans'),
+    isFixed: types.get(columns.targets)?.endsWith('[]') === false,
   };
 }
 
 async function cut(source: Source, bytes: number): Promise<Piece[]> {
-  const { scoresFile: file, columns } = source;
+  const { scoresFile: file } = source;
+  if (source.isPipe) throw new InputError(`${file}: is not a regular file, which Parquet needs`);
   sizeOfFile(file);
   const database = await connect(file);
-  await castsOf(database, source);
   const groups = await rowsOf(
     database,
     file,
     `SELECT any_value(row_group_num_rows) AS num_rows, sum(total_compressed_size) AS num_bytes
      FROM parquet_metadata(${literal(file)}) GROUP BY row_group_id ORDER BY row_group_id`,
   );
-  const scores = identifier(columns.scores);
-  const [first] = await rowsOf(
-    database,
-    file,
-    `SELECT len(${scores}) AS n FROM read_parquet(${literal(file)}) LIMIT 1`,
-  );
-  if (first !== undefined && Number(first['n']) === 0) throw new InputError(`${file}: row 0 has no ${source.what}`);
-  const classes = first === undefined ? null : Number(first['n']);
+  let classes: number | null = null;
+  let reading: Reading | null = null;
+  // A piece of the first row tells how all others are read.
+  if (groups.some((group) => Number(group['num_rows']) > 0)) {
+    const first: Piece = { ...source, begin: 0, end: 1, bytes: 0, firstRow: 0, classes, reading };
+    for await (const batch of read(first)) {
+      classes = batch.scores.shape[1];
+      ({ reading } = batch);
+      break;
+    }
+  }
   const pieces: Piece[] = [];
   let row = 0;
   for (const group of groups) {
     let piece = pieces.at(-1);
     // To read a part of a row group takes as long as all of it.
     if (piece === undefined || piece.bytes >= bytes) {
-      piece = { ...source, begin: row, end: row, bytes: 0, firstRow: row, classes };
+      piece = { ...source, begin: row, end: row, bytes: 0, firstRow: row, classes, reading };
       pieces.push(piece);
     }
     row += Number(group['num_rows']);
@@ -129,10 +163,13 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
   const { scoresFile: file, columns, begin, end } = piece;
   const database = await connect(file);
   const casts = await castsOf(database, piece);
-  const column = (name: string, { to }: Cast): string => `${identifier(name)}::${to}`;
+  const reader = new TargetsReader(piece, file, piece.reading);
+  let { classes } = piece;
+  const column = (name: string, { to }: Cast): string => `${identifier(name)}::${to}[]`;
+  const rowId = columns.rowId === null ? '' : `, ${identifier(columns.rowId)}`;
   // file_row_number is added to the columns, and row groups outside of its range are not read.
-  const sql = `SELECT ${column(columns.scores, casts.scores)}, ${column(columns.targets, casts.targets)}
-    FROM read_parquet(${literal(file)}, file_row_number = true)
+  const sql = `SELECT ${column(columns.scores, casts.scores)}, ${column(columns.targets, casts.targets)}${rowId}
+    FROM ${tableOf(file, ', file_row_number = true')}
     WHERE file_row_number >= ${begin} AND file_row_number < ${end}`;
   let row = begin;
   let result: DuckDBResult | undefined;
@@ -146,10 +183,17 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
     }
     const rows = chunk?.rowCount ?? 0;
     if (chunk === null || rows === 0) throw new InputError(`${file}: ended at row ${row} of ${end}`);
-    const scores = listsOf(chunk.getColumnVector(0) as DuckDBListVector, casts.scores, file);
-    const targets = listsOf(chunk.getColumnVector(1) as DuckDBListVector, casts.targets, file);
+    const batch: Columns = {
+      scores: listsOf(chunk.getColumnVector(0) as DuckDBListVector, casts.scores, false, file),
+      targets: listsOf(chunk.getColumnVector(1) as DuckDBListVector, casts.targets, casts.isFixed, file),
+      rowIds: columns.rowId === null ? null : (chunk.getColumnValues(2) as (string | number | bigint | null)[]),
+    };
+    if (batch.scores.nullRow !== 0) {
+      classes ??= batch.scores.lengths[0] as number;
+      if (classes === 0) throw new InputError(`${file}: row ${row} has no ${piece.what}`);
+    }
     const bytes = (piece.bytes * rows) / (end - begin);
-    yield* toBatches(scores, targets, piece.classes as number, bytes, { ...piece, file, firstRow: row });
+    yield* toBatches(batch, reader, classes ?? 0, bytes, { ...piece, file, firstRow: row });
     row += rows;
   }
 }
@@ -161,7 +205,7 @@ interface Memory {
   validity?: { data: BigUint64Array | null; itemValid: (index: number) => boolean };
 }
 
-function listsOf(column: DuckDBListVector, { type, isMask }: Cast, file: string): Lists {
+function listsOf(column: DuckDBListVector, { type }: Cast, isFixed: boolean, file: string): Lists {
   const rows = column.itemCount;
   const { items, validity: ofItems } = column.childVector as unknown as Memory;
   const { validity: ofLists } = column as unknown as Memory;
@@ -179,7 +223,7 @@ function listsOf(column: DuckDBListVector, { type, isMask }: Cast, file: string)
     if (ofItems.data === null || nullRow === row) continue;
     for (let i = begins[row] as number; i < end; i++) if (!ofItems.itemValid(i)) nullRow = row;
   }
-  return { type, values: items, begins, lengths, nullRow, isMask };
+  return { type, values: items, begins, lengths, nullRow, isFixed };
 }
 
 export const parquet: Reader = { cut, read, numberRows: (pieces) => pieces };

@@ -1,6 +1,9 @@
-import { extname } from 'node:path';
-import { InputError } from '../errors.js';
-import { expand, type Format, type Source } from './input.js';
+import { existsSync, readdirSync, type Stats, statSync } from 'node:fs';
+import { basename, dirname, extname, join } from 'node:path';
+import { InputError, toCommandError } from '../errors.js';
+import { type Format, nameOf, type Source } from './input.js';
+import { isCompressed, isPipe, withoutCompression } from './streams.js';
+import type { TargetsAre } from './targets.js';
 
 /** By the end of a file's name; others are lines of JSON. */
 const FORMATS: Record<string, Format> = {
@@ -8,9 +11,13 @@ const FORMATS: Record<string, Format> = {
   '.arrows': 'arrow',
   '.feather': 'arrow',
   '.ipc': 'arrow',
+  '.npz': 'npy',
   '.parquet': 'parquet',
   '.pq': 'parquet',
 };
+
+/** Formats that are not read, by the end of a file's name. */
+const OTHERS = ['.csv', '.tsv', '.xlsx', '.h5', '.hdf5', '.pkl', '.pickle', '.pt', '.pth', '.safetensors', '.zip'];
 
 /** The options of commands that read rows. */
 export const INPUT_OPTIONS = {
@@ -18,39 +25,57 @@ export const INPUT_OPTIONS = {
   targets: { type: 'string', multiple: true },
   'scores-column': { type: 'string' },
   'targets-column': { type: 'string' },
+  'targets-are': { type: 'string' },
 } as const;
 
 export const INPUT_USAGE = `\
 Input: files of rows, or standard input (-), each row with scores and targets:
   .arrow .feather         columns of an Arrow file or stream, by the package apache-arrow: lists of float16, 32 or 64,
-                          and lists of class indices, or masks (fixed-size lists of bool or uint8)
+                          and lists of integers or bool
   .parquet                columns of a Parquet file, by the package @duckdb/node-api: lists of numbers, and lists of
-                          class indices, or masks (lists of booleans)
+                          integers or booleans
+  .npz                    arrays of NumPy, named scores and targets
   any other name          lines of JSON, each { "scores": [...], "targets": [...] }
-or .npy files of scores (float16, 32 or 64, [N, C]) and targets (int32 or int64 class indices padded with -1, [N, K],
-or a 0/1 mask of one byte each, [N, C]).
-* and ? in a file's name match several files; --scores and --targets pair up in order.
+or .npy files of scores (float16, 32 or 64, [N, C]) and targets (integers or bool).
+Lines of JSON, Arrow streams and .npy files may be compressed (.gz, .zst).
+Targets are class indices, padded with -1 or in lists of any length, or a 0/1 mask of all C classes: each row shows which.
+* and ? in a file's name match several files, unless there is a file of that very name.
 
-  --scores <file.npy>     may be given several times; so may --targets
+  --scores <file.npy>     may be given several times; so may --targets, which pairs up in order
   --targets <file.npy>
   --scores-column <name>  of the scores (default: scores)
-  --targets-column <name> of the targets (default: targets)`;
+  --targets-column <name> of the targets (default: targets)
+  --targets-are <what>    mask or indices, where rows do not show it`;
 
 interface Values {
   scores?: string[] | undefined;
   targets?: string[] | undefined;
   'scores-column'?: string | undefined;
   'targets-column'?: string | undefined;
+  'targets-are'?: string | undefined;
+  'row-id'?: string | undefined;
+}
+
+/** A file that the user named, and what the wildcards of its pattern matched, or null if it was no pattern. */
+interface Named {
+  file: string;
+  matched: readonly string[] | null;
 }
 
 /**
- * What the options, and the names of files beside them, say is to be read.
+ * What the options, and the names of files beside them, say to read.
  *
  * @param what rows have in place of scores
+ * @param classesOfTargets number of classes, if it was given
  */
-export function sourcesOf(values: Values, names: readonly string[], what: Source['what'] = 'scores'): Source[] {
-  const scores = expand(values.scores ?? []);
-  const targets = expand(values.targets ?? []);
+export function sourcesOf(
+  values: Values,
+  names: readonly string[],
+  what: Source['what'] = 'scores',
+  classesOfTargets: number | null = null,
+): Source[] {
+  const scores = find(values.scores ?? []);
+  const targets = find(values.targets ?? []);
   const files = expand(names);
   if (scores.length + targets.length + files.length === 0) throw new InputError('no input');
   if (files.length > 0 && scores.length + targets.length > 0) {
@@ -59,22 +84,119 @@ export function sourcesOf(values: Values, names: readonly string[], what: Source
   if (scores.length !== targets.length) {
     throw new InputError(`${scores.length} files of ${what} need as many of targets, got ${targets.length}`);
   }
-  const columns = {
-    scores: values['scores-column'] ?? what,
-    targets: values['targets-column'] ?? 'targets',
+  if (
+    [...files, ...scores.map(({ file }) => file), ...targets.map(({ file }) => file)].filter((file) => file === '-')
+      .length > 1
+  ) {
+    throw new InputError('standard input can be read only once');
+  }
+  const targetsAre = targetsAreOf(values['targets-are']);
+  const common = {
+    what,
+    columns: {
+      scores: values['scores-column'] ?? what,
+      targets: values['targets-column'] ?? 'targets',
+      rowId: values['row-id'] ?? null,
+    },
+    targetsAre,
+    classesOfTargets,
   };
   return [
-    ...files.map((file): Source => ({ format: formatOf(file), scoresFile: file, targetsFile: file, what, columns })),
-    ...scores.map((file, i): Source => ({
-      format: 'npy',
-      scoresFile: file,
-      targetsFile: targets[i] as string,
-      what,
-      columns,
-    })),
-  ];
+    ...files.map((file) => ({ format: formatOf(file, what), scoresFile: file, targetsFile: file })),
+    ...scores.map((score, i) => {
+      const target = targets[i] as Named;
+      checkPair(score, target, what);
+      return { format: 'npy' as const, scoresFile: score.file, targetsFile: target.file };
+    }),
+  ].map((source, ordinal) => ({
+    ...common,
+    ...source,
+    isPipe: isPipe(source.scoresFile) || isPipe(source.targetsFile),
+    ordinal,
+  }));
 }
 
-function formatOf(file: string): Format {
-  return FORMATS[extname(file).toLowerCase()] ?? 'ndjson';
+function targetsAreOf(text: string | undefined): TargetsAre | null {
+  if (text !== undefined && text !== 'mask' && text !== 'indices') {
+    throw new InputError(`--targets-are must be mask or indices, got '${text}'`);
+  }
+  return text ?? null;
+}
+
+/** Files of two patterns belong together where their wildcards matched the same. */
+function checkPair(scores: Named, targets: Named, what: Source['what']): void {
+  if (scores.matched === null || targets.matched === null) return;
+  if (JSON.stringify(scores.matched) === JSON.stringify(targets.matched)) return;
+  throw new InputError(
+    `${scores.file} and ${targets.file} do not belong together: the wildcards of --${what} and --targets matched ` +
+      `'${scores.matched.join("', '")}' and '${targets.matched.join("', '")}'`,
+  );
+}
+
+function formatOf(file: string, what: Source['what']): Format {
+  const end = extname(withoutCompression(file)).toLowerCase();
+  if (end === '.npy') {
+    throw new InputError(
+      `${file}: is an .npy file, which has ${what} or targets alone: give it by --${what} or --targets`,
+    );
+  }
+  if (OTHERS.includes(end)) {
+    throw new InputError(`${file}: ${end} files are not read: write lines of JSON, .npy, Arrow or Parquet`);
+  }
+  const format = FORMATS[end] ?? 'ndjson';
+  if (isCompressed(file) && (format === 'parquet' || end === '.npz')) {
+    throw new InputError(`${file}: is compressed as a whole, and ${end} is not read in sequence: decompress it`);
+  }
+  return format;
+}
+
+/** The names of files, in which patterns stand for all files that they match. */
+export function expand(patterns: readonly string[]): string[] {
+  return find(patterns).map(({ file }) => file);
+}
+
+/** * stands for any characters of a file's name, and ? for one. Files of a pattern are in order of their names. */
+function find(patterns: readonly string[]): Named[] {
+  return patterns.flatMap((pattern): Named[] => {
+    // A name that exists is that file, whatever is in it.
+    if (!/[*?]/.test(pattern) || existsSync(pattern)) return [{ file: pattern, matched: null }];
+    const folder = dirname(pattern);
+    const name = new RegExp(
+      `^${basename(pattern)
+        .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+        .replaceAll('*', '(.*)')
+        .replaceAll('?', '(.)')}$`,
+      's',
+    );
+    let names: string[];
+    try {
+      names = readdirSync(folder);
+    } catch (error) {
+      throw toCommandError(error, pattern);
+    }
+    const found = names.flatMap((each) => {
+      const match = name.exec(each);
+      return match === null ? [] : [{ file: each, matched: match.slice(1) }];
+    });
+    if (found.length === 0) throw new InputError(`${pattern}: no such file`);
+    return found
+      .sort((a, b) => (a.file < b.file ? -1 : 1))
+      .map(({ file, matched }) => ({
+        file: folder === '.' && !pattern.startsWith('.') ? file : join(folder, file),
+        matched,
+      }));
+  });
+}
+
+/** @throws InputError for a file that is not there, and for a folder */
+export function sizeOfFile(file: string): number {
+  let stats: Stats | undefined;
+  try {
+    stats = statSync(file, { throwIfNoEntry: false });
+  } catch (error) {
+    throw toCommandError(error, nameOf(file));
+  }
+  if (stats === undefined) throw new InputError(`${file}: no such file`);
+  if (stats.isDirectory()) throw new InputError(`${file}: is a folder, not a file`);
+  return stats.size;
 }

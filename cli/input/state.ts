@@ -1,13 +1,51 @@
+// Files of sums, which evaluate and merge write by --out, and merge and compare read.
+
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
+import { type Shards, toShards } from '../evaluation/shards.js';
 import { InputError, toCommandError } from '../errors.js';
+import type { TargetsAre } from './targets.js';
 
-/** Reads what --out <file.json> wrote: the sums, and all of the JSON, which says of what shards they are. */
-export function readState(file: string): { evaluator: Evaluator; json: unknown } {
+/** What the file of a state says beside the sums. */
+export interface Origin {
+  /** The shards that it is the sum of, or null for whole inputs. */
+  shards: Shards | null;
+  /** How targets were read, or null for no rows. */
+  targetsAre: TargetsAre | null;
+}
+
+export interface State extends Origin {
+  evaluator: Evaluator;
+}
+
+/** The text of a file of sums. */
+export function toState(evaluator: Evaluator, { shards, targetsAre }: Origin): string {
+  const content = { ...evaluator.toJSON(), origin: { shards, targetsAre } };
+  return JSON.stringify({ ...content, file: digestOf(content) });
+}
+
+/**
+ * @throws InputError for a file that is not what toState() gave, with the name of the file
+ * @throws CommandError with exit code 1 where memory does not suffice
+ */
+export function readState(file: string): State {
   try {
     const json: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    return { evaluator: Evaluator.fromJSON(json), json };
+    const { file: digest, ...content } = Object(json) as { file?: unknown; origin?: unknown };
+    const evaluator = Evaluator.fromJSON(content);
+    if (digest !== digestOf(content)) throw new InputError('is damaged: its digest is not that of its content');
+    const { shards, targetsAre } = Object(content.origin) as { shards?: unknown; targetsAre?: unknown };
+    if (targetsAre !== null && targetsAre !== 'mask' && targetsAre !== 'indices') {
+      throw new InputError('is damaged: it does not say how targets were read');
+    }
+    return { evaluator, shards: toShards(shards), targetsAre };
   } catch (error) {
     throw error instanceof SyntaxError ? new InputError(`${file}: ${error.message}`) : toCommandError(error, file);
   }
+}
+
+/** The digest of the JSON of a value, whose members are in the order in which they were written. */
+function digestOf(content: object): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex');
 }

@@ -1,56 +1,72 @@
 import type { Evaluator } from 'multilabel-margin-loss/evaluate';
-import type { Shards } from '../evaluation/shards.js';
+import { type Origin, toState } from '../input/state.js';
 import { InputError } from '../errors.js';
 import { loadCharts } from './charts.js';
 import { isPageName } from './page.js';
 import { print } from './print.js';
 import { reportOf } from './report.js';
+import { formatWhole } from './metrics.js';
 import { toTable } from './table.js';
-import { writeWhole } from './write.js';
+import { checkWritable, writeWhole } from './write.js';
 
 /** The options of commands that end with a result. */
 export const OUTPUT_OPTIONS = {
   out: { type: 'string', multiple: true },
   json: { type: 'boolean' },
+  'allow-empty': { type: 'boolean' },
 } as const;
 
 export const OUTPUT_USAGE = `\
   --out <file.json>       write the exact sums there, for merge and compare
   --out <file.html>       write a report there, with charts: a page of one file (needs npm install vega@6 vega-lite@6)
-  --json                  print the metrics as JSON, those of each label too`;
+  --json                  print the metrics as JSON, those of each label too
+  --allow-empty           print metrics where there are no rows, instead of ending with exit code 2`;
 
 interface Values {
   out?: string[] | undefined;
   json?: boolean | undefined;
+  'allow-empty'?: boolean | undefined;
 }
 
-/** @param shards that it is the sum of, or null where it is of whole inputs */
-type PutOut = (evaluator: Evaluator, shards: Shards | null) => Promise<void>;
+/** Prints the metrics, and then writes the files that --out asks for. */
+type PutOut = (evaluator: Evaluator, origin: Origin) => Promise<void>;
 
 /**
- * To be called before the work is done, for what is missing to be known by then.
+ * Checks what can be wrong with the output. To be called before the work is done.
  *
- * @returns what writes the files that are asked for, and prints the metrics
+ * @throws CommandError for a file that cannot be written, for a name that says nothing of its format, and for packages that
+ * are missing
  */
-export async function prepareOutput({ out = [], json }: Values): Promise<PutOut> {
+export async function prepareOutput({ out = [], json, 'allow-empty': allowsEmpty }: Values): Promise<PutOut> {
   const isState = (file: string): boolean => file.endsWith('.json');
   for (const file of out) {
     if (!isState(file) && !isPageName(file)) {
       throw new InputError(`--out writes sums to a name that ends in .json, a report to one in .html; got '${file}'`);
     }
+    checkWritable(file);
   }
   const draw = out.every(isState) ? null : await loadCharts();
-  return async (evaluator, shards) => {
+  return async (evaluator, { shards, targetsAre }) => {
     const result = evaluator.result();
+    // A shard may be empty where there are more shards than rows.
+    if (result.rows === 0 && shards === null && allowsEmpty !== true) {
+      const skipped = result.rowsSkipped === 0 ? '' : `: all ${formatWhole(result.rowsSkipped)} were skipped`;
+      throw new InputError(`there are no rows to evaluate${skipped} (--allow-empty prints metrics all the same)`);
+    }
+    let problem: unknown;
+    try {
+      await print(json === true ? JSON.stringify(result) : toTable(result));
+    } catch (error) {
+      // The files are written all the same.
+      problem = error;
+    }
     const contents = new Map<string, readonly string[]>();
     for (const file of out) {
       const content =
-        draw === null || isState(file)
-          ? JSON.stringify({ ...evaluator.toJSON(), ...(shards === null ? {} : { shards }) })
-          : await reportOf(result, draw);
+        draw === null || isState(file) ? toState(evaluator, { shards, targetsAre }) : await reportOf(result, draw);
       contents.set(file, [content]);
     }
     writeWhole(contents);
-    await print(json === true ? JSON.stringify(result) : toTable(result));
+    if (problem !== undefined) throw problem as Error;
   };
 }

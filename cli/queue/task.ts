@@ -12,7 +12,10 @@ export type Task = { pieces: Piece[]; options: EvaluatorOptions } | { parts: num
  * @param parts the results of the other jobs, for a task that merges
  */
 export async function doTask(task: Task, parts: readonly string[]): Promise<string> {
-  if ('pieces' in task) return JSON.stringify(await evaluatePieces(task.pieces, task.options, 1, () => {}));
+  if ('pieces' in task) {
+    const { evaluator } = await evaluatePieces(task.pieces, task.options, 1, () => {});
+    return JSON.stringify(evaluator);
+  }
   // BullMQ keeps results by the ids of jobs: there are never two of one shard.
   if (parts.length !== task.parts) throw new Error(`${task.parts} parts are to be merged, ${parts.length} are there`);
   const [first, ...others] = parts;

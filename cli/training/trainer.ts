@@ -29,26 +29,28 @@ function rowOf({ scores, targets }: RowBatch, i: number): Row {
   return { features: scores.data.subarray(i * features, (i + 1) * features), targets: targetsOf(targets, i) };
 }
 
-/** Up to the first that is negative. */
-function targetsOf(targets: RowBatch['targets'], i: number): number[] {
-  if (Array.isArray(targets)) return targets[i] as number[];
-  const width = targets.shape[1];
-  const list: number[] = [];
-  for (let at = i * width; at < (i + 1) * width; at++) list.push(Number(targets.data[at]));
-  return list;
+/** The class indices of a row, with their padding. */
+function targetsOf({ data, shape: [, width] }: RowBatch['targets'], i: number): number[] {
+  return Array.from(data.subarray(i * width, (i + 1) * width));
+}
+
+export interface Survey {
+  rows: number;
+  features: number;
+  classes: number;
+  /** Where the number of classes comes from, for messages: '' if it was given. */
+  classesBy: string;
 }
 
 /**
- * How many rows there are, and of what: all of them are looked at before the first is trained on.
+ * Counts rows, features and classes. All rows are looked at before the first is trained on.
  *
- * @param classes null for one more than the highest target
+ * @param classes null for the width of masks, or one more than the highest target
  * @throws InputError for a feature that is not finite, for a target out of range, and for no rows, or none with a target
  */
-export async function surveyRows(
-  pieces: readonly Piece[],
-  classes: number | null,
-  onBatch: OnBatch,
-): Promise<{ rows: number; features: number; classes: number }> {
+export async function surveyRows(pieces: readonly Piece[], classes: number | null, onBatch: OnBatch): Promise<Survey> {
+  let maskClasses: number | null = null;
+  let highestPlace = '';
   let rows = 0;
   let features = 0;
   let highest = -1;
@@ -76,22 +78,29 @@ export async function surveyRows(
                 'or -1 for padding',
             );
           }
-          highest = Math.max(highest, target);
+          if (target > highest) {
+            highest = target;
+            highestPlace = `${nameOf(piece.targetsFile)}: target ${target} ${where(i)}`;
+          }
         }
       }
       rows += size;
+      maskClasses ??= batch.reading.classes;
       onBatch(batch.bytes, size);
     }
   }
   if (rows === 0) throw new InputError('there are no rows to train on');
-  if (classes === null && highest === -1) throw new InputError('no row has a target');
-  return { rows, features, classes: classes ?? highest + 1 };
+  if (classes !== null) return { rows, features, classes, classesBy: '' };
+  if (maskClasses !== null) return { rows, features, classes: maskClasses, classesBy: 'masks' };
+  if (highest === -1) throw new InputError('no row has a target');
+  return { rows, features, classes: highest + 1, classesBy: highestPlace };
 }
 
 /** Passes over the rows of pieces, with a head that learns from them. */
 export class Trainer {
   /** [batchSize, classes] */
   readonly #scores: Float32Array;
+  #hasLearned = false;
 
   /** @param pieces each with the number of its first row */
   constructor(
@@ -129,6 +138,11 @@ export class Trainer {
     return sum / rows;
   }
 
+  /** Whether the head is no longer what it was at the beginning. */
+  get hasLearned(): boolean {
+    return this.#hasLearned;
+  }
+
   /** @returns the sum of the losses before the step */
   #learn(rows: readonly Row[]): number {
     const { lossFn, learningRate } = this.options;
@@ -140,6 +154,7 @@ export class Trainer {
     rows.forEach(({ features }, i) => {
       this.head.step(features, grad.data.subarray(i * classes, (i + 1) * classes), learningRate);
     });
+    this.#hasLearned = true;
     return Number(loss.item());
   }
 

@@ -1,0 +1,161 @@
+// NumPy's .npz: a ZIP archive of .npy files. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream';
+import { createInflateRaw } from 'node:zlib';
+import { InputError } from '../errors.js';
+import { type Bytes, FileBytes, StreamBytes } from './bytes.js';
+import { RandomAccessFile } from './file.js';
+
+const END_BYTES = 22;
+const MOST_COMMENT_BYTES = 2 ** 16;
+const END_SIGNATURE = 0x06054b50;
+const END_64_SIGNATURE = 0x06064b50;
+const END_64_LOCATOR_SIGNATURE = 0x07064b50;
+const END_64_LOCATOR_BYTES = 20;
+const END_64_BYTES = 56;
+const ENTRY_SIGNATURE = 0x02014b50;
+const ENTRY_BYTES = 46;
+const LOCAL_SIGNATURE = 0x04034b50;
+const LOCAL_BYTES = 30;
+/** Stands for a number that is in the extra field of 64 bits. */
+const IS_64 = 0xffffffff;
+const EXTRA_64 = 1;
+const STORED = 0;
+const DEFLATED = 8;
+
+interface Member {
+  /** Without .npy. */
+  name: string;
+  method: number;
+  compressedBytes: number;
+  /** Where its local header begins. */
+  at: number;
+}
+
+/**
+ * Opens an array of an .npz file.
+ *
+ * @param member its name, as it was given to np.savez
+ * @param isOnly whether nothing else is read of the file: an array that is alone in it may then have any name
+ * @throws InputError for a file that is no .npz, or has no such array
+ */
+export function openMember(file: string, member: string, isOnly: boolean): Bytes {
+  const archive = new RandomAccessFile(file);
+  try {
+    const found = find(membersOf(archive), file, member, isOnly);
+    const name = `${file}: ${found.name}.npy`;
+    const local = archive.read(found.at, LOCAL_BYTES);
+    if (local.readUInt32LE(0) !== LOCAL_SIGNATURE) throw damaged(file);
+    const begin = found.at + LOCAL_BYTES + local.readUInt16LE(26) + local.readUInt16LE(28);
+    if (!(begin + found.compressedBytes <= archive.size)) throw damaged(file);
+    if (found.method === STORED) return new FileBytes(archive, begin, found.compressedBytes, name);
+    if (found.method !== DEFLATED) throw new InputError(`${name}: is compressed by a method that is not known here`);
+    archive.close();
+    const bytes = createReadStream(file, { start: begin, end: begin + found.compressedBytes - 1 });
+    return new StreamBytes(name, inflated(name, bytes));
+  } catch (error) {
+    archive.close();
+    throw error;
+  }
+}
+
+/** Whether the array can be read at any place. */
+export function isStored(file: string, member: string, isOnly: boolean): boolean {
+  const archive = new RandomAccessFile(file);
+  try {
+    return find(membersOf(archive), file, member, isOnly).method === STORED;
+  } finally {
+    archive.close();
+  }
+}
+
+async function* inflated(name: string, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* pipeline(bytes, createInflateRaw(), () => {}) as AsyncIterable<Buffer>;
+  } catch (error) {
+    throw new InputError(`${name}: its compressed data is damaged: ${(error as Error).message}`);
+  }
+}
+
+function find(members: readonly Member[], file: string, wanted: string, isOnly: boolean): Member {
+  const found =
+    members.find(({ name }) => name === wanted) ?? (isOnly && members.length === 1 ? members[0] : undefined);
+  if (found !== undefined) return found;
+  const names = members.map(({ name }) => name).join(', ');
+  throw new InputError(
+    `${file}: has no array ${wanted}; ${members.length === 0 ? 'it has none' : `its arrays are ${names}`}`,
+  );
+}
+
+function membersOf(archive: RandomAccessFile): Member[] {
+  const { name: file, size } = archive;
+  const { entries, at, bytes } = directoryOf(archive);
+  if (!(at + bytes <= size)) throw damaged(file);
+  const directory = archive.read(at, bytes);
+  const members: Member[] = [];
+  for (let from = 0, entry = 0; entry < entries; entry++) {
+    if (from + ENTRY_BYTES > bytes || directory.readUInt32LE(from) !== ENTRY_SIGNATURE) throw damaged(file);
+    const nameBytes = directory.readUInt16LE(from + 28);
+    const extraBytes = directory.readUInt16LE(from + 30);
+    const extraAt = from + ENTRY_BYTES + nameBytes;
+    const wide = extra64(directory.subarray(extraAt, extraAt + extraBytes));
+    // In the order in which the extra field has those that are too large.
+    const [, compressedBytes, localAt] = [24, 20, 42].map((offset) => {
+      const value = directory.readUInt32LE(from + offset);
+      return value === IS_64 ? wide() : value;
+    }) as [number, number, number];
+    const name = directory.toString('utf8', from + ENTRY_BYTES, extraAt);
+    if (name.endsWith('.npy')) {
+      const method = directory.readUInt16LE(from + 10);
+      members.push({ name: name.slice(0, -'.npy'.length), method, compressedBytes, at: localAt });
+    }
+    from = extraAt + extraBytes + directory.readUInt16LE(from + 32);
+  }
+  return members;
+}
+
+/** Gives the numbers of 64 bits of an extra field, one after the other. */
+function extra64(extra: Buffer): () => number {
+  for (let at = 0; at + 4 <= extra.length;) {
+    const bytes = extra.readUInt16LE(at + 2);
+    if (extra.readUInt16LE(at) === EXTRA_64) {
+      let next = at + 4;
+      return () => {
+        const value = next + 8 <= at + 4 + bytes ? Number(extra.readBigUInt64LE(next)) : Number.NaN;
+        next += 8;
+        return value;
+      };
+    }
+    at += 4 + bytes;
+  }
+  return () => Number.NaN;
+}
+
+/** Where the directory of all members is. */
+function directoryOf(archive: RandomAccessFile): { entries: number; at: number; bytes: number } {
+  const { name: file, size } = archive;
+  const tailAt = Math.max(0, size - END_BYTES - MOST_COMMENT_BYTES);
+  const tail = archive.read(tailAt, size - tailAt);
+  let end = tail.length - END_BYTES;
+  while (end >= 0 && tail.readUInt32LE(end) !== END_SIGNATURE) end--;
+  if (end < 0) throw new InputError(`${file}: is not an .npz file, or is truncated`);
+  const found = {
+    entries: tail.readUInt16LE(end + 10),
+    bytes: tail.readUInt32LE(end + 12),
+    at: tail.readUInt32LE(end + 16),
+  };
+  const locatorAt = end - END_64_LOCATOR_BYTES;
+  if (locatorAt < 0 || tail.readUInt32LE(locatorAt) !== END_64_LOCATOR_SIGNATURE) return found;
+  const end64 = archive.read(Number(tail.readBigUInt64LE(locatorAt + 8)), END_64_BYTES);
+  if (end64.readUInt32LE(0) !== END_64_SIGNATURE) throw damaged(file);
+  return {
+    entries: Number(end64.readBigUInt64LE(32)),
+    bytes: Number(end64.readBigUInt64LE(40)),
+    at: Number(end64.readBigUInt64LE(48)),
+  };
+}
+
+function damaged(file: string): InputError {
+  return new InputError(`${file}: is damaged: its directory does not fit its members`);
+}

@@ -1,0 +1,185 @@
+// Targets of rows: class indices, or 0/1 masks over the classes. Rows say themselves which of the two they are.
+
+import { InputError } from '../errors.js';
+import type { Reading, RowBatch, Source } from './input.js';
+
+export type TargetsAre = 'mask' | 'indices';
+
+/** Targets of consecutive rows as a file has them. */
+export interface RawTargets {
+  /** The type of an element, as in messages: bool, uint8, int64, number … */
+  type: string;
+  /** All elements, row after row. */
+  values: Int32Array;
+  /** [rows]: number of elements of each row. */
+  lengths: ArrayLike<number>;
+  /** How the file has rows: lists of any length, lists of one length, or one class index for each row, without a list. */
+  form: 'lists' | 'fixed' | 'single';
+  rows: number;
+}
+
+/**
+ * Most elements that class indices can have which are only 0 and 1: a third one repeats a label. A longer row of 0 and 1 is
+ * a mask.
+ */
+const MOST_BINARY_INDICES = 2;
+
+const HOW_TO_SAY = '--targets-are mask or --targets-are indices says which';
+
+/** Brings the targets of the rows of one file to class indices. */
+export class TargetsReader {
+  /** By the first row that was read, if no earlier one has said it. */
+  reading: Reading | null;
+
+  /** @param reading by the first row of the file, or null for a file that is read from there */
+  constructor(
+    private readonly source: Pick<Source, 'what' | 'targetsAre' | 'classesOfTargets'>,
+    private readonly file: string,
+    reading: Reading | null,
+  ) {
+    this.reading = reading;
+  }
+
+  /**
+   * @param columns number of scores or features of each row
+   * @param firstRow the number of the first row in its file
+   * @throws InputError for rows of which some are masks and others indices, for rows that could be either, and for masks of a
+   * wrong width or with other values than 0 and 1
+   */
+  read(raw: RawTargets, columns: number, firstRow: number): RowBatch['targets'] {
+    const classes = this.source.what === 'scores' ? columns : this.source.classesOfTargets;
+    const { rows, lengths, type } = raw;
+    if (rows === 0) return { data: raw.values, shape: [0, 0] };
+    if (this.reading === null) {
+      const targetsAre = this.source.targetsAre ?? this.#kindOf(raw, 0, 0, classes, firstRow);
+      this.reading = { targetsAre, type, classes: targetsAre === 'mask' ? (classes ?? (lengths[0] as number)) : null };
+    }
+    const { targetsAre } = this.reading;
+    if (type === 'bool' && targetsAre === 'indices') {
+      throw new InputError(`${this.file}: targets of bool are a mask, and cannot be class indices`);
+    }
+    if (this.source.targetsAre === null) {
+      for (let row = 0, at = 0; row < rows; at += lengths[row++] as number) {
+        const kind = this.#kindOf(raw, row, at, classes, firstRow);
+        if (kind === 'mask' && targetsAre === 'indices') {
+          throw new InputError(
+            `${this.file}: row ${firstRow + row} is a 0/1 mask, but the first row of the input has class indices: ${HOW_TO_SAY}`,
+          );
+        }
+      }
+    }
+    return targetsAre === 'mask' ? this.#fromMasks(raw, this.reading.classes as number, firstRow) : toPadded(raw);
+  }
+
+  /** What a row is by itself, whose first element is at `at`. */
+  #kindOf(
+    { type, values, lengths, form }: RawTargets,
+    row: number,
+    at: number,
+    classes: number | null,
+    firstRow: number,
+  ): TargetsAre {
+    if (type === 'bool') return 'mask';
+    const width = lengths[row] as number;
+    if (width === 0 || form === 'single') return 'indices';
+    const isOfClasses = classes === null ? width > MOST_BINARY_INDICES : width === classes;
+    if (!isOfClasses && width <= MOST_BINARY_INDICES) return 'indices';
+    for (let i = at; i < at + width; i++) if (values[i] !== 0 && values[i] !== 1) return 'indices';
+    const place = `${this.file}: row ${firstRow + row}`;
+    if (!isOfClasses) {
+      throw new InputError(
+        `${place} has a mask of ${width}, where ${classes} are wanted (as class indices it would repeat labels: ` +
+          '--targets-are indices reads it as such)',
+      );
+    }
+    if (width > MOST_BINARY_INDICES || (form === 'fixed' && type === 'uint8')) return 'mask';
+    throw new InputError(
+      `${place} has targets of only 0 and 1, which are a mask of ${width} ${width === 1 ? 'class' : 'classes'} or class ` +
+        `indices: ${HOW_TO_SAY}`,
+    );
+  }
+
+  #fromMasks({ type, values, lengths, rows }: RawTargets, wanted: number, firstRow: number): RowBatch['targets'] {
+    const isGiven = this.source.targetsAre !== null;
+    let most = 0;
+    for (let row = 0, at = 0; row < rows; row++) {
+      if (lengths[row] !== wanted) {
+        throw new InputError(
+          `${this.file}: row ${firstRow + row} has a mask of ${lengths[row]}, where ${wanted} are wanted` +
+            (isGiven || type === 'bool' ? '' : `; the first row of the input is a mask: ${HOW_TO_SAY}`),
+        );
+      }
+      let count = 0;
+      for (const end = at + wanted; at < end; at++) {
+        const value = values[at] as number;
+        if (value === 1) {
+          count++;
+        } else if (value !== 0) {
+          const column = at - end + wanted;
+          throw new InputError(
+            `${this.file}: a mask holds 0 and 1, got ${value} at row ${firstRow + row}, column ${column}` +
+              (isGiven ? '' : `; the first row of the input is a mask: ${HOW_TO_SAY}`),
+          );
+        }
+      }
+      most = Math.max(most, count);
+    }
+    const data = new Int32Array(rows * most).fill(-1);
+    for (let row = 0, at = 0; row < rows; row++) {
+      let to = row * most;
+      for (let column = 0; column < wanted; column++, at++) if (values[at] === 1) data[to++] = column;
+    }
+    return { data, shape: [rows, most] };
+  }
+}
+
+function toPadded({ values, lengths, rows, form }: RawTargets): RowBatch['targets'] {
+  if (form !== 'lists') return { data: values, shape: [rows, lengths[0] as number] };
+  let width = 0;
+  for (let row = 0; row < rows; row++) width = Math.max(width, lengths[row] as number);
+  const data = new Int32Array(rows * width).fill(-1);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let i = 0; i < (lengths[row] as number); i++) data[row * width + i] = values[at++] as number;
+  }
+  return { data, shape: [rows, width] };
+}
+
+/** Elements of integers of any type as int32, which holds all class indices. */
+export type Integers =
+  Int8Array | Int16Array | Int32Array | Uint8Array | Uint16Array | Uint32Array | BigInt64Array | BigUint64Array;
+
+/**
+ * Copies elements `from` to before `from + size` to `to`, starting at `at`.
+ *
+ * @returns the position of the first element that int32 does not hold, relative to `from`, or -1
+ */
+export function copyIntegers(elements: Integers, from: number, size: number, to: Int32Array, at: number): number {
+  if (elements instanceof BigInt64Array || elements instanceof BigUint64Array) {
+    // As halves, without an object for each bigint.
+    const halves = new Int32Array(elements.buffer, elements.byteOffset + 8 * from, 2 * size);
+    const isSigned = elements instanceof BigInt64Array;
+    for (let i = 0; i < size; i++) {
+      const low = halves[2 * i] as number;
+      if (halves[2 * i + 1] !== (isSigned ? low >> 31 : 0) || (!isSigned && low < 0)) return i;
+      to[at + i] = low;
+    }
+    return -1;
+  }
+  if (elements instanceof Uint32Array) {
+    for (let i = 0; i < size; i++) {
+      const value = elements[from + i] as number;
+      if (value > 2 ** 31 - 1) return i;
+      to[at + i] = value;
+    }
+    return -1;
+  }
+  for (let i = 0; i < size; i++) to[at + i] = elements[from + i] as number;
+  return -1;
+}
+
+/** The error for a target that no class can have. */
+export function outOfRange(file: string, value: number | bigint, row: number, column: number): InputError {
+  return new InputError(
+    `${file}: target ${value} at row ${row}, column ${column} is out of range: targets must be class indices, or -1 for padding`,
+  );
+}

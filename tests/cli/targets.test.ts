@@ -1,0 +1,431 @@
+// Targets in all the forms that files have them in: the metrics are scikit-learn's, or there are none.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { DuckDBInstance } from '@duckdb/node-api';
+import * as arrow from 'apache-arrow';
+import { describe, expect, test } from 'vitest';
+import { evaluatePieces } from '../../cli/evaluation/evaluate-pieces.js';
+import { piecesOf } from '../../cli/input/pieces.js';
+import { sourcesOf } from '../../cli/input/sources.js';
+import { folder, main, npy, run, write } from './command.js';
+
+type Metrics = Record<
+  'rankingLoss' | 'coverageError' | 'labelRankingAveragePrecision' | 'macroAveragePrecision',
+  number
+>;
+interface Golden {
+  files: Record<string, string>;
+  cases: { scores: string; targets: string; labels: 'labels' | 'single' }[];
+  expected: Record<'labels' | 'single', Metrics & { mask: number[][] }>;
+  scores: number[][];
+}
+const golden = JSON.parse(readFileSync(new URL('../fixtures/files-golden.json', import.meta.url), 'utf8')) as Golden;
+for (const [name, content] of Object.entries(golden.files)) write(name, Buffer.from(content, 'base64'));
+
+const METRICS = ['rankingLoss', 'coverageError', 'labelRankingAveragePrecision', 'macroAveragePrecision'] as const;
+const { mask } = golden.expected.labels;
+const indices = mask.map((row) => row.flatMap((value, label) => (value === 1 ? [label] : [])));
+const classes = mask[0]!.length;
+
+/** Sums are exact here, and of float64 in scikit-learn: a few units in the last place of numbers up to the number of classes. */
+function expectMetrics(result: unknown, labels: 'labels' | 'single' = 'labels'): void {
+  for (const metric of METRICS) {
+    const [actual, expected] = [(result as Metrics)[metric], golden.expected[labels][metric]];
+    expect(Math.abs(actual - expected), `${metric}: ${actual}, expected ${expected}`).toBeLessThan(1e-12);
+  }
+}
+
+const READ_AS_MASK =
+  /^multilabel-margin-loss: \S+.*: its targets of (number|int\d+|uint\d+) are read as 0\/1 masks of 5 classes; .*\n$/;
+
+function evaluated(args: readonly string[], stderr: RegExp = /^$/, input: string | Uint8Array = ''): unknown {
+  const done = run(['evaluate', '--json', ...args], input);
+  expect(done.stderr).toMatch(stderr);
+  expect(done.status).toBe(0);
+  return JSON.parse(done.stdout);
+}
+
+describe('arrays of NumPy', () => {
+  test.each(golden.cases)('$scores with $targets', async ({ scores, targets, labels }) => {
+    const path = (name: string): string => join(folder, name);
+    const sources =
+      scores === targets
+        ? sourcesOf({}, [path(scores)])
+        : sourcesOf({ scores: [path(scores)], targets: [path(targets)] }, []);
+    const { evaluator, reading } = await evaluatePieces(await piecesOf(sources), {}, 1, () => {});
+    expectMetrics(evaluator.result(), labels);
+    const isMask = /^(mask|both)/.test(targets);
+    expect(reading?.targetsAre).toBe(isMask ? 'mask' : 'indices');
+  });
+
+  test('are read from pipes and compressed files', () => {
+    const scores = 'scores-le-f4-C.npy';
+    const targets = 'mask-le-i8-C.npy';
+    for (const name of [scores, targets]) write(`${name}.gz`, gzipSync(readFileSync(join(folder, name))));
+    expectMetrics(evaluated(['--scores', `${scores}.gz`, '--targets', `${targets}.gz`], READ_AS_MASK));
+    const bytes = readFileSync(join(folder, scores));
+    expectMetrics(evaluated(['--scores', '-', '--targets', targets], READ_AS_MASK, bytes));
+    const line = `"${process.execPath}" "${main}" evaluate --json --scores <(cat ${scores}) --targets <(cat scores-le-f4-C.npy >/dev/null; cat ${targets})`;
+    const { status, stdout } = spawnSync('bash', ['-c', line], { cwd: folder, encoding: 'utf8' });
+    expect(status).toBe(0);
+    expectMetrics(JSON.parse(stdout));
+    const cut = run(['evaluate', '--scores', '-', '--targets', targets], bytes.subarray(0, bytes.length - 30));
+    expect(cut.stderr).toMatch(/^multilabel-margin-loss: standard input: is truncated at row 22 of 24\n$/);
+    expect(cut.status).toBe(2);
+    const long = run(['evaluate', '--scores', '-', '--targets', targets], Buffer.concat([bytes, Buffer.alloc(1)]));
+    expect(long.stderr).toContain('standard input: has bytes after its 24 rows');
+    expect(long.status).toBe(2);
+  });
+});
+
+/** Files of the same rows with targets in some form. */
+type Form = 'mask' | 'booleans' | 'indices';
+const formOf = (form: Form, row: number): unknown[] =>
+  form === 'indices' ? indices[row]! : form === 'mask' ? mask[row]! : mask[row]!.map(Boolean);
+const linesOf = (forms: readonly Form[]): string =>
+  forms.map((form, row) => JSON.stringify({ scores: golden.scores[row], targets: formOf(form, row) })).join('\n');
+const all = (form: Form): Form[] => mask.map(() => form);
+/** All rows in one form, but one of them. */
+const but = (form: Form, row: number, other: Form): Form[] => mask.map((_, i) => (i === row ? other : form));
+
+type Writer = (name: string, forms: readonly Form[]) => Promise<string> | string;
+
+const ndjson: Writer = (name, forms) => write(`${name}.ndjson`, linesOf(forms));
+
+function arrowFile(type: arrow.DataType, isStream = false): Writer {
+  return (name, forms) => {
+    const rows = forms.map((form, row) =>
+      formOf(form, row).map((value) =>
+        type.typeId === arrow.Type.Bool
+          ? Boolean(value)
+          : arrow.DataType.isInt(type) && type.bitWidth === 64
+            ? BigInt(Number(value))
+            : Number(value),
+      ),
+    );
+    const list = new arrow.List(new arrow.Field('item', type, true));
+    const scores = arrow.vectorFromArray(
+      golden.scores,
+      new arrow.List(new arrow.Field('item', new arrow.Float64(), true)),
+    );
+    const table = new arrow.Table({ scores, targets: arrow.vectorFromArray(rows, list) });
+    return write(`${name}.arrow`, Buffer.from(arrow.tableToIPC(table, isStream ? 'stream' : 'file')));
+  };
+}
+
+function parquet(element: string): Writer {
+  return async (name, forms) => {
+    write('rows.json', linesOf(forms));
+    const connection = await (await DuckDBInstance.create(':memory:')).connect();
+    await connection.run(
+      `COPY (SELECT scores, targets::${element} AS targets FROM read_json('${join(folder, 'rows.json')}',
+       format = 'newline_delimited', columns = { scores: 'DOUBLE[]', targets: 'INTEGER[]' }))
+       TO '${join(folder, `${name}.parquet`)}' (FORMAT parquet)`,
+    );
+    return `${name}.parquet`;
+  };
+}
+
+const WRITERS: [string, Writer][] = [
+  ['lines of JSON', ndjson],
+  ['Arrow, int64', arrowFile(new arrow.Int64())],
+  ['Arrow, int8', arrowFile(new arrow.Int8())],
+  ['an Arrow stream, uint32', arrowFile(new arrow.Uint32(), true)],
+  ['Parquet, BIGINT', parquet('BIGINT[]')],
+  ['Parquet, UBIGINT', parquet('UBIGINT[]')],
+  ['Parquet, an array of SMALLINT', parquet(`SMALLINT[${classes}]`)],
+];
+
+describe.each(WRITERS)('%s', (name, writer) => {
+  test('a mask of integers is read as one, and stderr says it once', async () => {
+    const file = await writer('mask', all('mask'));
+    expectMetrics(evaluated([file], READ_AS_MASK));
+    expectMetrics(evaluated([file, '--threads', '2'], READ_AS_MASK));
+    expectMetrics(evaluated([file, '--targets-are', 'mask']));
+    const parts = [1, 2].map((shard) => {
+      expect(run(['evaluate', file, '--shard', `${shard}/2`, '--out', `mask-${shard}.json`]).status).toBe(0);
+      return `mask-${shard}.json`;
+    });
+    expectMetrics(JSON.parse(run(['merge', '--json', '--expect', '2', ...parts]).stdout));
+    // As indices, as they say: labels 0 and 1, over and over.
+    const result = evaluated(
+      [file, '--targets-are', 'indices'],
+      /^(multilabel-margin-loss: the targets hold only 0 and 1, .*\n)?$/,
+    ) as Metrics;
+    expect(result.coverageError).not.toBe(golden.expected.labels.coverageError);
+  });
+
+  // An array of Parquet has one width.
+  test.skipIf(name.includes('array'))('indices are indices, and rows of both forms are refused', async () => {
+    expectMetrics(evaluated([await writer('indices', all('indices'))]));
+    for (const threads of ['1', '2']) {
+      const first = run(['evaluate', await writer('mixed', but('indices', 17, 'mask')), '--threads', threads]);
+      expect(first.stderr).toMatch(
+        /^multilabel-margin-loss: mixed\.\w+: row 17 is a 0\/1 mask, but the first row of the input has class indices: .*--targets-are/m,
+      );
+      expect(first).toMatchObject({ status: 2, stdout: '' });
+      const second = run(['evaluate', await writer('mixed', but('mask', 18, 'indices')), '--threads', threads]);
+      expect(second.stderr).toMatch(/mixed\.\w+: row 18 has a mask of \d, where 5 are wanted; .*--targets-are/);
+      expect(second).toMatchObject({ status: 2, stdout: '' });
+    }
+  });
+});
+
+test('a mask of bool needs no words', async () => {
+  for (const [writer, form] of [
+    [ndjson, 'booleans'],
+    [arrowFile(new arrow.Bool()), 'booleans'],
+    [parquet('BOOLEAN[]'), 'mask'],
+  ] as const) {
+    expectMetrics(evaluated([await writer('bool', all(form))]));
+    const asIndices = run(['evaluate', await writer('bool', all(form)), '--targets-are', 'indices']);
+    expect(asIndices.stderr).toContain('targets of bool are a mask, and cannot be class indices');
+    expect(asIndices.status).toBe(2);
+  }
+});
+
+test('one file of masks beside one of indices is refused, and so is a merge of their states', () => {
+  write('m.ndjson', linesOf(all('mask')));
+  write('i.ndjson', linesOf(all('indices')));
+  for (const files of [
+    ['m.ndjson', 'i.ndjson'],
+    ['m.ndjson', 'i.ndjson', '--threads', '2'],
+  ]) {
+    const { status, stderr } = run(['evaluate', ...files]);
+    expect(stderr).toMatch(
+      /^multilabel-margin-loss: i\.ndjson: is read as class indices, but m\.ndjson is read as 0\/1 masks: /,
+    );
+    expect(status).toBe(2);
+  }
+  for (const name of ['m', 'i']) expect(run(['evaluate', `${name}.ndjson`, '--out', `${name}.json`]).status).toBe(0);
+  const { status, stdout, stderr } = run(['merge', 'm.json', 'i.json']);
+  expect(stderr).toMatch(
+    /^multilabel-margin-loss: i\.json: its targets were read as class indices, those before as 0\/1 masks: /,
+  );
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  // What the option says is recorded too.
+  expect(run(['evaluate', 'i.ndjson', '--targets-are', 'indices', '--out', 'said.json']).status).toBe(0);
+  expect(run(['merge', 'said.json', 'i.json']).status).toBe(0);
+});
+
+test('a mask of another width than the classes is refused', () => {
+  const wide = write('wide.npy', npy('<i8', [2, 4], BigInt64Array.of(1n, 0n, 0n, 1n, 0n, 1n, 1n, 0n)));
+  const scores = write(
+    'two-rows.npy',
+    npy(
+      '<f4',
+      [2, 6],
+      Float32Array.from({ length: 12 }, (_, i) => i),
+    ),
+  );
+  const { status, stderr } = run(['evaluate', '--scores', scores, '--targets', wide]);
+  expect(stderr).toMatch(/wide\.npy: row 0 has a mask of 4, where 6 are wanted/);
+  expect(status).toBe(2);
+  expect(run(['evaluate', '--scores', scores, '--targets', wide, '--targets-are', 'indices']).status).toBe(0);
+});
+
+describe('one or two classes', () => {
+  const scores = write('two.npy', npy('<f4', [3, 2], Float32Array.of(1, 2, 3, 1, 0, 1)));
+  const data = [0, 1, 1, 0, 1, 1];
+  const args = (targets: string, ...more: string[]): string[] => ['--scores', scores, '--targets', targets, ...more];
+
+  test('bool and uint8 are masks', () => {
+    for (const type of ['|b1', '|u1']) {
+      const file = write('two-mask.npy', npy(type, [3, 2], Uint8Array.from(data)));
+      expect(evaluated(args(file))).toMatchObject({ rowsWithAllLabels: 1, labelRankingAveragePrecision: 1 });
+    }
+  });
+
+  test('others need --targets-are', () => {
+    const files = [
+      args(write('two-i8.npy', npy('<i8', [3, 2], BigInt64Array.from(data, BigInt)))),
+      [write('two.ndjson', '{"scores":[1,2],"targets":[0,1]}\n{"scores":[1,2],"targets":[1,0]}')],
+      [write('one.ndjson', '{"scores":[1],"targets":[0]}')],
+    ];
+    for (const file of files) {
+      const { status, stdout, stderr } = run(['evaluate', ...file]);
+      expect(stderr).toMatch(
+        /row 0 has targets of only 0 and 1, which are a mask of [12] class(es)? or class indices: --targets-are mask or --targets-are indices/,
+      );
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+      for (const form of ['mask', 'indices']) expect(run(['evaluate', ...file, '--targets-are', form]).status).toBe(0);
+    }
+    expect(evaluated(args('two-i8.npy', '--targets-are', 'mask'))).toMatchObject({ rowsWithAllLabels: 1 });
+    expect(evaluated(args('two-i8.npy', '--targets-are', 'indices'))).toMatchObject({ rowsWithAllLabels: 2 });
+  });
+
+  test('indices that no mask would have are indices', () => {
+    const file = write('padded-two.npy', npy('<i4', [3, 2], Int32Array.of(0, -1, 1, -1, -1, -1)));
+    expect(evaluated(args(file))).toMatchObject({ rowsWithoutLabels: 1, rowsWithAllLabels: 0 });
+    const labels = write('labels.npy', npy('<i4', [3], Int32Array.of(0, 1, 1)));
+    expect(evaluated(args(labels))).toMatchObject({ rowsWithoutLabels: 0, rowsWithAllLabels: 0 });
+  });
+});
+
+test('--targets-are that is neither', () => {
+  const { status, stderr } = run(['evaluate', 'm.ndjson', '--targets-are', 'labels']);
+  expect(stderr).toBe("multilabel-margin-loss: --targets-are must be mask or indices, got 'labels'\n");
+  expect(status).toBe(2);
+});
+
+describe('train', () => {
+  test.each([
+    ['.npy', ['--features', 'scores-le-f4-C.npy', '--targets', 'mask-be-i4-F.npy']],
+    ['lines of JSON', ['features.ndjson']],
+  ])('takes the width of a mask as the number of classes: %s', (_, input) => {
+    // The last class is nobody's, and no index names it.
+    const lines = golden.scores.map((features, row) =>
+      JSON.stringify({ features, targets: [...mask[row]!.slice(0, 4), 0] }),
+    );
+    write('features.ndjson', lines.join('\n'));
+    const { status, stdout, stderr } = run(['train', ...input, '--epochs', '1', '--out', 'head.safetensors']);
+    expect(stderr).toMatch(READ_AS_MASK);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^24 rows of 5 features, 5 classes$/m);
+  });
+
+  test('refuses a mask of another width than --classes, and masks of two widths', () => {
+    const wrong = run(['train', 'features.ndjson', '--classes', '6', '--out', 'head.safetensors']);
+    expect(wrong.stderr).toMatch(/features\.ndjson: row 0 has a mask of 5, where 6 are wanted/);
+    expect(wrong.status).toBe(2);
+    write('narrow.ndjson', '{"features":[1,2,3,4,5],"targets":[0,1,1]}');
+    const two = run(['train', 'features.ndjson', 'narrow.ndjson', '--out', 'head.safetensors']);
+    expect(two.stderr).toMatch(/narrow\.ndjson: has masks of 3 classes, but features\.ndjson has masks of 5/);
+    expect(two.status).toBe(2);
+  });
+});
+
+describe('names of files are not patterns', () => {
+  test('a file of that very name is the file', async () => {
+    mkdirSync(join(folder, 'targets=x'), { recursive: true });
+    const names = [
+      'k[1].parquet',
+      'k1.parquet',
+      'q?.parquet',
+      'q1.parquet',
+      'a*b.parquet',
+      'axb.parquet',
+      'targets=x/p.parquet',
+      '{a,b}.parquet',
+      'a\\b.parquet',
+      '~.parquet',
+    ];
+    const right = readFileSync(join(folder, await parquet('INTEGER[]')('right', all('indices'))));
+    write('r1.json', '');
+    const wrong = await parquet('INTEGER[]')('wrong', all('indices').slice(0, 3));
+    for (const name of names) {
+      const isRight = /[^\w.]/.test(name);
+      writeFileSync(join(folder, name), isRight ? right : readFileSync(join(folder, wrong)));
+    }
+    for (const name of names.filter((each) => /[^\w.]/.test(each))) expectMetrics(evaluated([name]));
+    for (const [name, rows] of [
+      ['n?.ndjson', all('indices')],
+      ['n1.ndjson', all('indices').slice(0, 3)],
+      ['n*.ndjson', all('indices')],
+    ] as const) {
+      write(name, linesOf(rows));
+    }
+    expectMetrics(evaluated(['n?.ndjson']));
+    expectMetrics(evaluated(['n*.ndjson']));
+  });
+
+  test('patterns pair where their wildcards matched the same', () => {
+    const scores = readFileSync(join(folder, 'scores-le-f4-C.npy'));
+    const targets = readFileSync(join(folder, 'indices-le-i4-C.npy'));
+    mkdirSync(join(folder, 'pairs'));
+    for (const name of ['s-a', 's-b']) write(`pairs/${name}.npy`, scores);
+    for (const name of ['t-a', 't-c']) write(`pairs/${name}.npy`, targets);
+    const args = ['evaluate', '--scores', 'pairs/s-*.npy', '--targets', 'pairs/t-*.npy'];
+    const { status, stdout, stderr } = run(args);
+    expect(stderr).toMatch(/pairs\/s-b\.npy and pairs\/t-c\.npy do not belong together: .* matched 'b' and 'c'/);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expectMetrics(evaluated(['--scores', 'pairs/s-a.npy', '--targets', 'pairs/t-?.npy'.replace('?', 'a')]));
+  });
+});
+
+describe('targets of other types are refused by their type', () => {
+  const list = (type: arrow.DataType): arrow.List => new arrow.List(new arrow.Field('item', type, true));
+  const scores = arrow.vectorFromArray([[1, 2, 3]], list(new arrow.Float64()));
+  const cases: [string, () => arrow.Vector, RegExp][] = [
+    ['text', () => arrow.vectorFromArray([['a']], list(new arrow.Utf8())), /List<Utf8>/],
+    ['binary', () => arrow.vectorFromArray([[Uint8Array.of(1)]], list(new arrow.Binary())), /List<Binary>/],
+    [
+      'decimals',
+      () => arrow.vectorFromArray([[Uint32Array.of(1, 0, 0, 0)]], list(new arrow.Decimal(0, 10))),
+      /Decimal/,
+    ],
+    ['dates', () => arrow.vectorFromArray([[new Date(0)]], list(new arrow.DateDay())), /Date/],
+    ['timestamps', () => arrow.vectorFromArray([[1]], list(new arrow.TimestampMillisecond())), /Timestamp/],
+    ['floats', () => arrow.vectorFromArray([[1]], list(new arrow.Float32())), /List<Float32>/],
+    ['lists of lists', () => arrow.vectorFromArray([[[1]]], list(list(new arrow.Int32()))), /List<List<Int32>>/],
+    ['text alone', () => arrow.vectorFromArray(['a'], new arrow.Utf8()), /it is Utf8/],
+  ];
+  test.each(cases)('Arrow: %s', (_, column, type) => {
+    const file = write(
+      'type.arrow',
+      Buffer.from(arrow.tableToIPC(new arrow.Table({ scores, targets: column() }), 'file')),
+    );
+    const stream = arrow.tableToIPC(new arrow.Table({ scores, targets: column() }), 'stream');
+    for (const { status, stdout, stderr } of [run(['evaluate', file]), run(['evaluate', '-'], stream)]) {
+      expect(stderr).toMatch(
+        /^multilabel-margin-loss: (type\.arrow|standard input): needs a column targets of targets, lists of integers or bool; it is .*\n$/,
+      );
+      expect(stderr).toMatch(type);
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    }
+  });
+
+  test.each([
+    ['text', "['1']"],
+    ['decimals', '[1::DECIMAL(10, 0)]'],
+    ['floats', '[1::DOUBLE]'],
+    ['huge integers', '[1::HUGEINT]'],
+    ['dates', '[DATE 2026-01-01]'.replace('2026-01-01', "'2026-01-01'")],
+    ['an integer alone', '1'],
+  ])('Parquet: %s', async (_, value) => {
+    const connection = await (await DuckDBInstance.create(':memory:')).connect();
+    await connection.run(
+      `COPY (SELECT [1.0::DOUBLE, 2, 3] AS scores, ${value} AS targets) TO '${join(folder, 'type.parquet')}' (FORMAT parquet)`,
+    );
+    const { status, stdout, stderr } = run(['evaluate', 'type.parquet']);
+    expect(stderr).toMatch(
+      /^multilabel-margin-loss: type\.parquet: needs a column targets of targets, lists of integers or booleans; it is .*\n$/,
+    );
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+
+  test.each([
+    ['text', '["a"]', /needs "targets", a list of whole numbers, or of true and false/],
+    ['fractions', '[0.5]', /needs "targets"/],
+    ['null', '[null]', /needs "targets"/],
+    ['a number alone', '1', /needs "targets"/],
+    ['a large number', '[4294967295]', /target 4294967295 at row 0, column 0 is out of range/],
+  ])('lines of JSON: %s', (_, value, message) => {
+    const { status, stdout, stderr } = run(['evaluate', '-'], `{"scores":[1,2,3],"targets":${value}}`);
+    expect(stderr).toMatch(message);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+
+  test('.npy: numbers that no class has', () => {
+    const two = write('two-scores.npy', npy('<f4', [1, 3], Float32Array.of(1, 2, 3)));
+    for (const [type, data, value] of [
+      ['<u4', Uint32Array.of(2 ** 32 - 1), '4294967295'],
+      ['<u8', BigUint64Array.of(2n ** 64n - 1n), '18446744073709551615'],
+      ['<i8', BigInt64Array.of(2n ** 32n), '4294967296'],
+    ] as const) {
+      const bytes = new Uint8Array(data.buffer);
+      const { status, stderr } = run([
+        'evaluate',
+        '--scores',
+        two,
+        '--targets',
+        write('large.npy', npy(type, [1, 1], bytes)),
+      ]);
+      expect(stderr).toContain(`large.npy: target ${value} at row 0, column 0 is out of range`);
+      expect(status).toBe(2);
+    }
+  });
+});
