@@ -9,8 +9,10 @@ import { PARAMS, THREADS } from './kernels/kernel.js';
 import { ENTRY_BYTES, LOSS_BYTES, type Memory, SUM_BYTES } from './kernels/memory.js';
 import { checkRowFits, partsOf, rowsTogether, type Sizes } from './plan.js';
 import { plainView } from './plain-view.js';
-import { type Readback, readResults, STATUS_BYTES } from './readback.js';
+import { type Output, type Readback, readResults, STATUS_BYTES } from './readback.js';
+import { rowScales, sharedScales } from './row-scales.js';
 import { type Step, stepsOf, type Submission } from './steps.js';
+import { unknownClasses } from './unknown-classes.js';
 
 // Bytes of unused buffers that are kept for later calls.
 const POOLED_BYTES = 256 * 2 ** 20;
@@ -129,7 +131,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     into: FloatArray | DeviceTensor | null,
   ): Promise<DeviceResult> {
     this.#usability.check();
-    const { scores, targets, rows, classes, width } = batch;
+    const { scores, targets, rows, classes, width, unknownWidth } = batch;
     const { reduction, margin } = options;
     if (dtypeOf(scores) === 'float64') {
       throw new LossError('ERR_DTYPE', 'the webgpu backend computes in float32: scores must be that, got float64');
@@ -138,7 +140,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
       throw new LossError('ERR_OPTION', `margin must be 0 or at least 2^-100 for the webgpu backend, got ${margin}`);
     }
     const targetsDType = targets instanceof DeviceTensor ? targets.dtype : dtypeOf(targets);
-    const sizes = { rows, classes, width, targetBytes: targetsDType === 'int64' ? 8 : 4 };
+    const sizes = { rows, classes, width, unknownWidth, targetBytes: targetsDType === 'int64' ? 8 : 4 };
     checkRowFits(sizes, this.device.limits);
 
     const loss = allocate('float32', reduction === 'none' ? rows : 1);
@@ -165,7 +167,8 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     sizes: Sizes,
     grad: FloatArray | DeviceTensor | null,
   ): Promise<Float64Array> {
-    const { rows, targetBytes } = sizes;
+    const { rows, unknownWidth, targetBytes } = sizes;
+    const { sampleWeight } = batch;
     const { limits, features } = this.device;
     const onDevice = grad instanceof DeviceTensor;
     const copied = {
@@ -174,6 +177,8 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
       grad: grad !== null && !onDevice,
     };
     const together = rowsTogether(sizes, copied, limits);
+    const unknown = unknownClasses(batch);
+    const scales = sharedScales(batch, options);
     const submissions = Array.from({ length: Math.ceil(rows / together) }, (_, i): Submission => {
       const firstRow = i * together;
       const count = Math.min(together, rows - firstRow);
@@ -184,20 +189,29 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
         rows: count,
         targetBytes,
         parts: partsOf({ ...sizes, rows: count }, limits),
+        unknown: unknown.subarray(firstRow * unknownWidth, (firstRow + count) * unknownWidth),
+        scales,
         gradient: onDevice ? (grad.buffer as GPUBuffer) : null,
         withGradient: grad !== null,
         subgroups: features.has('subgroups'),
         onlyChecks: false,
       };
     });
-    const losses = new Float64Array(rows);
-    const array = onDevice ? null : grad;
-    // The gradient is written only after the whole batch was found to be right.
-    if (submissions.length > 1) {
-      for (const submission of submissions) await this.#submit({ ...submission, onlyChecks: true }, losses, array);
+    const output = { losses: new Float64Array(rows), numTargets: new Uint32Array(rows), grad: onDevice ? null : grad };
+    // The gradient is written only after the whole batch was found to be right. And the scale of a weight may depend on
+    // the number of targets.
+    if (submissions.length > 1 || (sampleWeight !== null && options.normalization === 'targets')) {
+      for (const submission of submissions) await this.#submit({ ...submission, onlyChecks: true }, output);
     }
-    for (const submission of submissions) await this.#submit(submission, losses, array);
-    return losses;
+    if (sampleWeight !== null) {
+      const weighted = rowScales(batch, options, sampleWeight, output.numTargets);
+      for (const submission of submissions) {
+        const { firstRow } = submission;
+        submission.scales = weighted.subarray(4 * firstRow, 4 * (firstRow + submission.rows));
+      }
+    }
+    for (const submission of submissions) await this.#submit(submission, output);
+    return output.losses;
   }
 
   #newGradient({ scores, rows, classes }: DeviceBatch): FloatArray | DeviceTensor {
@@ -210,8 +224,8 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     return new DeviceTensor(buffer, scores.shape, 'float32');
   }
 
-  /** Writes the losses, and the gradient if it goes to an array. */
-  async #submit(submission: Submission, losses: Float64Array, grad: FloatArray | null): Promise<void> {
+  /** Submits a part of the work of a call, and writes what it gives to the output. */
+  async #submit(submission: Submission, output: Output): Promise<void> {
     const steps = stepsOf(submission);
     const pipelines = await this.#orEnd(Promise.all(steps.map(({ kernel }) => this.#pipelines.get(kernel))));
     this.#usability.check();
@@ -243,7 +257,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
       await this.#orEnd(mapped);
       isDone = true;
       try {
-        readResults(submission, readback, losses, grad);
+        readResults(submission, readback, output);
       } finally {
         for (const buffer of buffers) buffer.unmap();
       }
@@ -302,9 +316,9 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
       return to;
     };
     const mappable = USAGE.mapRead | USAGE.copyDestination;
-    const lossBytes = onlyChecks ? 0 : rows * LOSS_BYTES;
-    const results = copy(memory.status, STATUS_BYTES, take(STATUS_BYTES + lossBytes, mappable));
-    if (lossBytes > 0) copy(memory.losses, lossBytes, results, STATUS_BYTES);
+    const rowBytes = rows * (onlyChecks ? 4 : LOSS_BYTES);
+    const results = copy(memory.status, STATUS_BYTES, take(STATUS_BYTES + rowBytes, mappable));
+    copy(onlyChecks ? memory.rowInfo : memory.losses, rowBytes, results, STATUS_BYTES);
     const isCopied = withGradient && submission.gradient === null && !onlyChecks;
     const gradientBytes = isCopied ? rows * batch.classes * 4 : 0;
     const gradient = gradientBytes === 0 ? null : copy(memory.gradient, gradientBytes, take(gradientBytes, mappable));
@@ -316,6 +330,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
   #fill(submission: Submission, take: (bytes: number, usage: number) => GPUBuffer): Memory {
     const { batch, options, firstRow, rows, parts, withGradient, onlyChecks } = submission;
     const { classes, width } = batch;
+    const entryWidth = width + batch.unknownWidth;
     const storage = USAGE.storage | USAGE.copySource | USAGE.copyDestination;
     const upload = (array: ArrayBufferView<ArrayBuffer>): GPUBuffer => {
       const buffer = take(array.byteLength, storage);
@@ -332,14 +347,15 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     return {
       scores: uploadRows(batch.scores, classes, !onlyChecks || options.nan === 'error'),
       targets: uploadRows(batch.targets, width, true),
+      unknown: upload(submission.unknown),
       gradient: submission.gradient ?? take(withGradient && !onlyChecks ? rows * classes * 4 : 0, storage),
       status: take(STATUS_BYTES, storage),
       rowInfo: take(rows * 4, storage),
       losses: take(rows * LOSS_BYTES, storage),
-      scales: upload(scalesOf(submission)),
-      entries: scratch(width * ENTRY_BYTES),
-      merged: scratch(width > THREADS ? width * ENTRY_BYTES : 0),
-      histogram: scratch((width + 1) * 4),
+      scales: upload(submission.scales),
+      entries: scratch(entryWidth * ENTRY_BYTES),
+      merged: scratch(entryWidth > THREADS ? entryWidth * ENTRY_BYTES : 0),
+      histogram: scratch((entryWidth + 1) * 4),
       partialSums: scratch(Math.ceil(classes / SEGMENT) * SUM_BYTES),
     };
   }
@@ -393,19 +409,4 @@ function paramsOf(steps: readonly Step[]): ArrayBuffer {
     });
   });
   return all;
-}
-
-/** What counts are multiplied by, for each number of targets or one for all: float64, float32, and a word unused. */
-function scalesOf({ batch: { rows, classes, width }, options }: Submission): Uint32Array<ArrayBuffer> {
-  const byTargets = options.normalization === 'targets';
-  // The same operations in the same order as src/loss: another order would round to other bits.
-  const scale = options.reduction === 'mean' ? 1 / rows : 1;
-  const doubles = new Float64Array(2 * (byTargets ? width + 1 : 1));
-  const singles = new Float32Array(doubles.buffer);
-  for (let i = 0; i < doubles.length / 2; i++) {
-    // Without targets there are no pairs, and 0 times infinity would not be 0.
-    doubles[2 * i] = byTargets && i === 0 ? 0 : scale / (byTargets ? i : classes);
-    singles[4 * i + 2] = doubles[2 * i] as number;
-  }
-  return new Uint32Array(doubles.buffer);
 }

@@ -16,6 +16,7 @@ export interface Sizes {
   rows: number;
   classes: number;
   width: number;
+  unknownWidth: number;
   /** Bytes per target: 4 or 8. */
   targetBytes: number;
 }
@@ -60,27 +61,32 @@ export interface Copied {
 }
 
 /** @throws LossError ERR_OUT_OF_MEMORY if a row exceeds what this device can hold or bind */
-export function checkRowFits({ classes, width }: Sizes, limits: Limits): void {
+export function checkRowFits({ classes, width, unknownWidth }: Sizes, limits: Limits): void {
   const { maxBufferSize, maxStorageBufferBindingSize } = limits;
-  if (classes * 4 <= maxBufferSize && width * ENTRY_BYTES + 8 <= maxStorageBufferBindingSize) return;
+  const entryWidth = width + unknownWidth;
+  if (classes * 4 <= maxBufferSize && entryWidth * ENTRY_BYTES + 8 <= maxStorageBufferBindingSize) return;
   throw new LossError(
     'ERR_OUT_OF_MEMORY',
-    `a row of ${classes} scores and ${width} targets exceeds what this GPU device allows: ${maxBufferSize} bytes in a ` +
-      `buffer, ${maxStorageBufferBindingSize} bytes in a binding; a score takes 4 bytes, a target ${ENTRY_BYTES}`,
+    `a row of ${classes} scores and ${width} targets${unknownWidth > 0 ? ` and ${unknownWidth} unknown classes` : ''} ` +
+      `exceeds what this GPU device allows: ${maxBufferSize} bytes in a buffer, ${maxStorageBufferBindingSize} bytes in a ` +
+      `binding; a score takes 4 bytes, a target or unknown class ${ENTRY_BYTES}`,
   );
 }
 
 /** Number of rows that are submitted together: as many as can be copied and bound at once, and at least one. */
-export function rowsTogether({ rows, classes, width, targetBytes }: Sizes, copied: Copied, limits: Limits): number {
+export function rowsTogether(sizes: Sizes, copied: Copied, limits: Limits): number {
+  const { rows, classes, width, unknownWidth, targetBytes } = sizes;
   const most = limits.maxStorageBufferBindingSize;
   const copiedBytes = Math.min(most, COPIED_BYTES);
   const byScores = copied.scores || copied.grad ? Math.floor(copiedBytes / (classes * 4)) : rows;
   const byTargets = copied.targets ? Math.floor(copiedBytes / Math.max(1, width * targetBytes)) : rows;
-  return Math.max(1, Math.min(rows, byScores, byTargets, Math.floor(most / LOSS_BYTES)));
+  const byUnknown = Math.floor(copiedBytes / Math.max(1, unknownWidth * 4));
+  return Math.max(1, Math.min(rows, byScores, byTargets, byUnknown, Math.floor(most / LOSS_BYTES)));
 }
 
 /** Divides rows that are submitted together into parts. Each row fits: see {@link checkRowFits}. */
-export function partsOf({ rows, classes, width, targetBytes }: Sizes, limits: Limits): Part[] {
+export function partsOf({ rows, classes, width, unknownWidth, targetBytes }: Sizes, limits: Limits): Part[] {
+  const entryWidth = width + unknownWidth;
   const most = limits.maxStorageBufferBindingSize;
   if (classes * 4 + OFFSET_ALIGNMENT > most) {
     const span = Math.floor((most - OFFSET_ALIGNMENT) / 4 / SEGMENT) * SEGMENT;
@@ -90,13 +96,14 @@ export function partsOf({ rows, classes, width, targetBytes }: Sizes, limits: Li
     );
     return Array.from({ length: rows }, (_, firstRow) => ({ firstRow, rows: 1, slices }));
   }
-  const scratchBytes = 2 * width * ENTRY_BYTES + (width + 1) * 4 + Math.ceil(classes / SEGMENT) * SUM_BYTES;
+  const scratchBytes = 2 * entryWidth * ENTRY_BYTES + (entryWidth + 1) * 4 + Math.ceil(classes / SEGMENT) * SUM_BYTES;
   const together = Math.max(
     1,
     Math.min(
       Math.floor(SCRATCH_BYTES / scratchBytes),
       Math.floor((most - OFFSET_ALIGNMENT) / (classes * 4)),
       Math.floor((most - OFFSET_ALIGNMENT) / Math.max(1, width * targetBytes)),
+      Math.floor((most - OFFSET_ALIGNMENT) / Math.max(1, unknownWidth * 4)),
     ),
   );
   return Array.from({ length: Math.ceil(rows / together) }, (_, i) => ({
@@ -111,20 +118,20 @@ const COUNT_LANES = [16, 64];
 const SCORES_PER_LANE = 16;
 
 /** Threads that share a row while it is counted: few enough to keep each busy, and to fit the rows' thresholds. */
-export function countLanes(classes: number, width: number): number {
-  const places = 2 ** Math.ceil(Math.log2(width + 1));
+export function countLanes(classes: number, entryWidth: number): number {
+  const places = 2 ** Math.ceil(Math.log2(entryWidth + 1));
   const fits = (lanes: number): boolean =>
     classes <= SCORES_PER_LANE * lanes && places * (THREADS / lanes) <= MOST_LOCAL;
   return COUNT_LANES.find(fits) ?? THREADS;
 }
 
-// Up to so many targets in a row, so many threads share them.
-const TARGET_LANES = [
+// Up to so many entries in a row, so many threads share them.
+const ENTRY_LANES = [
   { width: 16, lanes: 8 },
   { width: 128, lanes: 64 },
 ];
 
-/** Threads that share the targets of a row. */
-export function targetLanes(width: number): number {
-  return TARGET_LANES.find((one) => width <= one.width)?.lanes ?? THREADS;
+/** Threads that share the entries of a row: its targets and unknown classes. */
+export function entryLanes(width: number): number {
+  return ENTRY_LANES.find((one) => width <= one.width)?.lanes ?? THREADS;
 }

@@ -1,7 +1,7 @@
-import type { FloatArray } from '../backend.js';
+import type { FloatArray, IndexArray } from '../backend.js';
 import { DeviceTensor } from '../device-tensor.js';
 import { nanScore } from '../errors.js';
-import { targetOutOfRange } from '../targets.js';
+import { targetOutOfRange, unknownTarget } from '../targets.js';
 import { LOSS_BYTES, LOSS_FLAGS, STATUS, STATUS_WORDS } from './kernels/memory.js';
 import type { Submission } from './steps.js';
 
@@ -9,38 +9,56 @@ export const STATUS_BYTES = STATUS_WORDS * 4;
 
 /** Buffers that can be read once the GPU is done. */
 export interface Readback {
-  /** The status, then the losses of the rows. */
+  /** The status, then the losses of the rows; or their rowInfo, where only checks were made. */
   results: GPUBuffer;
   /** Null where there is none, or where it stays on the device. */
   gradient: GPUBuffer | null;
 }
 
+/** What a call computes, for all rows of its batch. */
+export interface Output {
+  /** Unreduced. */
+  losses: Float64Array;
+  /** Number of targets; known after the checks. */
+  numTargets: Uint32Array;
+  /** Null where there is none, or where it stays on the device. */
+  grad: FloatArray | null;
+}
+
 /**
- * Writes the losses of the submission, and its gradient where that goes to an array.
- * @throws LossError ERR_TARGET_RANGE or ERR_NAN for the first target or score that is wrong; nothing is written then
+ * Writes the losses of the submission, and its gradient where that goes to an array; or its numbers of targets, where only
+ * checks were made.
+ *
+ * @throws LossError ERR_TARGET_RANGE or ERR_NAN for the first target, unknown class or score that is wrong; nothing is
+ * written then
  */
-export function readResults(
-  submission: Submission,
-  { results, gradient }: Readback,
-  losses: Float64Array,
-  grad: FloatArray | null,
-): void {
+export function readResults(submission: Submission, { results, gradient }: Readback, output: Output): void {
   const { batch, firstRow, rows, onlyChecks, options } = submission;
-  const { classes } = batch;
+  const { classes, width, sampleWeight } = batch;
+  const { losses, numTargets, grad } = output;
   const words = new Uint32Array(results.getMappedRange());
   checkStatus(submission, words);
-  if (onlyChecks) return;
+  if (onlyChecks) {
+    // The checks look for no NaN that is not an error, so the words are numbers alone.
+    for (let row = 0; row < rows; row++) numTargets[firstRow + row] = width - (words[STATUS_WORDS + row] as number);
+    return;
+  }
   const signed = new Int32Array(words.buffer);
   for (let row = 0; row < rows; row++) {
     const at = STATUS_WORDS + (row * LOSS_BYTES) / 4;
     const unit = signed[at] as number;
     const sum = ((signed[at + 1] as number) * 2 ** 32 + (words[at + 2] as number)) * 2 ** unit;
     const flagged = words[at + 3] as number;
-    const numTargets = flagged & (LOSS_FLAGS.infinite - 1);
-    if (flagged >= LOSS_FLAGS.nan) losses[firstRow + row] = Number.NaN;
-    else if ((flagged & LOSS_FLAGS.infinite) !== 0) losses[firstRow + row] = Number.POSITIVE_INFINITY;
-    else if (numTargets === 0) losses[firstRow + row] = 0;
-    else losses[firstRow + row] = Math.max(sum, 0) / (options.normalization === 'classes' ? classes : numTargets);
+    const targets = flagged & (LOSS_FLAGS.infinite - 1);
+    const weight = sampleWeight === null ? 1 : (sampleWeight[firstRow + row] as number);
+    let loss: number;
+    // The loss of weight 0 is 0, also where the scores make it infinite or NaN.
+    if (weight === 0) loss = 0;
+    else if (flagged >= LOSS_FLAGS.nan) loss = Number.NaN;
+    else if ((flagged & LOSS_FLAGS.infinite) !== 0) loss = Number.POSITIVE_INFINITY;
+    else if (targets === 0) loss = 0;
+    else loss = (Math.max(sum, 0) / (options.normalization === 'classes' ? classes : targets)) * weight;
+    losses[firstRow + row] = loss;
   }
   if (gradient !== null && grad !== null) {
     grad.set(new Float32Array(gradient.getMappedRange(), 0, rows * classes), firstRow * classes);
@@ -48,7 +66,7 @@ export function readResults(
 }
 
 function checkStatus({ batch, firstRow }: Submission, words: Uint32Array): void {
-  const { targets, classes, width } = batch;
+  const { targets, unknown, classes, width, unknownWidth } = batch;
   const place = (word: number, columns: number): [row: number, column: number] => {
     const index = 0xffffffff - word;
     return [firstRow + Math.floor(index / columns), index % columns];
@@ -58,6 +76,11 @@ function checkStatus({ batch, firstRow }: Submission, words: Uint32Array): void 
     const [row, column] = place(badTarget, width);
     const value = targets instanceof DeviceTensor ? reportedTarget(targets, words) : targets[row * width + column];
     throw targetOutOfRange(value as number | bigint, row, column, classes);
+  }
+  const badUnknown = words[STATUS.badUnknown] as number;
+  if (badUnknown !== 0) {
+    const [row, column] = place(badUnknown, unknownWidth);
+    throw unknownTarget((unknown as IndexArray)[row * unknownWidth + column] as number | bigint, row, column);
   }
   const badScore = words[STATUS.badScore] as number;
   if (badScore !== 0) {

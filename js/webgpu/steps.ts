@@ -1,20 +1,21 @@
 import type { DeviceBatch, LossOptions } from '../backend.js';
 import { DeviceTensor } from '../device-tensor.js';
 import { CHECK_TARGETS } from './kernels/check-targets.js';
+import { CHECK_UNKNOWN } from './kernels/check-unknown.js';
 import { countScores, SEGMENT } from './kernels/count-scores.js';
 import { FIND_NAN } from './kernels/find-nan.js';
 import { gatherEntries } from './kernels/gather-entries.js';
-import { type Kernel, type Params, THREADS } from './kernels/kernel.js';
-import type { BufferName } from './kernels/memory.js';
+import { type Kernel, type Params, SCALE_BY, THREADS } from './kernels/kernel.js';
+import type { BufferName, Memory } from './kernels/memory.js';
 import { MERGE_RUNS } from './kernels/merge-runs.js';
 import { REPORT_TARGET } from './kernels/report-target.js';
 import { rowLosses } from './kernels/row-losses.js';
 import { scatterGradient } from './kernels/scatter-gradient.js';
 import { SORT_ENTRIES } from './kernels/sort-entries.js';
-import { countLanes, type Part, rangeOf, type Slice, targetLanes } from './plan.js';
+import { countLanes, entryLanes, type Part, rangeOf, type Slice } from './plan.js';
 
-// Targets of a row for each workgroup, and the most workgroups, that share the targets of a row.
-const SPREAD_TARGETS = 4096;
+// Entries of a row for each workgroup, and the most workgroups, that share the entries of a row.
+const SPREAD_ENTRIES = 4096;
 const MOST_SPREAD = 16;
 
 /** Rows of a batch that are submitted together, and what is to be computed of them. */
@@ -27,6 +28,10 @@ export interface Submission {
   /** Bytes per target. */
   targetBytes: number;
   parts: readonly Part[];
+  /** The unknown classes of the rows, as in {@link Memory.unknown}. */
+  unknown: Uint32Array<ArrayBuffer>;
+  /** The scales of the rows, as in {@link Memory.scales}. */
+  scales: Uint32Array<ArrayBuffer>;
   /** Where the gradient goes if it stays in the device's memory; null if it does not. */
   gradient: GPUBuffer | null;
   withGradient: boolean;
@@ -70,6 +75,9 @@ function checkSteps(submission: Submission, part: Part): Step[] {
   if (batch.width > 0) {
     steps.push(step(CHECK_TARGETS, params, Math.ceil((part.rows * batch.width) / THREADS), views));
     if (batch.targets instanceof DeviceTensor) steps.push(step(REPORT_TARGET, params, 1, views));
+    if (batch.unknownWidth > 0) {
+      steps.push(step(CHECK_UNKNOWN, params, Math.ceil((part.rows * batch.unknownWidth) / THREADS), views));
+    }
   }
   // NaN under 'propagate' is no error, and the scores may not be on the device while there are only checks.
   if (options.nan === 'error' || (options.nan === 'propagate' && !onlyChecks)) {
@@ -84,12 +92,13 @@ function checkSteps(submission: Submission, part: Part): Step[] {
 
 function lossSteps(submission: Submission, part: Part): Step[] {
   const { batch, withGradient, subgroups } = submission;
-  const { classes, width } = batch;
+  const { classes } = batch;
+  const width = batch.width + batch.unknownWidth;
   const { rows, slices } = part;
   const { params, views } = viewPart(submission, part);
-  const lanes = targetLanes(width);
+  const lanes = entryLanes(width);
   const workgroups = Math.ceil(rows / (THREADS / lanes));
-  const spread = Math.min(MOST_SPREAD, Math.max(1, Math.ceil(width / SPREAD_TARGETS)));
+  const spread = Math.min(MOST_SPREAD, Math.max(1, Math.ceil(width / SPREAD_ENTRIES)));
   const spreadParams = { ...params, spread };
   const steps: Step[] = [];
   let sorted = 'entries' as 'entries' | 'merged';
@@ -140,32 +149,47 @@ function step(kernel: Kernel, params: Params, workgroups: number, views: Views):
 /** The parameters that all kernels of a part share, and what they see of the targets. */
 function viewPart(submission: Submission, part: Part): { params: Params; views: Views } {
   const { batch, options, targetBytes, withGradient } = submission;
-  const { classes, width } = batch;
+  const { classes, width, unknownWidth } = batch;
   const targetWords = targetBytes / 4;
   const firstRow = (batch.targets instanceof DeviceTensor ? submission.firstRow : 0) + part.firstRow;
-  const { at, ...targets } = rangeOf(firstRow * width * targetWords, (firstRow + part.rows) * width * targetWords);
+  const { at: targetsAt, ...targets } = rangeOf(
+    firstRow * width * targetWords,
+    (firstRow + part.rows) * width * targetWords,
+  );
+  const { at: unknownAt, ...unknown } = rangeOf(
+    part.firstRow * unknownWidth,
+    (part.firstRow + part.rows) * unknownWidth,
+  );
   const params = {
     rows: part.rows,
     firstRow: part.firstRow,
     classes,
     width,
+    unknownWidth,
     begin: 0,
     end: classes,
     scoresAt: 0,
     gradAt: 0,
-    targetsAt: at,
+    targetsAt,
     targetWords,
+    unknownAt,
     firstSegment: 0,
     segments: Math.ceil(classes / SEGMENT),
     length: 0,
     spread: 1,
-    byTargets: options.normalization === 'targets' ? 1 : 0,
+    scaleBy:
+      batch.sampleWeight !== null
+        ? SCALE_BY.row
+        : options.normalization === 'targets'
+          ? SCALE_BY.targets
+          : SCALE_BY.all,
     isRanked: options.targetOrder === 'ranked' ? 1 : 0,
     withGradient: withGradient ? 1 : 0,
     propagatesNan: options.nan === 'propagate' ? 1 : 0,
     margin: options.margin,
   };
-  return { params, views: { targets } };
+  // Of a buffer without elements, the kernels read none, and there is no range to bind.
+  return { params, views: { ...(width > 0 ? { targets } : {}), ...(unknownWidth > 0 ? { unknown } : {}) } };
 }
 
 /** The parameters of the kernels for some classes of a part, and what they see of the scores and the gradient. */

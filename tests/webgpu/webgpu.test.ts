@@ -436,7 +436,7 @@ describe('what it cannot do', () => {
   test('rows that exceed the device', () => {
     const { maxBufferSize } = device.limits;
     const limits = { maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27 };
-    const sizes = { rows: 3, classes: 4, width: 1, targetBytes: 4 };
+    const sizes = { rows: 3, classes: 4, width: 1, unknownWidth: 0, targetBytes: 4 };
     expect(() => checkRowFits({ ...sizes, width: 2 ** 24 }, limits)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY', message: expect.stringContaining('16777216 targets') })); // prettier-ignore
     expect(() => checkRowFits({ ...sizes, classes: 2 ** 27 }, limits)).toThrow(/134217728 scores/);
     expect(maxBufferSize).toBeGreaterThanOrEqual(2 ** 28);
@@ -454,7 +454,7 @@ describe('parts', () => {
       [5, 100, 50_000],
     ] as const) {
       // prettier-ignore
-      const parts = partsOf({ rows, classes, width, targetBytes: 8 }, limits);
+      const parts = partsOf({ rows, classes, width, unknownWidth: 0, targetBytes: 8 }, limits);
       expect(parts.reduce((sum, part) => sum + part.rows, 0)).toBe(rows);
       let row = 0;
       for (const part of parts) {

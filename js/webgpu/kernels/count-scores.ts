@@ -1,17 +1,17 @@
 import { ENTRIES } from './entries.js';
-import { defineKernel, type Kernel, MAIN, read, readWrite, sharing, THREADS } from './kernel.js';
+import { defineKernel, HAS_FAILED, type Kernel, MAIN, read, readWrite, sharing, THREADS } from './kernel.js';
 import { KEYS } from './keys.js';
-import { STATUS } from './memory.js';
+import { SILENT, STATUS } from './memory.js';
 import { sums } from './sums.js';
 
-/** Scores of a row that one workgroup counts. Workgroup memory has a bit for each, which tells targets from others. */
+/** Scores of a row that one workgroup counts. Workgroup memory has a bit for each, which tells targets and unknown classes from others. */
 export const SEGMENT = 16384;
 
 /** Thresholds, and as many places of the histogram of their ranks, that fit in workgroup memory. */
 export const MOST_LOCAL = 1024;
 
 /**
- * Counts the thresholds below every bound score that is no target: notes the counts in the histogram, adds up
+ * Counts the thresholds below every bound score that is neither a target nor unknown: notes the counts in the histogram, adds up
  * count * score, and writes the gradient.
  */
 export const countScores = (lanes: number, subgroups: boolean): Kernel =>
@@ -32,12 +32,12 @@ export const countScores = (lanes: number, subgroups: boolean): Kernel =>
 ${KEYS}${ENTRIES}${sums(subgroups)}${sharing(lanes)}
 const SPAN = ${SEGMENT / THREADS}u * LANES;
 const MASK_WORDS = SPAN / 32u;
-var<workgroup> isTarget: array<atomic<u32>, MASK_WORDS * ROWS>;
+var<workgroup> isMasked: array<atomic<u32>, MASK_WORDS * ROWS>;
 var<workgroup> localThresholds: array<u32, ${MOST_LOCAL}>;
 var<workgroup> localHistogram: array<atomic<u32>, ${MOST_LOCAL}>;
 
 ${MAIN} {
-  if (status[${STATUS.badTarget}] != 0u || status[${STATUS.badScore}] != 0u) { return; }
+  if (${HAS_FAILED}) { return; }
   let number = groupIndex(group, groups);
   let segmentsBound = (params.end - params.begin + SPAN - 1u) / SPAN;
   let segment = number % segmentsBound;
@@ -47,51 +47,54 @@ ${MAIN} {
   let isRow = row < params.rows;
   let first = params.begin + segment * SPAN;
   let last = min(first + SPAN, params.end);
-  var numTargets = 0u;
+  var numEntries = 0u;
+  var scale = vec4(0u);
   var isNanRow = false;
   if (isRow) {
-    numTargets = params.width - (rowInfo[params.firstRow + row] & ~NAN_ROW);
-    isNanRow = (rowInfo[params.firstRow + row] & NAN_ROW) != 0u;
+    let info = rowInfo[params.firstRow + row];
+    let numTargets = params.width - (info & ~NAN_ROW);
+    numEntries = numTargets + params.unknownWidth;
+    scale = scales[scaleIndex(row, numTargets)];
+    isNanRow = (info & NAN_ROW) != 0u && scale.w != ${SILENT}u;
   }
 
   // A power of two, so that every search takes the same number of steps; one of the places is for rank 0.
-  let most = status[${STATUS.mostTargets}];
+  let most = status[${STATUS.mostEntries}];
   let steps = 32u - countLeadingZeros(most);
   let places = 1u << steps;
   let isLocal = places * ROWS <= ${MOST_LOCAL}u;
-  let entriesAt = row * params.width;
-  let histogramAt = row * (params.width + 1u);
+  let entriesAt = row * entryWidth();
+  let histogramAt = row * (entryWidth() + 1u);
   let placesAt = rowHere * places;
   let maskAt = rowHere * MASK_WORDS;
 
   beginSums(thread);
-  for (var i = lane; i < MASK_WORDS; i += LANES) { atomicStore(&isTarget[maskAt + i], 0u); }
+  for (var i = lane; i < MASK_WORDS; i += LANES) { atomicStore(&isMasked[maskAt + i], 0u); }
   if (isLocal) {
     for (var i = lane; i < places; i += LANES) {
       var threshold = NOTHING;
-      if (i < numTargets) { threshold = thresholdKey(entries[entriesAt + i].x); }
+      if (i < numEntries) { threshold = thresholdKey(entries[entriesAt + i].x); }
       localThresholds[placesAt + i] = threshold;
       atomicStore(&localHistogram[placesAt + i], 0u);
     }
   }
   workgroupBarrier();
-  for (var i = lane; i < numTargets; i += LANES) {
+  for (var i = lane; i < numEntries; i += LANES) {
     let column = entries[entriesAt + i].y;
     if (column >= first && column < last) {
-      atomicOr(&isTarget[maskAt + (column - first) / 32u], 1u << ((column - first) % 32u));
+      atomicOr(&isMasked[maskAt + (column - first) / 32u], 1u << ((column - first) % 32u));
     }
   }
   workgroupBarrier();
 
   var sum = zeroSum();
   if (isRow) {
-    let scale = bitcast<f32>(scales[select(0u, numTargets, params.byTargets != 0u)].z);
     for (var j = first + lane; j < last; j += LANES) {
       if (isNanRow) {
         if (params.withGradient != 0u) { gradient[params.gradAt + row * params.classes + j] = 0x7fc00000u; }
         continue;
       }
-      if (((atomicLoad(&isTarget[maskAt + (j - first) / 32u]) >> ((j - first) % 32u)) & 1u) != 0u) { continue; }
+      if (((atomicLoad(&isMasked[maskAt + (j - first) / 32u]) >> ((j - first) % 32u)) & 1u) != 0u) { continue; }
       let bits = scores[params.scoresAt + row * params.classes + j];
       // NaN is above nothing.
       let key = select(keyOf(bits), 0u, isNan(bits));
@@ -103,7 +106,7 @@ ${MAIN} {
       } else {
         for (var step = places / 2u; step > 0u; step /= 2u) {
           let i = rank + step - 1u;
-          if (i < numTargets && thresholdKey(entries[entriesAt + i].x) < key) { rank += step; }
+          if (i < numEntries && thresholdKey(entries[entriesAt + i].x) < key) { rank += step; }
         }
       }
       if (rank > 0u) {
@@ -115,7 +118,7 @@ ${MAIN} {
         add(&sum, rank, bits, false);
       }
       if (params.withGradient != 0u) {
-        gradient[params.gradAt + row * params.classes + j] = bitcast<u32>(f32(rank) * scale);
+        gradient[params.gradAt + row * params.classes + j] = bitcast<u32>(f32(rank) * bitcast<f32>(scale.z));
       }
     }
   }

@@ -1,4 +1,4 @@
-import { type BufferName, NAN_ROW } from './memory.js';
+import { type BufferName, NAN_ROW, STATUS } from './memory.js';
 
 /** Threads of a workgroup: the most that every device has. */
 export const THREADS = 256;
@@ -9,22 +9,27 @@ export const PARAMS = [
   'firstRow', // of the part, within the submission
   'classes',
   'width', // columns of the targets
+  'unknownWidth', // columns of the unknown classes
   'begin', // the classes that are bound are those from begin to end
   'end',
   'scoresAt', // index of the first row's class 0 in the bound scores; wraps around where that class is not bound
   'gradAt', // the same for the gradient
   'targetsAt', // index of the first row's first target in the bound targets
   'targetWords', // 1 for int32, 2 for int64
+  'unknownAt', // index of the first row's first unknown class in those bound
   'firstSegment', // of those bound
   'segments', // of a row
   'length', // of the runs that are sorted or merged
   'spread', // workgroups that share a row; if more than one, no two rows share a workgroup
-  'byTargets', // 1 where a row's scale depends on its number of targets
+  'scaleBy', // see SCALE_BY
   'propagatesNan',
   'isRanked',
   'withGradient',
   'margin', // float32
 ] as const;
+
+/** What `scales` has an element for: all rows together, each number of targets, or each row of the submission. */
+export const SCALE_BY = { all: 0, targets: 1, row: 2 };
 
 export type Params = Record<(typeof PARAMS)[number], number>;
 
@@ -59,7 +64,18 @@ const NAN_ROW = ${NAN_ROW}u;
 fn groupIndex(group: vec3<u32>, groups: vec3<u32>) -> u32 { return group.y * groups.x + group.x; }
 
 fn isNan(bits: u32) -> bool { return (bits & 0x7fffffffu) > 0x7f800000u; }
+
+// The places of a row in 'entries': for its targets, then for its unknown classes.
+fn entryWidth() -> u32 { return params.width + params.unknownWidth; }
+
+fn scaleIndex(row: u32, numTargets: u32) -> u32 {
+  if (params.scaleBy == ${SCALE_BY.row}u) { return params.firstRow + row; }
+  return select(0u, numTargets, params.scaleBy == ${SCALE_BY.targets}u);
+}
 `;
+
+/** Whether a check has failed, in WGSL, of a kernel that binds the status without atomics. */
+export const HAS_FAILED = `status[${STATUS.badTarget}] != 0u || status[${STATUS.badUnknown}] != 0u || status[${STATUS.badScore}] != 0u`;
 
 /** The head of the entry point of a kernel of THREADS threads. */
 export const MAIN = /* wgsl */ `@compute @workgroup_size(THREADS)

@@ -4,6 +4,8 @@ export interface Memory {
   scores: GPUBuffer;
   /** int32, or int64 as two words, [rows, width]: the whole batch or the rows of the submission, as the scores. */
   targets: GPUBuffer;
+  /** A word for each unknown class, [rows of the submission, unknownWidth]; 2^32 - 1 where there is none. */
+  unknown: GPUBuffer;
   /** float32, [rows, classes]: the whole batch in a buffer of the caller's, else the rows of the submission. */
   gradient: GPUBuffer;
   /** [STATUS_WORDS]: see {@link STATUS}. */
@@ -12,13 +14,13 @@ export interface Memory {
   rowInfo: GPUBuffer;
   /** Four words for each row of the submission: unit, high and low word of its sum, and {@link LOSS_FLAGS}. */
   losses: GPUBuffer;
-  /** Four words for each number of targets, or four for all: what counts are multiplied by, float64, float32, unused. */
+  /** Four words for all rows, each number of targets or each row: the scale in float64, in float32, and SILENT or 0. */
   scales: GPUBuffer;
-  /** [rows of a part, width]: the targets, with their scores. */
+  /** [rows of a part, width + unknownWidth]: the targets with their scores, and the unknown classes without. */
   entries: GPUBuffer;
   /** As many entries again: sorted runs are merged from the one buffer to the other. */
   merged: GPUBuffer;
-  /** [rows of a part, width + 1]: how many scores have so many thresholds below them; later, the counts of targets. */
+  /** [rows of a part, width + unknownWidth + 1]: how many scores have so many thresholds below them; later, the counts of targets. */
   histogram: GPUBuffer;
   /** [rows of a part, segments]: the sum of count * score of each segment. */
   partialSums: GPUBuffer;
@@ -41,13 +43,18 @@ export const STATUS = {
   badTarget: 0,
   /** 2^32 - 1 - i for the first NaN score i, row by row, that is an error; 0 where none is. */
   badScore: 1,
-  /** The largest number of targets in a row. */
-  mostTargets: 2,
+  /** The largest number of entries in a row. */
+  mostEntries: 2,
   /** The target that is out of range, as int64. */
   valueLow: 3,
   valueHigh: 4,
+  /** 2^32 - 1 - i for the first unknown class i, row by row, that is a target too; 0 where none is. */
+  badUnknown: 5,
 };
 export const STATUS_WORDS = 8;
+
+/** The fourth word of the scale of a row whose weight is 0: its gradient is 0, whatever its scores. */
+export const SILENT = 1;
 
 /** The flag in a word of `rowInfo`: a score of the row is NaN. */
 export const NAN_ROW = 2 ** 31;

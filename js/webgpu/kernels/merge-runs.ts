@@ -17,10 +17,10 @@ ${MAIN} {
   let number = groupIndex(group, groups);
   let row = number / params.spread;
   if (row >= params.rows) { return; }
-  let first = row * params.width;
-  let most = status[${STATUS.mostTargets}];
-  // Only whole runs are sorted: their places beyond the targets have no entries.
-  let end = min((most + THREADS - 1u) / THREADS * THREADS, params.width);
+  let first = row * entryWidth();
+  let most = status[${STATUS.mostEntries}];
+  // Only whole runs are sorted: their places beyond the row's entries are filled up.
+  let end = min((most + THREADS - 1u) / THREADS * THREADS, entryWidth());
   for (var i = number % params.spread * THREADS + thread; i < end; i += THREADS * params.spread) {
     var own = entries[first + i];
     let run = i & ~(params.length - 1u);

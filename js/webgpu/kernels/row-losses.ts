@@ -1,7 +1,7 @@
 import { ENTRIES } from './entries.js';
-import { defineKernel, type Kernel, MAIN, read, readWrite, sharing } from './kernel.js';
+import { defineKernel, HAS_FAILED, type Kernel, MAIN, read, readWrite, sharing } from './kernel.js';
 import { KEYS } from './keys.js';
-import { LOSS_FLAGS, STATUS } from './memory.js';
+import { LOSS_FLAGS } from './memory.js';
 import { sums } from './sums.js';
 
 /**
@@ -25,19 +25,20 @@ ${KEYS}${ENTRIES}${sums(subgroups)}${sharing(lanes)}
 var<workgroup> aboveLane: array<u32, THREADS>;
 
 ${MAIN} {
-  if (status[${STATUS.badTarget}] != 0u || status[${STATUS.badScore}] != 0u) { return; }
+  if (${HAS_FAILED}) { return; }
   let row = groupIndex(group, groups) * ROWS + thread / LANES;
   let lane = thread % LANES;
   let isRow = row < params.rows;
   var info = params.width;
   if (isRow) { info = rowInfo[params.firstRow + row]; }
   let numTargets = params.width - (info & ~NAN_ROW);
-  let entriesAt = row * params.width;
-  let histogramAt = row * (params.width + 1u);
-  // This thread has the targets from begin to end. The scores above threshold k have ranks from k + 1 on.
-  let each = (numTargets + LANES - 1u) / LANES;
-  let begin = min(lane * each, numTargets);
-  let end = min(begin + each, numTargets);
+  let numEntries = select(0u, numTargets + params.unknownWidth, isRow);
+  let entriesAt = row * entryWidth();
+  let histogramAt = row * (entryWidth() + 1u);
+  // This thread has the entries from begin to end. The scores above threshold k have ranks from k + 1 on.
+  let each = (numEntries + LANES - 1u) / LANES;
+  let begin = min(lane * each, numEntries);
+  let end = min(begin + each, numEntries);
 
   beginSums(thread);
   var above = 0u;

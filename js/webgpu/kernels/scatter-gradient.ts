@@ -1,9 +1,9 @@
 import { ENTRIES } from './entries.js';
-import { defineKernel, type Kernel, MAIN, read, readWrite, sharing } from './kernel.js';
-import { STATUS } from './memory.js';
+import { defineKernel, HAS_FAILED, type Kernel, MAIN, read, readWrite, sharing } from './kernel.js';
+import { SILENT } from './memory.js';
 import { PRODUCT } from './sums.js';
 
-/** Writes the gradients of the targets that are among the classes bound. The histogram holds their counts by now. */
+/** Writes the gradients of the targets and of unknown classes, which are 0, among the classes bound. The histogram holds their counts by now. */
 export const scatterGradient = (lanes: number): Kernel =>
   defineKernel({
     label: `scatter gradient, ${lanes} lanes`,
@@ -17,26 +17,51 @@ export const scatterGradient = (lanes: number): Kernel =>
     },
     code: /* wgsl */ `
 ${ENTRIES}${PRODUCT}${sharing(lanes)}
+// A count of 64 bits, in two's complement: the high and the low word.
+fn plus(count: vec2<u32>, other: i32) -> vec2<u32> {
+  let low = count.y + u32(other);
+  return vec2(count.x + u32(other >> 31u) + select(0u, 1u, low < count.y), low);
+}
+
 // Computes count * scale in float64 and rounds it to float32, both to the nearest, ties to even, as src/loss does.
-// The scale, 1/D or 1/(N D), is far from the ends of both ranges.
-fn scaled(count: i32, scale: vec4<u32>) -> f32 {
-  if (count == 0) { return 0.0; }
-  let factor = u32(abs(count));
-  let low = product(scale.x, factor);
-  let high = product((scale.y & 0xfffffu) | 0x100000u, factor);
-  // Three words, the highest first. The product has 53 bits or more.
-  var words = vec3(high.x, high.y + low.x, low.y);
-  if (words.y < low.x) { words.x += 1u; }
-  var exponent = i32((scale.y >> 20u) & 0x7ffu) - 1075 + 95 + 127;
-  if (words.x == 0u) { words = vec3(words.yz, 0u); exponent -= 32; }
+// A scale that is not 0 is far from the ends of both ranges: see LEAST_SCALE.
+fn scaled(count: vec2<u32>, scale: vec4<u32>) -> f32 {
+  if ((count.x | count.y) == 0u || (scale.x | scale.y) == 0u) { return 0.0; }
+  let sign = count.x & 0x80000000u;
+  var factor = count;
+  if (sign != 0u) { factor = vec2(select(~count.x, ~count.x + 1u, count.y == 0u), ~count.y + 1u); }
+  // The product of the mantissa and the count, in four words, the highest first.
+  let high = (scale.y & 0xfffffu) | 0x100000u;
+  let lowest = product(scale.x, factor.y);
+  let middle = product(scale.x, factor.x);
+  let other = product(high, factor.y);
+  let highest = product(high, factor.x);
+  var words = vec4(highest.x, highest.y, lowest.x, lowest.y);
+  words.z += middle.y;
+  var carries = select(0u, 1u, words.z < middle.y);
+  words.z += other.y;
+  carries += select(0u, 1u, words.z < other.y);
+  // No sum of these three overflows by more than one: the product has 117 bits at most.
+  for (var i = 0; i < 3; i++) {
+    let term = vec3(middle.x, other.x, carries)[i];
+    words.y += term;
+    words.x += select(0u, 1u, words.y < term);
+  }
+  var exponent = i32((scale.y >> 20u) & 0x7ffu) - 1075 + 127 + 127;
+  while (words.x == 0u) { words = vec4(words.yzw, 0u); exponent -= 32; }
   let zeros = countLeadingZeros(words.x);
   if (zeros > 0u) {
     let rest = 32u - zeros;
-    words = vec3((words.x << zeros) | (words.y >> rest), (words.y << zeros) | (words.z >> rest), words.z << zeros);
+    words = vec4(
+      (words.x << zeros) | (words.y >> rest),
+      (words.y << zeros) | (words.z >> rest),
+      (words.z << zeros) | (words.w >> rest),
+      words.w << zeros,
+    );
     exponent -= i32(zeros);
   }
-  // Rounds to the 53 bits of a float64: 11 bits of the second word go, and the third word.
-  let isUpInDouble = (words.y & 0x400u) != 0u && ((words.y & 0xbffu) != 0u || words.z != 0u);
+  // Rounds to the 53 bits of a float64: 11 bits of the second word go, and the words after it.
+  let isUpInDouble = (words.y & 0x400u) != 0u && ((words.y & 0xbffu) != 0u || (words.z | words.w) != 0u);
   words.y &= ~0x7ffu;
   if (isUpInDouble) {
     words.y += 0x800u;
@@ -49,28 +74,29 @@ fn scaled(count: i32, scale: vec4<u32>) -> f32 {
   let isUp = (words.x & 0x80u) != 0u && ((words.x & 0x17fu) != 0u || words.y != 0u);
   // A carry out of the mantissa increments the exponent, which is right.
   let bits = (u32(exponent - 1) << 23u) + (words.x >> 8u) + select(0u, 1u, isUp);
-  return bitcast<f32>(bits | (u32(count) & 0x80000000u));
+  return bitcast<f32>(bits | sign);
 }
 
 ${MAIN} {
-  if (status[${STATUS.badTarget}] != 0u || status[${STATUS.badScore}] != 0u) { return; }
+  if (${HAS_FAILED}) { return; }
   let number = groupIndex(group, groups);
   let row = number / params.spread * ROWS + thread / LANES;
   if (row >= params.rows) { return; }
   let info = rowInfo[params.firstRow + row];
-  if ((info & NAN_ROW) != 0u) { return; }
-  let numTargets = params.width - info;
-  let entriesAt = row * params.width;
-  let countsAt = row * (params.width + 1u) + 1u;
-  let scale = scales[select(0u, numTargets, params.byTargets != 0u)];
-  for (var k = number % params.spread * LANES + thread % LANES; k < numTargets; k += LANES * params.spread) {
+  let numTargets = params.width - (info & ~NAN_ROW);
+  let numEntries = numTargets + params.unknownWidth;
+  let scale = scales[scaleIndex(row, numTargets)];
+  if ((info & NAN_ROW) != 0u && scale.w != ${SILENT}u) { return; }
+  let entriesAt = row * entryWidth();
+  let countsAt = row * (entryWidth() + 1u) + 1u;
+  for (var k = number % params.spread * LANES + thread % LANES; k < numEntries; k += LANES * params.spread) {
     let column = entries[entriesAt + k].y;
     if (column < params.begin || column >= params.end) { continue; }
     // The thread that has the first entry of a class writes its gradient.
     if (k > 0u && entries[entriesAt + k - 1u].y == column) { continue; }
-    var sum = scaled(i32(histogram[countsAt + k]), scale);
-    for (var i = k + 1u; i < numTargets && entries[entriesAt + i].y == column; i++) {
-      sum += scaled(i32(histogram[countsAt + i]), scale);
+    var sum = 0.0;
+    for (var i = k; i < numEntries && entries[entriesAt + i].y == column; i++) {
+      sum += scaled(plus(vec2(0u), i32(histogram[countsAt + i])), scale);
     }
     gradient[params.gradAt + row * params.classes + column] = bitcast<u32>(sum);
   }

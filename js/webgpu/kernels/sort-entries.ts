@@ -18,15 +18,15 @@ var<workgroup> tiles: array<Entry, 2u * THREADS>;
 
 ${MAIN} {
   let number = groupIndex(group, groups);
-  let runs = (params.width + params.length - 1u) / params.length;
-  if (runs > 1u && number % runs * THREADS >= status[${STATUS.mostTargets}]) { return; }
+  let runs = (entryWidth() + params.length - 1u) / params.length;
+  if (runs > 1u && number % runs * THREADS >= status[${STATUS.mostEntries}]) { return; }
   let i = number * THREADS + thread;
   let row = i / (params.length * runs);
   let k = i % (params.length * runs);
   var own = noEntry();
-  let isInside = row < params.rows && k < params.width;
-  if (isInside && k < params.width - (rowInfo[params.firstRow + row] & ~NAN_ROW)) {
-    own = entries[row * params.width + k];
+  let isInside = row < params.rows && k < entryWidth();
+  if (isInside && k < entryWidth() - (rowInfo[params.firstRow + row] & ~NAN_ROW)) {
+    own = entries[row * entryWidth() + k];
   }
   var source = 0u;
   tiles[thread] = own;
@@ -40,7 +40,7 @@ ${MAIN} {
     tiles[source + (thread & ~(2u * size - 1u)) + (thread & (size - 1u)) + before] = own;
     workgroupBarrier();
   }
-  if (isInside) { entries[row * params.width + k] = tiles[source + thread]; }
+  if (isInside) { entries[row * entryWidth() + k] = tiles[source + thread]; }
 }
 `,
 });

@@ -81,7 +81,8 @@ export class Tagger {
   async #train(settings: TrainSettings, onProgress: (progress: Progress) => void): Promise<void> {
     const { backend: name, batchSize, learningRate, ...options } = settings;
     const backend = await backendFor(name);
-    const lossFn = new MultiLabelMarginLoss({ ...options, ...(backend && { backend }) });
+    // A model that diverged to NaN would otherwise have loss 0 and no gradient, as if it were trained.
+    const lossFn = new MultiLabelMarginLoss({ ...options, nan: 'error', ...(backend && { backend }) });
     const trainer = this.#loaded().trainer;
     let steps: { loss: number; lossMs: number }[] = [];
     let trainedMs = 0;
