@@ -30,9 +30,10 @@ export {
 } from './dtypes.js';
 export type { NestedArray } from './nested.js';
 export type { Shape } from './shapes.js';
+export { manual_seed, randn, randperm } from './random.js';
+export { loadSafetensors, saveSafetensors } from './safetensors.js';
 export {
   type BackwardOptions,
-  randn,
   type ShapeArguments,
   Tensor,
   type TensorLike,
@@ -40,3 +41,4 @@ export {
   tensor,
   zeros,
 } from './tensor.js';
+export { topk } from './topk.js';

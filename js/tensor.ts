@@ -5,7 +5,6 @@ import {
   checkDType,
   type DType,
   dtypeOf,
-  type FloatDType,
   isTypedArray,
   type TypedArray,
 } from './dtypes.js';
@@ -305,31 +304,6 @@ export function tensor(data: NestedArray | TypedArray, options: TensorOptions & 
 export function zeros<D extends DType = 'float32'>(...args: ShapeArguments<D>): Tensor<D> {
   const [shape, dtype, requires_grad] = shapeArguments<D>(args, 'zeros()');
   return new Tensor(allocate(dtype, sizeOf(shape)), shape, requires_grad);
-}
-
-/**
- * Samples of the standard normal distribution. Not seeded.
- *
- * @param args the shape, and {@link TensorOptions}
- * @returns float32, or float64 if that is asked for
- * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_DTYPE, ERR_OUT_OF_MEMORY
- * @example
- * import { randn } from 'multilabel-margin-loss';
- *
- * const scores = randn([2, 3], { requires_grad: true });
- * scores.shape; // => [2, 3]
- */
-export function randn<D extends FloatDType = 'float32'>(...args: ShapeArguments<D>): Tensor<D> {
-  const [shape, dtype, requires_grad] = shapeArguments<D>(args, 'randn()');
-  if (dtype !== 'float32' && dtype !== 'float64') {
-    throw new LossError('ERR_DTYPE', `randn() makes float32 or float64, not ${dtype as string}`);
-  }
-  const data = allocate(dtype, sizeOf(shape));
-  for (let i = 0; i < data.length; i++) {
-    // Box and Muller; 1 - random() is never 0.
-    data[i] = Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
-  }
-  return new Tensor(data, shape, requires_grad);
 }
 
 /** The lengths of a shape, as one list or one by one, and then options. */

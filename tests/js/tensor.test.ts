@@ -238,39 +238,3 @@ describe('item() and tolist()', () => {
     expect(tensor(tensor([[1.5, 2]]).tolist()).tolist()).toEqual([[1.5, 2]]);
   });
 });
-
-describe('randn()', () => {
-  const size = 100_000;
-
-  test.each(['float32', 'float64'] as const)('%s: mean 0, variance 1, symmetric, normal tails', (dtype) => {
-    const t = randn([size], { dtype });
-    expect(t.dtype).toBe(dtype);
-    const data = Array.from(t.data as Float64Array);
-    expect(data.every(Number.isFinite)).toBe(true);
-    // Seven standard deviations of each estimate: fails by chance less than once in 10^11 runs.
-    const sigmas = 7 / Math.sqrt(size);
-    const moment = (power: number): number => data.reduce((sum, x) => sum + x ** power, 0) / size;
-    expect(Math.abs(moment(1))).toBeLessThan(sigmas);
-    expect(Math.abs(moment(2) - 1)).toBeLessThan(sigmas * Math.sqrt(2));
-    expect(Math.abs(moment(3))).toBeLessThan(sigmas * Math.sqrt(15));
-    expect(Math.abs(moment(4) - 3)).toBeLessThan(sigmas * Math.sqrt(96));
-    // Neighbours are independent.
-    const covariance = data.reduce((sum, x, i) => sum + x * (data[i + 1] ?? 0), 0) / size;
-    expect(Math.abs(covariance)).toBeLessThan(sigmas);
-  });
-
-  test('two calls differ', () => {
-    expect(randn(4).tolist()).not.toEqual(randn(4).tolist());
-    expect(randn(2, 3).shape).toEqual([2, 3]);
-    expect(randn(0, 3).data).toHaveLength(0);
-  });
-
-  test.each<[string, () => unknown, LossErrorCode, (string | RegExp)[]]>([
-    ['integers', () => randn([2], untyped({ dtype: int32 })), 'ERR_DTYPE', ['randn()', 'int32']],
-    ['negative', () => randn(-1), 'ERR_SHAPE', ['randn()', '-1']],
-    ['unknown option', () => randn([2], untyped({ seed: 1 })), 'ERR_OPTION', ['randn()', 'seed']],
-    ['more than there is memory', () => randn([2 ** 31, 4]), 'ERR_OUT_OF_MEMORY', ['8589934592']],
-  ])('%s', (_name, call, code, parts) => {
-    expectLossError(call, code, parts);
-  });
-});
