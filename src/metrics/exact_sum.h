@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <limits>
 
+#include "metrics/state.h"
+
 namespace mlml {
 
-// The exact sum of doubles that are not below 0, as one long number in fixed point: the same bits in whatever order
-// they come, and however many parts are added up apart. Infinite terms are counted by themselves. After Radford Neal,
-// "Fast exact summation using small and large superaccumulators" (2015).
+// The exact sum of doubles that are not below 0, as one long number in fixed point. It has the same bits in whatever
+// order the terms come, and however many parts are summed apart. Infinite terms are counted by themselves. After
+// Radford Neal, "Fast exact summation using small and large superaccumulators" (2015).
 class ExactSum {
  public:
   void Add(double value) {
@@ -34,7 +36,7 @@ class ExactSum {
     if (++pending_ == kMostPending) Carry();
   }
 
-  // Leaves 32 bits in each limb but the last.
+  // Moves what is above 32 bits of a limb to the next one. The last limb keeps all of its bits.
   void Carry() {
     pending_ = 0;
     for (size_t i = 0; i + 1 < kLimbs; ++i) {
@@ -61,17 +63,40 @@ class ExactSum {
     return std::ldexp(static_cast<double>(upper), static_cast<int>(32 * (top - 2)) - zeros - 1074);
   }
 
-  // Calls field(uint64_t&) for each of the numbers that the sum is made of. They add up to those of a sum of sums.
-  template <typename Function>
-  void ForEachField(Function field) {
+  // Writes the limbs from the first to the last that is not 0: a sum of terms of one size has four or five.
+  void Write(StateWriter& writer) {
     Carry();
-    field(infinities_);
-    for (uint64_t& limb : limbs_) field(limb);
-    Carry();
+    size_t begin = 0;
+    size_t end = kLimbs;
+    while (end > 0 && limbs_[end - 1] == 0) --end;
+    while (begin < end && limbs_[begin] == 0) ++begin;
+    writer.Put(infinities_);
+    writer.Put(begin);
+    writer.Put(end - begin);
+    for (size_t i = begin; i < end; ++i) writer.Put(limbs_[i]);
+  }
+
+  // Reads what Write() wrote of a sum of at most `most_terms` terms, and adds it to `sum` unless that is null.
+  static void Merge(StateReader& reader, uint64_t most_terms, ExactSum* sum) {
+    const uint64_t infinities = reader.Get();
+    const uint64_t begin = reader.Get();
+    const uint64_t count = reader.Get();
+    if (infinities > most_terms || begin > kLimbs || count > kLimbs - begin) {
+      reader.Fail();
+      return;
+    }
+    if (sum != nullptr) sum->infinities_ += infinities;
+    for (uint64_t i = begin; i < begin + count; ++i) {
+      const uint64_t limb = reader.Get();
+      // 2^32 doubles never reach beyond 2^1056, which is below the last limb.
+      if (limb >> 32 != 0) reader.Fail();
+      if (sum != nullptr) sum->limbs_[i] += limb;
+    }
+    if (sum != nullptr) sum->Carry();
   }
 
  private:
-  // Doubles have 2098 bits in fixed point, and there is room for 2^64 of them.
+  // A double has up to 2098 bits in fixed point. The rest is room for the sum of 2^64 of them.
   static constexpr size_t kLimbs = 68;
   static constexpr uint32_t kMostPending = 1u << 30;
 

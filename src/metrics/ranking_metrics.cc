@@ -90,7 +90,16 @@ void Sort(T* values, size_t size) {
   }
 }
 
-// For kernels that count both ways: here one is enough.
+double WeightOf(const RowDetails& details, size_t row) { return details.weights == nullptr ? 1 : details.weights[row]; }
+
+// Writes the distinct values in ascending order to `to`, and returns their number.
+size_t ToSet(const int32_t* values, size_t size, int32_t* to) {
+  std::copy_n(values, size, to);
+  Sort(to, size);
+  return static_cast<size_t>(std::unique(to, to + size) - to);
+}
+
+// The kernels count both ways; the metrics need one of them.
 struct Ignore {
   template <typename Scores, typename Counts, typename T>
   void operator()(Scores /*scores*/, Counts /*counts*/, T* /*at*/) const {}
@@ -133,9 +142,10 @@ bool RankingMetrics::Begin(size_t classes, const int32_t* ks, size_t num_ks) {
 }
 
 template <typename T>
-MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, NonFinitePolicy policy) {
+MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, const RowDetails& details, NonFinitePolicy policy,
+                                       bool first_part) {
   policy_ = policy;
-  if (rows_ + rows_skipped_ + rows.batch_rows > kMostRows) return {MetricsStatus::kTooManyRows, 0, 0};
+  if (num_rows() + rows.batch_rows > kMostRows) return {MetricsStatus::kTooManyRows, 0, 0};
   const auto end = static_cast<int32_t>(classes_);
   for (size_t i = 0; i < rows.rows * rows.width; ++i) {
     if (rows.targets[i] < -1 || rows.targets[i] >= end) {
@@ -148,21 +158,24 @@ MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, NonFinitePolicy poli
   }
 
   size_t most = 1;
-  for (size_t row = 0; row < rows.rows; ++row) {
-    most = std::max(most, rows.CountTargets(row));
-  }
+  for (size_t row = 0; row < rows.rows; ++row) most = std::max(most, rows.CountTargets(row));
   Scratch<T>& scratch = ScratchOf<T>();
-  bool reserved = labels_.Reserve(most) && counts_.Reserve(2 * most) && ranks_.Reserve(most) &&
-                  scratch.thresholds.Reserve(2 * most) && scratch.direct.Reserve(2 * most) &&
-                  (!UsesBuckets(most, classes_) || scratch.bucketed.Reserve(2 * most)) &&
-                  average_precision_.ReserveRows(rows.batch_rows);
-  ScoreBins::Pages pages;
-  for (size_t row = 0; reserved && row < rows.rows; ++row) {
+  const bool reserved = labels_.Reserve(most) && places_.Reserve(most) && unknown_.Reserve(details.unknown_width) &&
+                        counts_.Reserve(2 * most) && ranks_.Reserve(most) && scratch.thresholds.Reserve(2 * most) &&
+                        (details.unknown_width == 0 || scratch.known.Reserve(classes_)) &&
+                        scratch.direct.Reserve(2 * most) &&
+                        (!UsesBuckets(most, classes_) || scratch.bucketed.Reserve(2 * most));
+  if (!reserved) return {MetricsStatus::kOutOfMemory, 0, 0};
+  if (first_part) average_precision_.BeginBatch(rows.batch_rows);
+  for (size_t row = 0; row < rows.rows; ++row) {
     const T* scores = rows.scores + row * classes_;
-    if (!IsSkipped(scores)) average_precision_.Want(scores, pages);
+    if (IsSkipped(scores)) continue;
+    const size_t num_unknown = GatherUnknown(details, row);
+    average_precision_.Want(
+        AveragePrecision::Row<T>{scores, nullptr, 0, unknown_.data(), num_unknown, WeightOf(details, row)});
   }
-  reserved = reserved && average_precision_.Reserve(pages, rows.batch_rows);
-  return {reserved ? MetricsStatus::kOk : MetricsStatus::kOutOfMemory, 0, 0};
+  average_precision_.Reserve();
+  return {MetricsStatus::kOk, 0, 0};
 }
 
 template <typename T>
@@ -171,36 +184,80 @@ bool RankingMetrics::IsSkipped(const T* scores) const {
 }
 
 template <typename T>
-void RankingMetrics::Add(const Rows<T>& rows, const double* losses, uint64_t first_row) {
+void RankingMetrics::Add(const Rows<T>& rows, const RowDetails& details) {
+  average_precision_.Commit();
   for (size_t row = 0; row < rows.rows; ++row) {
-    const T* scores = rows.scores + row * classes_;
-    if (IsSkipped(scores)) {
+    if (IsSkipped(rows.scores + row * classes_)) {
       ++rows_skipped_;
       average_precision_.Skip();
       continue;
     }
-    const size_t num_labels = GatherLabels(rows.targets + row * rows.width, rows.CountTargets(row));
-    const uint64_t hash = Mix(first_row + row);
-    groups_.BeginRow(hash);
-    uint64_t of_labels = hash;
-    for (size_t k = 0; k < num_labels; ++k) of_labels = (of_labels + static_cast<uint64_t>(labels_[k])) * kOdd;
-    fingerprint_ += Mix(of_labels);
-    AddRow(scores, num_labels, losses[row]);
-    average_precision_.Add(scores, labels_.data(), num_labels);
+    const AveragePrecision::Row<T> gathered = Gather(rows, details, row);
+    weight_ = gathered.weight;
+    const uint64_t id = details.ids == nullptr ? Mix(details.file) + details.first_row + row : details.ids[row];
+    AddFingerprints(Mix(id), gathered);
+    groups_.BeginRow(Mix(id));
+    AddRow(WithoutUnknown(gathered), details.losses[row]);
+    average_precision_.Add(gathered);
   }
 }
 
-// Their set, in ascending order.
-size_t RankingMetrics::GatherLabels(const int32_t* targets, size_t size) {
+// The row with its labels and unknown classes as ascending sets that have nothing in common.
+template <typename T>
+AveragePrecision::Row<T> RankingMetrics::Gather(const Rows<T>& rows, const RowDetails& details, size_t row) {
+  const size_t num_unknown = GatherUnknown(details, row);
   int32_t* labels = labels_.data();
-  std::copy_n(targets, size, labels);
-  Sort(labels, size);
-  return static_cast<size_t>(std::unique(labels, labels + size) - labels);
+  size_t num_labels = ToSet(rows.targets + row * rows.width, rows.CountTargets(row), labels);
+  if (num_unknown > 0) {
+    const int32_t* unknown = unknown_.data();
+    const auto is_unknown = [=](int32_t label) { return std::binary_search(unknown, unknown + num_unknown, label); };
+    num_labels = static_cast<size_t>(std::remove_if(labels, labels + num_labels, is_unknown) - labels);
+  }
+  return {rows.scores + row * classes_, labels, num_labels, unknown_.data(), num_unknown, WeightOf(details, row)};
+}
+
+// Writes the unknown classes of a row to unknown_, and returns their number.
+size_t RankingMetrics::GatherUnknown(const RowDetails& details, size_t row) {
+  if (details.unknown_width == 0) return 0;
+  const int32_t* unknown = details.unknown + row * details.unknown_width;
+  const auto end = std::find_if(unknown, unknown + details.unknown_width, [](int32_t label) { return label < 0; });
+  return ToSet(unknown, static_cast<size_t>(end - unknown), unknown_.data());
 }
 
 template <typename T>
-void RankingMetrics::AddRow(const T* scores, size_t num_labels, double loss) {
+RankingMetrics::KnownRow<T> RankingMetrics::WithoutUnknown(const AveragePrecision::Row<T>& row) {
+  if (row.num_unknown == 0) return {row.scores, row.labels, row.num_labels, classes_};
+  T* known = ScratchOf<T>().known.data();
+  size_t begin = 0;
+  size_t k = 0;
+  T* end = known;
+  for (size_t i = 0; i <= row.num_unknown; ++i) {
+    const size_t next = i < row.num_unknown ? static_cast<size_t>(row.unknown[i]) : classes_;
+    for (; k < row.num_labels && static_cast<size_t>(row.labels[k]) < next; ++k) {
+      places_[k] = row.labels[k] - static_cast<int32_t>(i);
+    }
+    end = std::copy(row.scores + begin, row.scores + next, end);
+    begin = next + 1;
+  }
+  return {known, places_.data(), row.num_labels, classes_ - row.num_unknown};
+}
+
+template <typename T>
+void RankingMetrics::AddFingerprints(uint64_t id, const AveragePrecision::Row<T>& row) {
+  uint64_t labels = 0;
+  const auto add = [&](uint64_t value) { labels = (labels + value) * kOdd; };
+  for (size_t k = 0; k < row.num_labels; ++k) add(static_cast<uint64_t>(row.labels[k]));
+  for (size_t k = 0; k < row.num_unknown; ++k) add(~static_cast<uint64_t>(row.unknown[k]));
+  if (row.weight != 1) add(std::bit_cast<uint64_t>(row.weight));
+  labels_fingerprint_ += Mix(labels);
+  fingerprint_ += Mix(Mix(labels) + id);
+}
+
+template <typename T>
+void RankingMetrics::AddRow(const KnownRow<T>& row, double loss) {
+  const size_t num_labels = row.num_labels;
   ++rows_;
+  AddTo(kWeight, 1);
   AddTo(kLoss, loss);
   if (num_labels == 0) {
     ++rows_without_labels_;
@@ -208,7 +265,7 @@ void RankingMetrics::AddRow(const T* scores, size_t num_labels, double loss) {
     AddTo(kOneError, 1);
     return;
   }
-  CountRanks(scores, num_labels);
+  CountRanks(row);
   const int64_t* above = counts_.data();
   const int64_t* at_least = above + num_labels;
   for (size_t k = 0; k < num_labels; ++k) {
@@ -219,7 +276,7 @@ void RankingMetrics::AddRow(const T* scores, size_t num_labels, double loss) {
   }
   Sort(ranks_.data(), num_labels);
 
-  // Group by group of equal scores, from the highest down.
+  // Groups of equal scores, from the highest down.
   std::fill_n(at_k_.data(), 2 * num_ks_, 0.0);
   double precision_sum = 0;
   uint64_t pairs_in_disorder = 0;
@@ -243,14 +300,14 @@ void RankingMetrics::AddRow(const T* scores, size_t num_labels, double loss) {
   }
   rows_with_ties_ += has_ties ? 1 : 0;
   AddTo(kCoverage, static_cast<double>(ranks_[num_labels - 1] >> 32));
-  if (num_labels == classes_) {
+  if (num_labels == row.classes) {
     ++rows_with_all_labels_;
     AddTo(kLrap, 1);
   } else {
     AddTo(kLrap, precision_sum / static_cast<double>(num_labels));
-    const double pairs = static_cast<double>(num_labels) * static_cast<double>(classes_ - num_labels);
+    const double pairs = static_cast<double>(num_labels) * static_cast<double>(row.classes - num_labels);
     AddTo(kRankingLoss, static_cast<double>(pairs_in_disorder) / pairs);
-    AddMargin(scores, num_labels);
+    AddMargin(row);
   }
   for (size_t i = 0; i < num_ks_; ++i) {
     const double found = at_k_[2 * i];
@@ -264,21 +321,21 @@ void RankingMetrics::AddRow(const T* scores, size_t num_labels, double loss) {
 }
 
 template <typename T>
-void RankingMetrics::AddMargin(const T* scores, size_t num_labels) {
-  // The labels' scores are out of the way for a while.
-  T* writable = const_cast<T*>(scores);
-  T* of_labels = ScratchOf<T>().thresholds.data();
+void RankingMetrics::AddMargin(const KnownRow<T>& row) {
   T lowest = kInfinity<T>;
-  for (size_t k = 0; k < num_labels; ++k) {
-    of_labels[k] = std::exchange(writable[labels_[k]], -kInfinity<T>);
-    lowest = std::min(lowest, of_labels[k]);
+  T highest = -kInfinity<T>;
+  size_t begin = 0;
+  for (size_t k = 0; k <= row.num_labels; ++k) {
+    // The other classes up to the next label.
+    const size_t end = k < row.num_labels ? static_cast<size_t>(row.labels[k]) : row.classes;
+    if (begin < end) highest = std::max(highest, Highest(row.scores + begin, end - begin));
+    if (k < row.num_labels) lowest = std::min(lowest, row.scores[end]);
+    begin = end + 1;
   }
-  const T highest = Highest(scores, classes_);
-  for (size_t k = 0; k < num_labels; ++k) writable[labels_[k]] = of_labels[k];
   ++margins_[BinOfMargin(static_cast<double>(lowest) - static_cast<double>(highest))];
 }
 
-// A group of equal scores, of which so many are labels: what is expected of them among the first k, in a random order.
+// Adds what is expected of a group of equal scores, of which `labels` are labels, among the first k in a random order.
 void RankingMetrics::AddAtK(Label group, size_t labels) {
   const auto above = static_cast<size_t>(group.above);
   const auto at_least = static_cast<size_t>(group.at_least);
@@ -292,46 +349,47 @@ void RankingMetrics::AddAtK(Label group, size_t labels) {
   }
 }
 
-// counts_[k] = number of scores above that of label k, counts_[num_labels + k] = and at or above it.
+// Sets counts_[k] to the number of scores above that of label k, and counts_[num_labels + k] to that of those at or
+// above it.
 template <typename T>
-void RankingMetrics::CountRanks(const T* scores, size_t num_labels) {
+void RankingMetrics::CountRanks(const KnownRow<T>& row) {
   T* thresholds = ScratchOf<T>().thresholds.data();
-  for (size_t k = 0; k < num_labels; ++k) {
-    thresholds[k] = scores[labels_[k]];
-    thresholds[num_labels + k] = Before(thresholds[k]);
+  for (size_t k = 0; k < row.num_labels; ++k) {
+    thresholds[k] = row.scores[row.labels[k]];
+    thresholds[row.num_labels + k] = Before(thresholds[k]);
   }
-  if (UsesBuckets(num_labels, classes_)) {
-    CountRanks(scores, num_labels, ScratchOf<T>().bucketed);
+  if (UsesBuckets(row.num_labels, row.classes)) {
+    CountRanks(row, ScratchOf<T>().bucketed);
   } else {
-    CountRanks(scores, num_labels, ScratchOf<T>().direct);
+    CountRanks(row, ScratchOf<T>().direct);
   }
 }
 
 template <typename T, typename Kernel>
-void RankingMetrics::CountRanks(const T* scores, size_t num_labels, Kernel& kernel) {
+void RankingMetrics::CountRanks(const KnownRow<T>& row, Kernel& kernel) {
   // Whole vectors in place, where nobody will write; the others in a copy that is filled up.
-  const size_t whole = classes_ - classes_ % kLanes<T>;
+  const size_t whole = row.classes - row.classes % kLanes<T>;
   T rest[kLanes<T>];
-  std::fill(std::copy(scores + whole, scores + classes_, rest), rest + kLanes<T>, -kInfinity<T>);
+  std::fill(std::copy(row.scores + whole, row.scores + row.classes, rest), rest + kLanes<T>, -kInfinity<T>);
   struct Part {
     T* scores;
     size_t size;
   };
   Ignore ignore;
-  kernel.Begin(ScratchOf<T>().thresholds.data(), 2 * num_labels);
-  for (const auto& [part, size] : {Part{const_cast<T*>(scores), whole}, Part{rest, whole < classes_ ? kLanes<T> : 0}}) {
+  kernel.Begin(ScratchOf<T>().thresholds.data(), 2 * row.num_labels);
+  for (const auto& [part, size] :
+       {Part{const_cast<T*>(row.scores), whole}, Part{rest, whole < row.classes ? kLanes<T> : 0}}) {
     kernel.CountScores(part, size, ignore);
   }
   kernel.End(counts_.data());
 }
 
 template <typename Function>
-void RankingMetrics::ForEachField(Function field) {
-  for (uint64_t* count : {&rows_, &rows_without_labels_, &rows_with_all_labels_, &rows_with_ties_, &rows_skipped_}) {
+void RankingMetrics::ForEachCount(Function field) {
+  for (uint64_t* count : {&rows_, &rows_skipped_, &rows_without_labels_, &rows_with_all_labels_, &rows_with_ties_,
+                          &fingerprint_, &labels_fingerprint_}) {
     field(*count);
   }
-  for (size_t i = 0; i < num_sums(); ++i) sums_[i].ForEachField(field);
-  field(fingerprint_);
   for (uint64_t& bin : margins_) field(bin);
   for (size_t label = 0; label < classes_; ++label) {
     field(support_[label]);
@@ -340,71 +398,112 @@ void RankingMetrics::ForEachField(Function field) {
 }
 
 void RankingMetrics::Write(StateWriter& writer) {
-  ForEachField([&](uint64_t field) { writer.Put(field); });
+  ForEachCount([&](uint64_t count) { writer.Put(count); });
+  for (size_t i = 0; i < num_sums(); ++i) sums_[i].Write(writer);
   groups_.Write(writer);
   average_precision_.Write(writer);
 }
 
-MetricsStatus RankingMetrics::Merge(const uint8_t* state, size_t size) {
-  StateReader check(state, size);
-  uint64_t rows = rows_ + rows_skipped_;
-  ForEachField([&](const uint64_t& field) {
-    const uint64_t added = check.Get();
-    if (&field == &rows_ || &field == &rows_skipped_) rows = added > kMostRows ? added : rows + added;
+template <bool kCheck>
+MetricsStatus RankingMetrics::Merge(StateReader& reader) {
+  uint64_t rows = 0;
+  uint64_t skipped = 0;
+  uint64_t margins = 0;
+  uint64_t support = 0;
+  ForEachCount([&](uint64_t& count) {
+    const uint64_t added = reader.Get();
+    if (&count == &rows_) rows = added;
+    if (&count == &rows_skipped_) skipped = added;
+    if constexpr (!kCheck) {
+      count += added;
+      return;
+    }
+    if (rows > kMostRows || skipped > kMostRows - rows) reader.Fail();
+    if (&count == &rows_without_labels_ || &count == &rows_with_all_labels_ || &count == &rows_with_ties_) {
+      if (added > rows) reader.Fail();
+    } else if (&count >= margins_ && &count < margins_ + 2 * kMarginBins) {
+      if (added > rows - margins) reader.Fail();
+      margins += std::min(added, rows - margins);
+    } else if (classes_ > 0 && &count >= support_.data() && &count < support_.data() + classes_) {
+      support = added;
+      if (added > rows) reader.Fail();
+    } else if (classes_ > 0 && &count >= twice_rank_sum_.data() && &count < twice_rank_sum_.data() + classes_) {
+      // Ranks lie between 1 and the number of classes.
+      if (added < 2 * support || added > 2 * support * classes_) reader.Fail();
+    }
   });
-  groups_.Merge<true>(check);
-  if (!check.ok()) return MetricsStatus::kBadState;
-  if (rows > kMostRows) return MetricsStatus::kTooManyRows;
-  if (!average_precision_.Merge<true>(check)) return MetricsStatus::kOutOfMemory;
-  if (!check.ok() || !check.at_end()) return MetricsStatus::kBadState;
-
-  StateReader reader(state, size);
-  ForEachField([&](uint64_t& field) { field += reader.Get(); });
-  groups_.Merge<false>(reader);
-  return average_precision_.Merge<false>(reader) ? MetricsStatus::kOk : MetricsStatus::kOutOfMemory;
+  if (!reader.ok()) return MetricsStatus::kBadState;
+  if (kCheck && rows + skipped > kMostRows - num_rows()) return MetricsStatus::kTooManyRows;
+  for (size_t i = 0; i < num_sums(); ++i) ExactSum::Merge(reader, rows, kCheck ? nullptr : &sums_[i]);
+  groups_.Merge<kCheck>(reader, rows);
+  if (!reader.ok()) return MetricsStatus::kBadState;
+  if constexpr (kCheck) {
+    average_precision_.PrepareMerge(reader, rows, skipped);
+  } else {
+    average_precision_.Merge(reader, rows, skipped);
+  }
+  return reader.ok() && reader.at_end() ? MetricsStatus::kOk : MetricsStatus::kBadState;
 }
 
-bool RankingMetrics::Compute(Means* means, MeansAtK* at_k, OfLabel* of_labels) {
-  Buffer<double> average_precisions;
-  if (!average_precisions.Reserve(classes_) ||
-      !average_precision_.Compute(average_precisions.data(), &means->micro_average_precision)) {
-    return false;
-  }
-  const auto rows = static_cast<double>(rows_);
-  const auto mean = [&](size_t sum) { return rows_ == 0 ? kNan : sums_[sum].Value() / rows; };
-  means->rows = rows;
+MetricsStatus RankingMetrics::Merge(const uint8_t* state, size_t size) {
+  StateReader check(state, size);
+  const MetricsStatus status = Merge<true>(check);
+  if (status != MetricsStatus::kOk) return status;
+  StateReader reader(state, size);
+  return Merge<false>(reader);
+}
+
+bool RankingMetrics::Compute(Means* means, MeansAtK* at_k, LabelMeans* of_labels) {
+  using Value = AveragePrecision::Value;
+  using Missing = AveragePrecision::Missing;
+  constexpr Value kNone = {kNan, kNan, kNan};
+  Buffer<Value> average_precisions;
+  if (!average_precisions.Reserve(classes_)) return false;
+  const Missing missing = average_precision_.Compute(average_precisions.data(), &means->micro_average_precision);
+  if (missing != Missing::kNothing) std::fill_n(average_precisions.data(), classes_, kNone);
+  const double weight = sums_[kWeight].Value();
+  const auto mean = [&](size_t sum) { return weight == 0 ? kNan : sums_[sum].Value() / weight; };
+  means->rows = static_cast<double>(rows_);
   means->rows_without_labels = static_cast<double>(rows_without_labels_);
   means->rows_with_all_labels = static_cast<double>(rows_with_all_labels_);
   means->rows_with_ties = static_cast<double>(rows_with_ties_);
   means->rows_skipped = static_cast<double>(rows_skipped_);
+  means->weight = weight;
   means->loss = mean(kLoss);
   means->ranking_loss = mean(kRankingLoss);
   means->coverage = mean(kCoverage);
   means->lrap = mean(kLrap);
   means->one_error = mean(kOneError);
   means->reciprocal_rank = mean(kReciprocalRank);
-  means->score_resolution = average_precision_.exact() ? 0 : std::ldexp(1.0, -int(average_precision_.fraction_bits()));
+  means->missing = static_cast<double>(missing);
   for (size_t i = 0; i < num_ks_; ++i) {
     const size_t first = kSums + i * kSumsAtK;
     at_k[i] = {mean(first + kPrecision), mean(first + kRecall), mean(first + kNdcg)};
   }
 
-  double macro = 0;
+  ExactSum macro, low, high;
   for (size_t label = 0; label < classes_; ++label) {
     const auto support = static_cast<double>(support_[label]);
+    const Value& value = average_precisions[label];
     of_labels[label] = {support,
-                        support_[label] == 0 ? kNan : static_cast<double>(twice_rank_sum_[label]) / 2 / support,
-                        average_precisions[label]};
-    macro += average_precisions[label];
+                        support_[label] == 0 ? kNan : static_cast<double>(twice_rank_sum_[label]) / 2 / support, value};
+    if (missing != Missing::kNothing) continue;
+    macro.Add(value.value);
+    low.Add(value.low);
+    high.Add(value.high);
   }
-  means->macro_average_precision = rows_ == 0 ? kNan : macro / static_cast<double>(classes_);
-  if (rows_ == 0) means->micro_average_precision = kNan;
+  const auto classes = static_cast<double>(classes_);
+  means->macro_average_precision = {macro.Value() / classes, low.Value() / classes, high.Value() / classes};
+  if (weight == 0 || missing != Missing::kNothing) {
+    means->macro_average_precision = kNone;
+    means->micro_average_precision = kNone;
+  }
   return true;
 }
 
-template MetricsOutcome RankingMetrics::Prepare(const Rows<float>&, NonFinitePolicy);
-template MetricsOutcome RankingMetrics::Prepare(const Rows<double>&, NonFinitePolicy);
-template void RankingMetrics::Add(const Rows<float>&, const double*, uint64_t);
-template void RankingMetrics::Add(const Rows<double>&, const double*, uint64_t);
+template MetricsOutcome RankingMetrics::Prepare(const Rows<float>&, const RowDetails&, NonFinitePolicy, bool);
+template MetricsOutcome RankingMetrics::Prepare(const Rows<double>&, const RowDetails&, NonFinitePolicy, bool);
+template void RankingMetrics::Add(const Rows<float>&, const RowDetails&);
+template void RankingMetrics::Add(const Rows<double>&, const RowDetails&);
 
 }  // namespace mlml

@@ -14,15 +14,23 @@
 
 namespace mlml {
 
-// How many scores each label has in each bin, and how many of these are of rows that have the label.
+// Counts, for each label, the scores in each bin, and how many of them belong to rows that have the label.
 //
-// The bin of a score is the upper bits of it as a float: the sign, the exponent and fraction_bits() of the fraction.
-// Bins are kept in pages, each of one sign and exponent, and of all labels: there is a page for what any label has
-// scores of.
+// A bin holds the scores whose floats share the sign, the exponent and the first fraction_bits() of the fraction: it is
+// as wide as 2^-fraction_bits() of the power of two below the score. Probabilities crowd near 1 as they do near 0, so a
+// score x between 0.5 and 1 is binned by its distance from 1, as the negative number x - 1; the subtraction is exact.
+// The bin of a score never decreases when the score grows, which is all that the bounds in average_precision.h need.
+//
+// Bins are kept in pages. A page holds the bins of one sign and exponent, for all labels, and exists once any label has
+// a score there.
 class ScoreBins {
  public:
-  static constexpr size_t kPages = 512;
-  // Which of them are wanted.
+  // 512 signs and exponents, and 52 for the distances from 1 down to that of the last double below it, 2^-53. (They
+  // have an exponent more, whose page is that of scores in [0.5, 1).)
+  static constexpr size_t kPages = 564;
+  // Memory that the bins of all labels may take. Beyond, there are none: see Fits().
+  static constexpr size_t kMostBytes = size_t{1} << 30;
+
   struct Pages {
     bool wanted[kPages] = {};
   };
@@ -33,28 +41,39 @@ class ScoreBins {
 
   void Begin(size_t classes) {
     classes_ = classes;
-    // Those of bfloat16, as long as that leaves all bins within some tens of MB: scores of models span 20 to 40 powers
-    // of two. With 10, counting takes twice as long, because the bins in use fall out of the cache.
-    fraction_bits_ = static_cast<uint32_t>(std::clamp(18 - static_cast<int>(std::bit_width(classes)), 3, 7));
+    // 7 bits are the fraction of bfloat16. With 10, counting takes twice as long, because the bins in use fall out of
+    // the cache. Scores of models span 20 to 60 pages: with fewer bits for many classes, all of them take some hundred
+    // MB at most.
+    fraction_bits_ = static_cast<uint32_t>(std::clamp(18 - static_cast<int>(std::bit_width(classes)), 1, 7));
   }
 
-  uint32_t fraction_bits() const { return fraction_bits_; }
-  // Of a label: they order as the scores do.
+  // Number of bins of a label. Keys order as the scores do.
   size_t num_keys() const { return kPages << fraction_bits_; }
 
   template <typename T>
   uint32_t KeyOf(T score) const {
-    return Ordered(score) >> (kFractionBits - fraction_bits_);
+    const bool mirrored = score > T{0.5} && score < T{1};
+    const uint32_t ordered = Ordered(static_cast<float>(mirrored ? score - T{1} : score));
+    const uint32_t moved = mirrored ? kMirroredPages : score >= T{1} ? kPagesFromOne : 0;
+    return (ordered >> (kFractionBits - fraction_bits_)) + (moved << fraction_bits_);
   }
 
   void Want(uint32_t key, Pages& pages) const { pages.wanted[key >> fraction_bits_] = true; }
 
-  // Those of a row of scores. Only a store for each: to look there whether there is room took a fifth of the time of
-  // all metrics.
+  // Wants the pages of a row of scores. This only stores a flag for each score: a test of whether the page is there
+  // took a fifth of the time of all metrics.
   template <typename T>
   void Want(const T* scores, Pages& pages) const {
     bool* wanted = pages.wanted;
     ForEachBinOf(scores, [=](uint32_t page, uint32_t /*bin*/) { wanted[page] = true; });
+  }
+
+  // True if the pages in use and these fit into kMostBytes. It depends on the scores alone, and not on how they were
+  // divided into parts or on the memory that the machine has.
+  bool Fits(const Pages& pages) const {
+    size_t count = 0;
+    for (size_t i = 0; i < kPages; ++i) count += used_.wanted[i] || pages.wanted[i] ? 1 : 0;
+    return count <= kMostBytes / (sizeof(Bin) + 2 * sizeof(uint16_t)) / PageSize();
   }
 
   // Makes room for Add() and AddPositive() of so many rows, of these pages. False when there is no memory for it.
@@ -66,7 +85,7 @@ class ScoreBins {
     }
     return true;
   }
-  // The same for AddCounts().
+  // Makes room for AddCounts() to these pages. False when there is no memory for it.
   [[nodiscard]] bool ReserveCounts(const Pages& pages) {
     for (size_t i = 0; i < kPages; ++i) {
       if (pages.wanted[i] && !Reserve(pages_[i].counts, PageSize())) return false;
@@ -74,15 +93,25 @@ class ScoreBins {
     return true;
   }
 
-  // A row of scores.
+  // Takes note that these pages, for which there is room, are in use from now on.
+  void Use(const Pages& pages) {
+    for (size_t i = 0; i < kPages; ++i) used_.wanted[i] |= pages.wanted[i];
+  }
+
+  // Adds a row of scores.
   template <typename T>
   void Add(const T* scores) {
-    if (recent_rows_ == kMostRecentRows) AddRecentToCounts();
-    ++recent_rows_;
+    BeginRow();
     Page* pages = pages_;
     ForEachBinOf(scores, [=](uint32_t page, uint32_t bin) { ++pages[page].recent[bin]; });
   }
-  // The row that was added last has the label.
+  // Begins a row of which AddScore() adds the scores, one by one.
+  void BeginRow() {
+    if (recent_rows_ == kMostRecentRows) AddRecentToCounts();
+    ++recent_rows_;
+  }
+  void AddScore(size_t label, uint32_t key) { ++pages_[key >> fraction_bits_].recent[PlaceOf(label, key)]; }
+  // Counts a label of the row that was added last.
   void AddPositive(size_t label, uint32_t key) {
     ++pages_[key >> fraction_bits_].recent[PageSize() + PlaceOf(label, key)];
   }
@@ -92,7 +121,7 @@ class ScoreBins {
     counts.positive += bin.positive;
   }
 
-  // function(key, bin) for the bins of a label that are not empty, in ascending order.
+  // Calls function(key, bin) for the bins of a label that are not empty, in ascending order.
   template <typename Function>
   void ForEachBin(size_t label, Function function) const {
     const size_t bins = size_t{1} << fraction_bits_;
@@ -107,29 +136,41 @@ class ScoreBins {
           sum.all += recent[place];
           sum.positive += recent[PageSize() + place];
         }
-        if (sum.all > 0) function(i * bins + bin, sum);
+        if (sum.all > 0) function(static_cast<uint32_t>(i * bins + bin), sum);
       }
     }
   }
 
+  // Forgets all scores, and gives their memory back.
+  void Free() {
+    for (Page& page : pages_) {
+      page.recent.Free();
+      page.counts.Free();
+    }
+    used_ = {};
+    recent_rows_ = 0;
+  }
+
  private:
-  // Rows that 16 bits can count.
   static constexpr size_t kMostRecentRows = std::numeric_limits<uint16_t>::max();
   static constexpr int kFractionBits = 23;  // of a float
+  // By how many pages the scores from 1 on move up, to make room for those between 0.5 and 1.
+  static constexpr uint32_t kPagesFromOne = 52;
+  // From the page of -0.5, where the numbers x - 1 begin, to the page of 0.5, where the scores x begin.
+  static constexpr uint32_t kMirroredPages = 382 - 129;
 
   // Empty where no label has such scores.
   struct Page {
-    // Of the last rows, [2, classes, bins of a page]: all, and the positive ones. With 16 bits there are more of them
-    // in the cache, and all metrics take a tenth less time for 100 classes, and a quarter less for 1000.
+    // Counts of the last rows, [2, classes, bins of a page]: all scores, and those of labels. With 16 bits more of them
+    // are in the cache: all metrics take a tenth less time for 100 classes, and a quarter less for 1000.
     Buffer<uint16_t> recent;
-    // Of all before, [classes, bins of a page].
+    // Counts of all rows before, [classes, bins of a page].
     Buffer<Bin> counts;
   };
 
   // The bits of a float as an unsigned integer that orders as the number does.
-  template <typename T>
-  static uint32_t Ordered(T score) {
-    const auto bits = std::bit_cast<uint32_t>(static_cast<float>(score) + 0.0F);  // -0 + 0 = +0: the zeros are equal
+  static uint32_t Ordered(float score) {
+    const auto bits = std::bit_cast<uint32_t>(score + 0.0F);  // -0 + 0 = +0: the zeros are equal
     // ~bits for negative numbers, the sign's bit set for others, without a branch that would be mispredicted.
     return bits ^ (static_cast<uint32_t>(static_cast<int32_t>(bits) >> 31) | 0x80000000);
   }
@@ -159,7 +200,7 @@ class ScoreBins {
     }
   }
 
-  // function(page, place of the bin in it) for each score of a row.
+  // Calls function(page, place of the bin in it) for each score of a row.
   template <typename T, typename Function>
   void ForEachBinOf(const T* scores, Function function) const {
     constexpr size_t kChunk = 256;
@@ -172,7 +213,7 @@ class ScoreBins {
     }
   }
 
-  // On vectors, which saves 5 % of the time of all metrics.
+  // KeyOf() on vectors, which saves 5 % of the time of all metrics.
   template <typename T>
   void FindBins(const T* scores, size_t first, size_t size, uint32_t* pages, uint32_t* bins) const {
     const hn::ScalableTag<T> d;
@@ -182,20 +223,29 @@ class ScoreBins {
     constexpr size_t L = kLanes<T>;
     const auto shift = static_cast<int>(kFractionBits - fraction_bits_);
     const auto mask = hn::Set(du, BinMask());
+    const auto one = hn::Set(d, T{1});
     auto label = hn::Iota(du, static_cast<uint32_t>(first));
     size_t i = 0;
     for (; i + L <= size; i += L) {
       const auto x = hn::LoadU(d, scores + first + i);
-      hn::VFromD<decltype(df)> narrow;
+      const auto mirrored = hn::And(hn::Gt(x, hn::Set(d, T{0.5})), hn::Lt(x, one));
+      // Adds 0 to the others, so that both zeros become +0.
+      const auto distance = hn::Add(x, hn::IfThenElseZero(mirrored, hn::Set(d, T{-1})));
+      const auto moved = hn::IfThenElse(mirrored, hn::Set(d, static_cast<T>(kMirroredPages)),
+                                        hn::IfThenElseZero(hn::Ge(x, one), hn::Set(d, static_cast<T>(kPagesFromOne))));
+      hn::VFromD<decltype(di)> bits;
+      hn::VFromD<decltype(di)> moved_pages;
       if constexpr (std::is_same_v<T, float>) {
-        narrow = x;
+        bits = hn::BitCast(di, distance);
+        moved_pages = hn::ConvertTo(di, moved);
       } else {
-        narrow = hn::DemoteTo(df, x);
+        // What is too small for a float becomes +0, whatever its sign, as in Ordered().
+        bits = hn::BitCast(di, hn::Add(hn::DemoteTo(df, distance), hn::Zero(df)));
+        moved_pages = hn::DemoteTo(di, moved);
       }
-      const auto bits = hn::BitCast(di, hn::Add(narrow, hn::Zero(df)));
       const auto flip = hn::Or(hn::ShiftRight<31>(bits), hn::Set(di, std::numeric_limits<int32_t>::min()));
       const auto ordered = hn::BitCast(du, hn::Xor(bits, flip));
-      hn::StoreU(hn::ShiftRight<kFractionBits>(ordered), du, pages + i);
+      hn::StoreU(hn::Add(hn::ShiftRight<kFractionBits>(ordered), hn::BitCast(du, moved_pages)), du, pages + i);
       const auto bin = hn::And(hn::ShiftRightSame(ordered, shift), mask);
       hn::StoreU(hn::Or(hn::ShiftLeftSame(label, static_cast<int>(fraction_bits_)), bin), du, bins + i);
       label = hn::Add(label, hn::Set(du, static_cast<uint32_t>(L)));
@@ -210,6 +260,7 @@ class ScoreBins {
   size_t classes_ = 0;
   uint32_t fraction_bits_ = 0;
   size_t recent_rows_ = 0;
+  Pages used_;
   Page pages_[kPages];
 };
 
