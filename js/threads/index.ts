@@ -46,7 +46,7 @@ export interface ThreadsBackendOptions {
    * 'em-pthread', or in Node one whose `workerData` is 'em-pthread'. Needed only where a bundle does not find that script.
    * @default a worker of the script beside this module
    */
-  worker?: () => { postMessage(message: unknown): void };
+  worker?: () => object;
 }
 
 /**
