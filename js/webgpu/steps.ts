@@ -6,7 +6,7 @@ import { countScores, SEGMENT } from './kernels/count-scores.js';
 import { FIND_NAN } from './kernels/find-nan.js';
 import { gatherEntries } from './kernels/gather-entries.js';
 import { type Kernel, type Params, SCALE_BY, THREADS } from './kernels/kernel.js';
-import type { BufferName, Memory } from './kernels/memory.js';
+import type { BufferName } from './kernels/memory.js';
 import { MERGE_RUNS } from './kernels/merge-runs.js';
 import { REPORT_TARGET } from './kernels/report-target.js';
 import { rowLosses } from './kernels/row-losses.js';
@@ -28,9 +28,9 @@ export interface Submission {
   /** Bytes per target. */
   targetBytes: number;
   parts: readonly Part[];
-  /** The unknown classes of the rows, as in {@link Memory.unknown}. */
+  /** The unknown classes of the rows: see unknownClasses(). */
   unknown: Uint32Array<ArrayBuffer>;
-  /** The scales of the rows, as in {@link Memory.scales}. */
+  /** What the rows' counts are multiplied by: see sharedScales() and rowScales(). */
   scales: Uint32Array<ArrayBuffer>;
   /** Where the gradient goes if it stays in the device's memory; null if it does not. */
   gradient: GPUBuffer | null;
