@@ -1,0 +1,165 @@
+// The module of the training core: the functions that js/training/module.ts declares, over addresses in linear memory.
+//
+// They are exports of the WebAssembly itself, without Embind and without glue: numbers alone pass, and a layer of a
+// small model computes for a microsecond, of which Embind would take a tenth. JavaScript sees the names in MLML_EXPORT.
+// Sizes count elements.
+#include <cstdint>
+#include <cstdlib>
+
+#include "bindings/call.h"
+#include "loss/multilabel_margin_loss.h"
+#include "training/dropout.h"
+#include "training/elementwise.h"
+#include "training/embedding_bag.h"
+#include "training/gradient.h"
+#include "training/linear.h"
+#include "training/optimizers.h"
+
+namespace {
+
+mlml::KernelCall loss_call;
+
+mlml::Workspace& LossWorkspace() {
+  static mlml::Workspace workspace;
+  return workspace;
+}
+
+// A cache line: rows of many widths then start at one.
+constexpr size_t kAlignment = 64;
+
+}  // namespace
+
+#define MLML_EXPORT(name) extern "C" __attribute__((export_name(#name)))
+
+// Address of a block, whose contents are whatever was there; 0 when memory is exhausted.
+MLML_EXPORT(allocate) void* Allocate(size_t bytes) {
+  if (bytes > SIZE_MAX - kAlignment) return nullptr;
+  return std::aligned_alloc(kAlignment, (bytes + kAlignment) / kAlignment * kAlignment);
+}
+
+MLML_EXPORT(release) void Release(void* block) { std::free(block); }
+
+// Address of the call that computeLoss computes: js/wasm/call.ts describes it.
+MLML_EXPORT(lossCall) void* LossCall() { return &loss_call; }
+
+// Returns an mlml::Status.
+MLML_EXPORT(computeLoss) int32_t ComputeLoss() {
+  const int32_t status = loss_call.Report(loss_call.Dispatch([](const auto& rows, auto* grad) {
+    return mlml::MultilabelMarginLoss(rows, loss_call.options(), loss_call.losses_data(), grad, LossWorkspace());
+  }));
+  if (status == static_cast<int32_t>(mlml::Status::kOk)) loss_call.SumLosses();
+  return status;
+}
+
+MLML_EXPORT(fill) void Fill(float* x, size_t size, float value) { mlml::Fill(x, size, value); }
+
+MLML_EXPORT(relu) void Relu(const float* x, size_t size, float* y) { mlml::Relu(x, size, y); }
+
+MLML_EXPORT(reluBackward) void ReluBackward(const float* dy, const float* y, size_t size, float* dx) {
+  mlml::ReluBackward(dy, y, size, dx);
+}
+
+MLML_EXPORT(dropout) void Dropout(const float* x, size_t size, double p, uint32_t low, uint32_t high, float* y) {
+  mlml::Dropout(x, size, p, uint64_t{high} << 32 | low, y);
+}
+
+MLML_EXPORT(add) void Add(const float* a, const float* b, size_t size, float* y) { mlml::Add(a, b, size, y); }
+
+MLML_EXPORT(addRow) void AddRow(const float* x, const float* row, size_t rows, size_t columns, float* y) {
+  mlml::AddRow(x, row, rows, columns, y);
+}
+
+MLML_EXPORT(columnSums) void ColumnSums(const float* x, size_t rows, size_t columns, float* sums) {
+  mlml::ColumnSums(x, rows, columns, sums);
+}
+
+MLML_EXPORT(scale) void Scale(const float* x, size_t size, float factor, float* y) { mlml::Scale(x, size, factor, y); }
+
+MLML_EXPORT(scaleRows)
+void ScaleRows(const float* x, const float* factors, size_t rows, size_t columns, float* y) {
+  mlml::ScaleRows(x, factors, rows, columns, y);
+}
+
+MLML_EXPORT(linearForward)
+void LinearForward(size_t rows, size_t inputs, size_t outputs, const float* x, const float* weight, const float* bias,
+                   float* y) {
+  mlml::LinearForward({rows, inputs, outputs}, x, weight, bias, y);
+}
+
+MLML_EXPORT(linearBackwardInput)
+void LinearBackwardInput(size_t rows, size_t inputs, size_t outputs, const float* dy, const float* y,
+                         const float* weight, float* dx) {
+  mlml::LinearBackwardInput({rows, inputs, outputs}, dy, y, weight, dx);
+}
+
+MLML_EXPORT(linearBackwardWeight)
+void LinearBackwardWeight(size_t rows, size_t inputs, size_t outputs, const float* dy, const float* y, const float* x,
+                          float* dweight, uint8_t* present) {
+  mlml::LinearBackwardWeight({rows, inputs, outputs}, dy, y, x, dweight, present);
+}
+
+MLML_EXPORT(findBadIndex) int32_t FindBadIndex(const int32_t* input, size_t entries, size_t table_rows) {
+  return mlml::FindBadIndex(input, entries, table_rows);
+}
+
+MLML_EXPORT(findBadOffset) int32_t FindBadOffset(const int32_t* offsets, size_t bags, size_t entries) {
+  return mlml::FindBadOffset(offsets, bags, entries);
+}
+
+MLML_EXPORT(bagForward)
+void BagForward(const int32_t* input, const float* weights, const int32_t* offsets, size_t entries, size_t bags,
+                const float* table, size_t columns, float* y) {
+  mlml::BagForward({input, weights, offsets, entries, bags}, table, columns, y);
+}
+
+MLML_EXPORT(reserveBagBackward)
+bool ReserveBagBackward(size_t entries, size_t bags, size_t table_rows, size_t columns) {
+  return mlml::ReserveBagBackward(entries, bags, table_rows, columns);
+}
+
+MLML_EXPORT(bagBackward)
+void BagBackward(const int32_t* input, const float* weights, const int32_t* offsets, size_t entries, size_t bags,
+                 const float* dy, size_t table_rows, size_t columns, float* dtable, uint8_t* present) {
+  mlml::BagBackward({input, weights, offsets, entries, bags}, dy, table_rows, columns, dtable, present);
+}
+
+MLML_EXPORT(bagSgdStep)
+void BagSgdStep(const int32_t* input, const float* weights, const int32_t* offsets, size_t entries, size_t bags,
+                const float* dy, size_t columns, double lr, float* table) {
+  mlml::BagSgdStep({input, weights, offsets, entries, bags}, dy, columns, lr, table);
+}
+
+MLML_EXPORT(bagAdagradStep)
+void BagAdagradStep(const int32_t* input, const float* weights, const int32_t* offsets, size_t entries, size_t bags,
+                    const float* dy, size_t columns, uint32_t step, double lr, double lr_decay, double eps,
+                    float* table, float* sum) {
+  mlml::BagAdagradStep({input, weights, offsets, entries, bags}, dy, columns,
+                       mlml::AdagradRate({.lr = lr, .lr_decay = lr_decay}, step), eps, table, sum);
+}
+
+MLML_EXPORT(completeGradient)
+void CompleteGradient(float* values, const uint8_t* present, size_t rows, size_t columns) {
+  mlml::CompleteGradient({values, present, rows, columns}, values);
+}
+
+MLML_EXPORT(sgdStep)
+void SgdStep(const float* gradient, const uint8_t* present, size_t rows, size_t columns, float* parameter,
+             float* momentum_buffer, uint32_t step, double lr, double momentum, double dampening, double weight_decay,
+             bool nesterov) {
+  mlml::SgdStep({gradient, present, rows, columns}, {lr, momentum, dampening, weight_decay, nesterov}, step, parameter,
+                momentum_buffer);
+}
+
+MLML_EXPORT(adamStep)
+void AdamStep(const float* gradient, const uint8_t* present, size_t rows, size_t columns, float* parameter,
+              float* exp_avg, float* exp_avg_sq, uint32_t step, double lr, double beta1, double beta2, double eps,
+              double weight_decay, bool decoupled) {
+  mlml::AdamStep({gradient, present, rows, columns}, {lr, beta1, beta2, eps, weight_decay, decoupled}, step, parameter,
+                 exp_avg, exp_avg_sq);
+}
+
+MLML_EXPORT(adagradStep)
+void AdagradStep(const float* gradient, const uint8_t* present, size_t rows, size_t columns, float* parameter,
+                 float* sum, uint32_t step, double lr, double lr_decay, double eps, double weight_decay) {
+  mlml::AdagradStep({gradient, present, rows, columns}, {lr, lr_decay, eps, weight_decay}, step, parameter, sum);
+}

@@ -1,0 +1,40 @@
+#include "training/dropout.h"
+
+#include <cmath>
+
+#include "training/vectors.h"
+
+namespace mlml {
+namespace {
+
+// Austin Appleby's finaliser of MurmurHash3, in the public domain: each bit of the result depends on each of `h`.
+template <typename V>
+V Mix(V h) {
+  const hn::DFromV<V> d;
+  h = hn::Mul(hn::Xor(h, hn::ShiftRight<16>(h)), hn::Set(d, 0x85ebca6bU));
+  h = hn::Mul(hn::Xor(h, hn::ShiftRight<13>(h)), hn::Set(d, 0xc2b2ae35U));
+  return hn::Xor(h, hn::ShiftRight<16>(h));
+}
+
+}  // namespace
+
+void Dropout(const float* x, size_t size, double p, uint64_t seed, float* y) {
+  // As PyTorch divides its mask of ones and zeros; and there, too, nothing is kept where p is 1.
+  const float scale = p < 1 ? 1.0F / static_cast<float>(1 - p) : 0.0F;
+  // Of the 24 upper bits of a hash, for int32 to hold 1.
+  const auto dropped = static_cast<int32_t>(std::lround(p * (1 << 24)));
+  const auto low = static_cast<uint32_t>(seed);
+  const auto high = static_cast<uint32_t>(seed >> 32);
+  ForVectors(size, [=](auto d, size_t i) {
+    const hn::RebindToUnsigned<decltype(d)> du;
+    const hn::RebindToSigned<decltype(d)> di;
+    // Two rounds, each with half of the seed, so that sequences of seeds next to each other do not overlap.
+    const auto index = hn::Iota(du, static_cast<uint32_t>(i));
+    const auto hash = Mix(hn::Xor(Mix(hn::Xor(index, hn::Set(du, low))), hn::Set(du, high)));
+    const auto drops = hn::Lt(hn::BitCast(di, hn::ShiftRight<8>(hash)), hn::Set(di, dropped));
+    const auto mask = hn::IfThenZeroElse(hn::RebindMask(d, drops), hn::Set(d, scale));
+    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), mask), d, y + i);
+  });
+}
+
+}  // namespace mlml
