@@ -24,6 +24,7 @@ const LIBRARY = [
   'js/arguments',
   'js/wasm/',
   'js/loss',
+  'js/training/',
   'js/functional',
   'js/nn',
   'js/index',
