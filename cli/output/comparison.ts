@@ -36,7 +36,7 @@ function linesOf({ results: [first, second], comparison }: Compared): Line[] {
     const compared = (comparison.metrics as Partial<Record<typeof metric, ComparedMetric>>)[metric];
     if (compared !== undefined) return lineOf(name, compared, better);
     // An average precision.
-    const difference = second[metric] - first[metric];
+    const difference = first[metric] === null || second[metric] === null ? Number.NaN : second[metric] - first[metric];
     return {
       metric: name,
       first: formatMetric(first[metric]),
@@ -52,8 +52,8 @@ function linesOf({ results: [first, second], comparison }: Compared): Line[] {
 }
 
 function lineOf(metric: string, { first, second, difference }: ComparedMetric, better: 'lower' | 'higher'): Line {
-  const isHigher = difference.low > 0;
-  const differs = isHigher || difference.high < 0;
+  const isHigher = difference.low !== null && difference.low > 0;
+  const differs = isHigher || (difference.high !== null && difference.high < 0);
   return {
     metric,
     first: withInterval(first, formatMetric),
@@ -64,7 +64,7 @@ function lineOf(metric: string, { first, second, difference }: ComparedMetric, b
 }
 
 function withInterval({ value, low, high }: Estimate, format: (value: number) => string): string {
-  return `${format(value)} [${format(low)}, ${format(high)}]`;
+  return low === null || high === null ? format(value) : `${format(value)} [${format(low)}, ${format(high)}]`;
 }
 
 function signed(value: number): string {
@@ -88,7 +88,7 @@ export function toComparisonTable(compared: Compared): string {
   return [
     `first:  ${files[0]}`,
     `second: ${files[1]}`,
-    `${formatWhole(comparison.rows)} rows; intervals of ${percentOf(comparison.level)}`,
+    `${formatWhole(comparison.rows)} rows; ${comparison.intervalsMissing ?? `intervals of ${percentOf(comparison.level)}`}`,
     '',
     ...rows.map((row) =>
       columns

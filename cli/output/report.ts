@@ -2,7 +2,7 @@
 
 import type { EvaluationResult, HighLoss, LabelResult } from 'multilabel-margin-loss/evaluate';
 import { barsOf, type Draw, marginsChart, precisionRecallChart } from './charts.js';
-import { formatMetric, formatWhole, METRICS } from './metrics.js';
+import { averagePrecisionNote, formatMetric, formatWhole, METRICS } from './metrics.js';
 import { type Cell, type Column, escape, figure, page, plainTable, sortableTable } from './page.js';
 
 /** More would make a page that browsers are slow to show: those of the lowest average precision. */
@@ -38,13 +38,9 @@ function heading(result: EvaluationResult): string {
 
 function metricsSection(result: EvaluationResult): string {
   const rows = METRICS.map(([metric, name, better]) => [name, formatMetric(result[metric]), better]);
-  const resolution = result.averagePrecisionResolution;
-  const note =
-    resolution === 0
-      ? ''
-      : `<p class="quiet">For macro and micro average precision, scores of a label that differ by less than ${resolution}, relative, count as equal.</p>`;
+  const note = averagePrecisionNote(result);
   const columns: Column[] = [{ name: 'metric' }, { name: 'value', kind: 'number' }, { name: 'better' }];
-  return `<h2>Metrics</h2>\n${plainTable('Metrics', columns, rows)}\n${note}`;
+  return `<h2>Metrics</h2>\n${plainTable('Metrics', columns, rows)}\n${note === null ? '' : `<p class="quiet">${note}</p>`}`;
 }
 
 async function marginsSection({ margins, rows }: EvaluationResult, draw: Draw): Promise<string> {
@@ -81,7 +77,8 @@ ${plainTable('Precision, recall and nDCG at k', columns, rows)}`;
 function labelsSection({ perLabel, classes }: EvaluationResult): string {
   if (perLabel.length === 0) return '';
   // NaN, of no rows, and labels that no row has come last.
-  const rank = ({ support, averagePrecision }: LabelResult): number => (support === 0 ? Infinity : averagePrecision);
+  const rank = ({ support, averagePrecision }: LabelResult): number =>
+    support === 0 ? Infinity : (averagePrecision ?? 0);
   const worst = [...perLabel].sort((a, b) => Math.sign(rank(a) - rank(b)) || a.label - b.label).slice(0, LABELS);
   const rows = worst.map(({ label, support, meanRank, averagePrecision }): Cell[] => [
     { html: String(label), value: label },

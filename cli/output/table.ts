@@ -1,5 +1,5 @@
 import type { EvaluationResult } from 'multilabel-margin-loss/evaluate';
-import { formatMetric, formatWhole, METRICS } from './metrics.js';
+import { averagePrecisionNote, formatMetric, formatWhole, METRICS } from './metrics.js';
 
 /** Labels to list, those of the lowest average precision. */
 const LABELS = 5;
@@ -13,9 +13,8 @@ export function toTable(result: EvaluationResult): string {
     '',
   ];
   for (const [metric, name] of METRICS) lines.push(name.padEnd(33) + formatMetric(result[metric]).padStart(10));
-  if (result.averagePrecisionResolution > 0) {
-    lines.push(`(average precisions of scores rounded to ${result.averagePrecisionResolution} of their power of two)`);
-  }
+  const note = averagePrecisionNote(result);
+  if (note !== null) lines.push(note);
   const ks = Object.entries(at);
   if (ks.length > 0) {
     lines.push('', `${'k'.padStart(10)}${['precision', 'recall', 'nDCG'].map((name) => name.padStart(11)).join('')}`);
@@ -24,8 +23,8 @@ export function toTable(result: EvaluationResult): string {
     }
   }
   const worst = perLabel
-    .filter(({ support }) => support > 0)
-    .sort((a, b) => a.averagePrecision - b.averagePrecision || a.label - b.label)
+    .filter(({ support, averagePrecision }) => support > 0 && averagePrecision !== null)
+    .sort((a, b) => (a.averagePrecision ?? 0) - (b.averagePrecision ?? 0) || a.label - b.label)
     .slice(0, LABELS);
   if (worst.length > 0) {
     lines.push('', 'Labels of the lowest average precision:');

@@ -9,17 +9,18 @@ import { uniform } from './uniform.js';
  *
  * const evaluator = new Evaluator();
  * evaluator.update([[0.1, 0.2, 0.4, 0.8], [0.5, 0.1, 0.2, 0.3]], [[3, 0], [1]]);
+ * // Two rows are too few for an interval: see Comparison.intervalsMissing.
  * const { first }: { first: Estimate } = evaluator.compare(evaluator).metrics.labelRankingAveragePrecision;
  * first.value; // => 0.5
- * first.low <= first.value && first.value <= first.high; // => true
+ * [first.low, first.high]; // => [null, null]
  */
 export interface Estimate {
   /** The mean over all rows. */
   value: number;
-  /** The lower end. */
-  low: number;
-  /** The upper end. */
-  high: number;
+  /** The lower end; null where there are too few rows for an interval. */
+  low: number | null;
+  /** The upper end; null where there are too few rows for an interval. */
+  high: number | null;
 }
 
 /**
@@ -32,14 +33,14 @@ export interface Estimate {
  * first.update([[0.5, 0.25, 0, 1]], [[1]]);
  * second.update([[0.5, 1, 0, 0.75]], [[1]]);
  * const { difference }: ComparedMetric = first.compare(second).metrics.coverageError;
- * difference; // => { value: -2, low: -2, high: -2 }
+ * difference.value; // => -2
  */
 export interface ComparedMetric {
-  /** Of the evaluator whose method was called. */
+  /** The evaluator whose method was called. */
   first: Estimate;
-  /** Of the other. */
+  /** The other one. */
   second: Estimate;
-  /** Of the second minus the first, row by row. */
+  /** The second minus the first, row by row. */
   difference: Estimate;
 }
 
@@ -49,17 +50,37 @@ export interface Model {
   groups: GroupSums;
 }
 
+/** Where the sums begin of each group that has rows of a weight above 0. */
+export function filledGroups({ sums, groups, sumsOfGroup }: GroupSums): number[] {
+  return Array.from({ length: groups }, (_, group) => group * sumsOfGroup).filter(
+    (at) => (sums[at + WEIGHT] as number) > 0,
+  );
+}
+
+/** The place of the sum of weights among the sums of a group. Those of the metrics follow. */
+const WEIGHT = 1;
+
 /**
- * Percentile intervals of the means of two models over the same rows, from draws of groups with replacement. A mean is a
- * ratio, of a sum to a number of rows, for groups are not of one size.
+ * Percentile intervals of the means of two models over the same rows, from draws of groups with replacement. Each mean is
+ * the ratio of a sum to a sum of weights, because groups differ in size.
+ *
+ * @param options null for no intervals
  */
 export function bootstrap(
   models: readonly [first: Model, second: Model],
-  { level, resamples, seed }: { level: number; resamples: number; seed: number },
+  options: { level: number; resamples: number; seed: number } | null,
 ): ComparedMetric[] {
-  const { sumsOfGroup, sums, groups } = models[0].groups;
-  // Empty ones would make resamples of another size than the data. Where rows are few, most are a group each.
-  const places = Array.from({ length: groups }, (_, group) => group * sumsOfGroup).filter((at) => sums[at] !== 0);
+  if (options === null) {
+    const none = (value: number): Estimate => ({ value, low: null, high: null });
+    return models[0].means.map((mean, i) => {
+      const other = models[1].means[i] as number;
+      return { first: none(mean), second: none(other), difference: none(other - mean) };
+    });
+  }
+  const { level, resamples, seed } = options;
+  const { sumsOfGroup } = models[0].groups;
+  // Empty groups would make resamples of another size than the data. Where rows are few, most groups have one row.
+  const places = filledGroups(models[0].groups);
   // [means, resamples] of each model
   const drawn = models.map(({ means }) => means.map(() => new Float64Array(resamples)));
   const random = uniform(seed);
@@ -74,7 +95,9 @@ export function bootstrap(
       });
     }
     totals.forEach((total, which) => {
-      drawn[which]?.forEach((means, i) => (means[draw] = (total[i + 1] as number) / (total[0] as number)));
+      drawn[which]?.forEach(
+        (means, i) => (means[draw] = (total[WEIGHT + 1 + i] as number) / (total[WEIGHT] as number)),
+      );
     });
   }
   return models[0].means.map((mean, i) => {
@@ -91,7 +114,7 @@ export function bootstrap(
 
 function estimate(value: number, means: Float64Array, level: number): Estimate {
   const sorted = means.slice().sort();
-  // Between the two that are nearest, as numpy.quantile does.
+  // Interpolates between the two nearest means, as numpy.quantile does.
   const quantile = (share: number): number => {
     const place = share * (sorted.length - 1);
     const below = sorted[Math.floor(place)] as number;

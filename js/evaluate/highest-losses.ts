@@ -15,7 +15,7 @@ import type { FloatArray, IndexArray } from '../backend.js';
  * highest?.predictions[0]; // => { label: 3, score: 1 }
  */
 export interface HighLoss {
-  /** Of the call of update() that added the row: the name of a file, say. */
+  /** The `source` of the call of update() that added the row: the name of a file, say. */
   source: string;
   /** The number of the row in its source, from 0. */
   row: number;
@@ -32,7 +32,7 @@ export interface HighLoss {
   }[];
 }
 
-/** Rows that are kept. */
+/** Number of rows that are kept. */
 const ROWS = 20;
 const PREDICTIONS = 5;
 
@@ -105,12 +105,13 @@ function highest(scores: FloatArray): HighLoss['predictions'] {
   return found;
 }
 
-/** Whether JSON has the form of what {@link HighestLosses.rows} gave. Where it has null for a loss, that is Infinity. */
-export function toHighLosses(json: unknown): HighLoss[] | null {
+/** The rows that {@link HighestLosses.rows} was in JSON, which has null for an infinite loss; or null if they are not. */
+export function toHighLosses(json: unknown, classes: number): HighLoss[] | null {
   const isIndex = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+  const isLabel = (value: unknown): boolean => isIndex(value) && (value as number) < classes;
   const isPrediction = (value: unknown): boolean => {
     const { label, score } = Object(value) as Record<string, unknown>;
-    return isIndex(label) && Number.isFinite(score);
+    return isLabel(label) && Number.isFinite(score);
   };
   const isRow = (value: unknown): boolean => {
     const { source, row, loss, labels, predictions } = Object(value) as Record<string, unknown>;
@@ -119,7 +120,8 @@ export function toHighLosses(json: unknown): HighLoss[] | null {
       isIndex(row) &&
       (loss === null || (typeof loss === 'number' && loss >= 0)) &&
       Array.isArray(labels) &&
-      labels.every(isIndex) &&
+      labels.length <= classes &&
+      labels.every(isLabel) &&
       Array.isArray(predictions) &&
       predictions.length <= PREDICTIONS &&
       predictions.every(isPrediction)

@@ -13,16 +13,9 @@
  * @module multilabel-margin-loss/evaluate
  */
 export type { ComparedMetric, Estimate } from './bootstrap.js';
-export {
-  type CompareOptions,
-  type Comparison,
-  type EvaluationResult,
-  Evaluator,
-  type EvaluatorJSON,
-  type EvaluatorOptions,
-  type LabelResult,
-  type MetricsAtK,
-  type RowOrigin,
-} from './evaluator.js';
+export type { CompareOptions, Comparison } from './comparison.js';
+export { Evaluator, type EvaluatorOptions, type UpdateOptions } from './evaluator.js';
 export type { HighLoss } from './highest-losses.js';
 export type { MarginBin } from './margins.js';
+export type { Bounds, EvaluationResult, LabelResult, MetricsAtK } from './result.js';
+export type { EvaluatorJSON } from './state.js';

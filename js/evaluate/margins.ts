@@ -1,3 +1,5 @@
+import { MARGINS } from './layout.js';
+
 /**
  * Rows whose margins lie between two edges.
  *
@@ -18,20 +20,21 @@ export interface MarginBin {
   rows: number;
 }
 
-// In src/ranking_metrics.h: kMarginFractionBits, kLeastMarginExponent.
-const STEPS = 16;
-const LEAST = 2 ** -16;
+const { stepsPerPowerOfTwo, least } = MARGINS;
 
 /**
  * The bins that are not empty, ascending.
  *
- * @param counts of those from 0 on, away from 0, and of those below 0
+ * @param counts the rows in the bins from 0 on, away from 0, and then in those below 0
  */
 export function toMarginBins(counts: Float64Array): MarginBin[] {
   const size = counts.length / 2;
-  // Of bin 0, 0; then so many steps to each power of two.
   const edge = (bin: number): number =>
-    bin === 0 ? 0 : LEAST * 2 ** Math.floor((bin - 1) / STEPS) * (1 + ((bin - 1) % STEPS) / STEPS);
+    bin === 0
+      ? 0
+      : least *
+        2 ** Math.floor((bin - 1) / stepsPerPowerOfTwo) *
+        (1 + ((bin - 1) % stepsPerPowerOfTwo) / stepsPerPowerOfTwo);
   const outer = (bin: number): number => (bin === size - 1 ? Infinity : edge(bin + 1));
   const bins: MarginBin[] = [];
   for (let bin = size - 1; bin >= 0; bin--)

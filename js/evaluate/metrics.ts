@@ -1,10 +1,11 @@
 import type { FloatArray, IndexArray } from '../backend.js';
 import { LossError } from '../errors.js';
-import { type Address, ALIGNMENT, align, layoutOf, LinearMemory, STAGED_BYTES } from '../wasm/linear-memory.js';
 import { instantiationError } from '../wasm/instantiate.js';
-import createModule, { type RankingMetricsModule } from './ranking_metrics.mjs';
+import { type Address, ALIGNMENT, align, LinearMemory, STAGED_BYTES } from '../wasm/linear-memory.js';
+import { GROUPS, PART, STATUS } from './layout.js';
+import createModule, { type MetricsModule } from './ranking_metrics.mjs';
 
-/** A batch of valid shapes whose targets are valid too; only the values of the scores are unchecked. */
+/** A batch of valid shapes with valid targets and weights; only the values of the scores are unchecked. */
 export interface MetricsBatch {
   /** [rows, classes], row-major */
   scores: FloatArray;
@@ -14,37 +15,39 @@ export interface MetricsBatch {
   losses: FloatArray;
   rows: number;
   width: number;
-  /** The number of the first row among all. */
+  /** [rows]; null for 1 */
+  sampleWeight: FloatArray | null;
+  /** [rows, unknownWidth], row-major, as targets; null for none */
+  unknown: IndexArray | null;
+  unknownWidth: number;
+  /** [rows, 2]: the lower and the upper half of a hash of each row's id; null to use the row's number. */
+  ids: Int32Array | null;
+  /** The number of the first row in its file. */
   firstRow: number;
+  /** The number of the file. */
+  file: number;
 }
 
-/** Sums of rows that fall into groups at random: see src/group_sums.h. */
+/** Sums of rows, which fall into groups at random: see src/metrics/group_sums.h. */
 export interface GroupSums {
   groups: number;
-  /** [groups, sumsOfGroup], row-major: number of rows, and the sums in the order of RankingMetrics::groups */
+  /** [groups, sumsOfGroup], row-major: the number of rows, the sum of their weights, and the sums of the metrics. */
   sums: Float64Array;
   sumsOfGroup: number;
 }
 
-// In src/group_sums.h and src/ranking_metrics.h: kGroups, kSums and kSumsAtK.
-const GROUPS = 256;
-const SUMS = 6;
-const SUMS_AT_K = 3;
-
-// The numbers of MetricsStatus in src/ranking_metrics.h.
-const STATUS = { ok: 0, nonFiniteScore: 2, outOfMemory: 3, tooManyRows: 4, badState: 5 };
-
 /**
- * The sums of RankingMetrics in src/ranking_metrics.h. Each has a module to itself, whose memory is garbage-collected with
- * it: there is nothing to dispose of. WebAssembly engines compile the module once.
+ * The metrics of one evaluator, in a WebAssembly module of its own, whose memory is garbage-collected with it: there is
+ * nothing to dispose of. Engines compile the module once.
  */
-export class RankingMetrics {
-  readonly #module: RankingMetricsModule;
+export class WasmMetrics {
+  readonly #module: MetricsModule;
   readonly #memory: LinearMemory;
+  readonly #part: Address;
 
   constructor(
     readonly classes: number,
-    private readonly ks: readonly number[],
+    ks: readonly number[],
   ) {
     try {
       this.#module = createModule();
@@ -52,48 +55,79 @@ export class RankingMetrics {
       throw instantiationError(cause, 'evaluate where it does');
     }
     this.#memory = new LinearMemory(this.#module.wasmMemory, this.#module._maximumMemory());
+    this.#part = this.#module._partAddress();
     const at = this.#stage(ks.length * 4 + 1);
     this.#memory.i32.set(ks, at / 4);
     if (this.#module._begin(classes, at, ks.length) === 0) throw this.#outOfMemory();
   }
 
+  /** Rows so far, those left out included. */
+  get rows(): number {
+    return this.#module._numRows();
+  }
+
   /** Adds all rows or, where it throws, none. */
   update(batch: MetricsBatch, skipNonFinite: boolean): void {
-    const { scores, targets, losses, rows, width, firstRow } = batch;
+    const { scores, targets, losses, sampleWeight, unknown, ids, rows, width, unknownWidth } = batch;
     const { classes } = this;
-    const float64 = scores.BYTES_PER_ELEMENT === 8 ? 1 : 0;
-    const layout = layoutOf(rows, classes * scores.BYTES_PER_ELEMENT, width * 4, STAGED_BYTES);
-    const { capacity } = layout;
-    const lossesAt = this.#stage(layout.end);
-    const scoresAt = lossesAt + layout.scores;
-    const targetsAt = lossesAt + layout.targets;
+    const scoresBytes = classes * scores.BYTES_PER_ELEMENT;
+    // In the order in which they are staged: what takes 8 bytes a row comes first.
+    const bytes = [8, sampleWeight ? 8 : 0, ids ? 8 : 0, scoresBytes, width * 4, unknownWidth * 4];
+    const bytesPerRow = bytes.reduce((sum, each) => sum + each, 0);
+    const capacity = Math.min(rows, Math.max(1, Math.floor(STAGED_BYTES / bytesPerRow)));
+    const sizes = bytes.map((each) => align(capacity * each));
+    let end = this.#stage(sizes.reduce((sum, size) => sum + size, 0));
+    const [lossesAt, weightsAt, idsAt, scoresAt, targetsAt, unknownAt] = sizes.map((size) => {
+      const begin = end;
+      end += size;
+      return begin;
+    }) as [Address, Address, Address, Address, Address, Address];
 
-    const copyIn = (row: number, end: number): void => {
+    const copyIn = (row: number, endRow: number): void => {
       // Room that was made may have made memory grow.
       this.#memory.renew();
-      this.#memory.copyScores(scores, row * classes, end * classes, scoresAt);
-      this.#memory.copyTargets(targets, row * width, end * width, targetsAt);
-      this.#memory.f64.set(losses.subarray(row, end), lossesAt / 8);
+      const { f64, i32 } = this.#memory;
+      f64.set(losses.subarray(row, endRow), lossesAt / 8);
+      if (sampleWeight) f64.set(sampleWeight.subarray(row, endRow), weightsAt / 8);
+      if (ids) i32.set(ids.subarray(2 * row, 2 * endRow), idsAt / 4);
+      this.#memory.copyScores(scores, row * classes, endRow * classes, scoresAt);
+      this.#memory.copyTargets(targets, row * width, endRow * width, targetsAt);
+      if (unknown) this.#memory.copyTargets(unknown, row * unknownWidth, endRow * unknownWidth, unknownAt);
+
+      const part = this.#part;
+      f64[(part + PART.firstRow) / 8] = batch.firstRow + row;
+      f64[(part + PART.file) / 8] = batch.file;
+      i32[(part + PART.scores) / 4] = scoresAt;
+      i32[(part + PART.targets) / 4] = targetsAt;
+      i32[(part + PART.losses) / 4] = lossesAt;
+      i32[(part + PART.weights) / 4] = sampleWeight ? weightsAt : 0;
+      i32[(part + PART.ids) / 4] = ids ? idsAt : 0;
+      i32[(part + PART.unknown) / 4] = unknown ? unknownAt : 0;
+      i32[(part + PART.float64) / 4] = scores.BYTES_PER_ELEMENT === 8 ? 1 : 0;
+      i32[(part + PART.rows) / 4] = endRow - row;
+      i32[(part + PART.width) / 4] = width;
+      i32[(part + PART.unknownWidth) / 4] = unknown ? unknownWidth : 0;
+      i32[(part + PART.batchRows) / 4] = rows;
+      i32[(part + PART.firstPart) / 4] = row === 0 ? 1 : 0;
+      i32[(part + PART.skipNonFinite) / 4] = skipNonFinite ? 1 : 0;
     };
-    const forEachPart = (callback: (row: number, end: number) => void): void => {
+    const forEachPart = (callback: (row: number, endRow: number) => void): void => {
       for (let row = 0; row < rows; row += capacity) callback(row, Math.min(rows, row + capacity));
     };
-    const prepare = (row: number, end: number): void => {
-      copyIn(row, end);
-      const skip = skipNonFinite ? 1 : 0;
-      const status = this.#module._prepare(float64, scoresAt, targetsAt, end - row, width, rows, skip);
-      this.#check(status, row, batch);
+    const prepare = (row: number, endRow: number): void => {
+      copyIn(row, endRow);
+      this.#check(this.#module._prepare(), row, batch);
     };
     // All parts are checked, and room is made for them, before the first is added.
     if (capacity < rows) forEachPart(prepare);
-    forEachPart((row, end) => {
-      if (capacity < rows) copyIn(row, end);
-      else prepare(row, end);
-      this.#module._add(float64, scoresAt, targetsAt, lossesAt, end - row, width, firstRow + row);
+    forEachPart((row, endRow) => {
+      if (capacity < rows) copyIn(row, endRow);
+      else prepare(row, endRow);
+      this.#module._add();
     });
   }
 
-  /** Adds what `write()` wrote of as many classes and the same ks. */
+  /** Adds what `write()` wrote of as many classes and the same ks; or throws, and adds nothing. */
   merge(state: Uint8Array): void {
     const at = this.#stage(state.length);
     new Uint8Array(this.#memory.buffer).set(state, at);
@@ -105,25 +139,26 @@ export class RankingMetrics {
     return new Uint8Array(this.#memory.buffer).slice(at, at + this.#module._writtenSize());
   }
 
-  /**
-   * Numbers in the order of RankingMetrics::Means, and then of MeansAtK for each k, of OfLabel for each label, and the
-   * bins of margins.
-   */
+  /** The numbers whose places layout.ts has: MEANS, MEANS_AT_K for each k, LABEL_MEANS for each label, margins. */
   compute(): Float64Array {
     const at = this.#given(this.#module._compute());
     return this.#memory.f64.slice(at / 8, at / 8 + this.#module._computedSize());
   }
 
   groupSums(): GroupSums {
-    const at = this.#given(this.#module._sumsOfGroups());
-    const sumsOfGroup = 1 + SUMS + SUMS_AT_K * this.ks.length;
+    const at = this.#given(this.#module._groupSums());
+    const sumsOfGroup = 1 + this.#module._numSums();
     return { groups: GROUPS, sums: this.#memory.f64.slice(at / 8, at / 8 + GROUPS * sumsOfGroup), sumsOfGroup };
   }
 
-  /** Of the rows' numbers and labels. */
+  /** A hash of what the rows are known by, and of their labels, unknown classes and weights. */
   fingerprint(): bigint {
-    const halves = [this.#module._fingerprintHigh(), this.#module._fingerprintLow()].map((half) => BigInt(half >>> 0));
-    return ((halves[0] as bigint) << 32n) | (halves[1] as bigint);
+    return join(this.#module._fingerprintHigh(), this.#module._fingerprintLow());
+  }
+
+  /** The same without what the rows are known by. */
+  labelsFingerprint(): bigint {
+    return join(this.#module._labelsFingerprintHigh(), this.#module._labelsFingerprintLow());
   }
 
   /** Aligned room. */
@@ -131,7 +166,7 @@ export class RankingMetrics {
     return align(this.#given(this.#memory.allocate(bytes + ALIGNMENT, this.#module._stage)));
   }
 
-  /** An address that the module gave, 0 when there was no memory; that may have grown. */
+  /** An address that the module returned: 0 when there was no memory, which may have grown. */
   #given(at: Address): Address {
     this.#memory.renew();
     if (at === 0) throw this.#outOfMemory();
@@ -152,14 +187,17 @@ export class RankingMetrics {
           "unless nonFinite is 'skip'",
       );
     }
-    throw new LossError('ERR_STATE', 'the state of an evaluator is damaged: it is not what its toJSON() gave');
+    throw new LossError('ERR_STATE', 'the state of an evaluator is damaged: its sums contradict each other');
   }
 
   #outOfMemory(): LossError {
     return new LossError(
       'ERR_OUT_OF_MEMORY',
-      `the metrics of ${this.classes} labels do not fit in WebAssembly's linear memory ` +
-        `(${this.#memory.maximum} at most)`,
+      `the metrics of ${this.classes} labels do not fit in WebAssembly's linear memory (${this.#memory.maximum} at most)`,
     );
   }
+}
+
+function join(high: number, low: number): bigint {
+  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }

@@ -1,49 +1,39 @@
-// What Emscripten's glue exports; the functions are those of bindings/evaluate_bindings.cc.
+// What Emscripten's glue exports; the functions are those of bindings/metrics_bindings.cc.
 import type { Address } from '../wasm/linear-memory.js';
 
-export interface RankingMetricsModule {
+export interface MetricsModule {
   readonly wasmMemory: WebAssembly.Memory;
   /** Bytes to which the memory can grow. */
   _maximumMemory(): number;
-  /** Room for what is to be read, or 0. What was there before is lost. */
+  /** Returns the address of room for what the module will read, or 0. What was there before is lost. */
   readonly _stage: (bytes: number) => Address;
-  /** 0 when memory is exhausted. */
+  /** Returns 0 when memory is exhausted. */
   _begin(classes: number, ks: Address, numKs: number): number;
-  /** Returns a status: see metrics.ts. */
-  _prepare(
-    float64: number,
-    scores: Address,
-    targets: Address,
-    rows: number,
-    width: number,
-    batchRows: number,
-    skip: number,
-  ): number;
+  /** Returns where to describe the part of a batch that the next two functions take. */
+  _partAddress(): Address;
+  /** Returns a status. */
+  _prepare(): number;
+  _add(): void;
   _badRow(): number;
   _badColumn(): number;
-  _add(
-    float64: number,
-    scores: Address,
-    targets: Address,
-    losses: Address,
-    rows: number,
-    width: number,
-    firstRow: number,
-  ): void;
-  /** Returns a status: see metrics.ts. */
+  /** Returns a status. */
   _merge(state: Address, size: number): number;
-  /** Where the state is, or 0. */
+  /** Returns the address of the state, or 0. */
   _write(): Address;
   _writtenSize(): number;
-  /** Where the results are, float64, or 0. */
+  /** Returns the address of the results, float64, or 0. */
   _compute(): Address;
-  /** Their number. */
+  /** Returns how many numbers the results are. */
   _computedSize(): number;
-  /** Where the sums of groups are, float64, or 0. */
-  _sumsOfGroups(): Address;
+  /** Returns the address of the sums of groups, float64, or 0. */
+  _groupSums(): Address;
+  _numSums(): number;
+  _numRows(): number;
   _fingerprintLow(): number;
   _fingerprintHigh(): number;
+  _labelsFingerprintLow(): number;
+  _labelsFingerprintHigh(): number;
 }
 
 /** Synchronous, because the module is inlined and its build says WASM_ASYNC_COMPILATION=0. */
-export default function createModule(): RankingMetricsModule;
+export default function createModule(): MetricsModule;

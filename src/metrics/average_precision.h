@@ -76,24 +76,29 @@ class AveragePrecision {
   void Reserve() {
     if (next_ == Mode::kKept && !ReserveKept(weighted_ || batch_weighted_)) next_ = Mode::kNone;
     if (next_ != Mode::kBins) return;
-    const bool fits = BinsFit() && bins_.ReserveCounts(kept_pages_) && bins_.ReserveRows(batch_pages_, batch_rows_);
-    if (!fits) next_ = Mode::kNone;
+    if (!BinsFit() || !bins_.ReserveRows(UnionOf(kept_pages_, batch_pages_), size_ / classes_ + batch_rows_)) {
+      next_ = Mode::kNone;
+    }
   }
   void Commit() {
     if (batch_weighted_ && !weighted_) {
       weighted_ = true;
       if (next_ == Mode::kKept) std::fill_n(weights_.data(), size_ / classes_, 1.0);
     }
-    if (next_ == Mode::kBins) {
-      bins_.Use(batch_pages_);
-      bins_.Use(kept_pages_);
-    }
+    if (next_ == Mode::kBins) bins_.Use(UnionOf(kept_pages_, batch_pages_));
     if (mode_ == next_) return;
     if (next_ == Mode::kBins) {
-      for (size_t i = 0; i < size_; ++i) {
-        if (flags_[i] == kUnknown) continue;
-        bins_.AddCounts(i % classes_, bins_.KeyOf(scores_[i]), {1, flags_[i] == kPositive ? 1u : 0u});
-      }
+      ForEachKeptRow([&](const double* scores, const uint8_t* flags, bool has_unknown) {
+        if (!has_unknown) {
+          bins_.Add(scores);
+        } else {
+          bins_.BeginRow();
+        }
+        for (size_t label = 0; label < classes_; ++label) {
+          if (has_unknown && flags[label] != kUnknown) bins_.AddScore(label, bins_.KeyOf(scores[label]));
+          if (flags[label] == kPositive) bins_.AddPositive(label, bins_.KeyOf(scores[label]));
+        }
+      });
     } else {
       bins_.Free();
     }
@@ -215,7 +220,8 @@ class AveragePrecision {
     }
     if (!reader.ok()) return;
     if (next_ == Mode::kKept && !ReserveKept(weighted_ || batch_weighted_)) next_ = Mode::kNone;
-    if (next_ == Mode::kBins && !(BinsFit() && bins_.ReserveCounts(kept_pages_) && bins_.ReserveCounts(batch_pages_))) {
+    if (next_ == Mode::kBins &&
+        !(BinsFit() && bins_.ReserveRows(kept_pages_, size_ / classes_) && bins_.ReserveCounts(batch_pages_))) {
       next_ = Mode::kNone;
     }
   }
@@ -335,17 +341,32 @@ class AveragePrecision {
   // Moves on to bins. Rows with weights move on to kNone: see BinsFit().
   void LeaveKept() {
     next_ = Mode::kBins;
-    for (size_t i = 0; i < size_; ++i) {
-      if (flags_[i] != kUnknown) bins_.Want(bins_.KeyOf(scores_[i]), kept_pages_);
+    ForEachKeptRow([&](const double* scores, const uint8_t* flags, bool has_unknown) {
+      if (!has_unknown) {
+        bins_.Want(scores, kept_pages_);
+        return;
+      }
+      for (size_t label = 0; label < classes_; ++label) {
+        if (flags[label] != kUnknown) bins_.Want(bins_.KeyOf(scores[label]), kept_pages_);
+      }
+    });
+  }
+
+  // Calls function(scores, flags, whether one of these is kUnknown) for each kept row.
+  template <typename Function>
+  void ForEachKeptRow(Function function) const {
+    for (size_t i = 0; i < size_; i += classes_) {
+      const uint8_t* flags = flags_.data() + i;
+      function(scores_.data() + i, flags, std::find(flags, flags + classes_, uint8_t{kUnknown}) != flags + classes_);
     }
   }
 
-  bool BinsFit() const {
-    if (weighted_ || batch_weighted_) return false;
-    ScoreBins::Pages pages = batch_pages_;
-    for (size_t i = 0; i < ScoreBins::kPages; ++i) pages.wanted[i] |= kept_pages_.wanted[i];
-    return bins_.Fits(pages);
+  static ScoreBins::Pages UnionOf(ScoreBins::Pages pages, const ScoreBins::Pages& others) {
+    for (size_t i = 0; i < ScoreBins::kPages; ++i) pages.wanted[i] |= others.wanted[i];
+    return pages;
   }
+
+  bool BinsFit() const { return !weighted_ && !batch_weighted_ && bins_.Fits(UnionOf(kept_pages_, batch_pages_)); }
 
   [[nodiscard]] bool ReserveKept(bool weighted) {
     if (!scores_.Reserve(kMostKept) || !flags_.Reserve(kMostKept)) return false;

@@ -223,29 +223,32 @@ class ScoreBins {
     constexpr size_t L = kLanes<T>;
     const auto shift = static_cast<int>(kFractionBits - fraction_bits_);
     const auto mask = hn::Set(du, BinMask());
+    const auto half = hn::Set(d, T{0.5});
     const auto one = hn::Set(d, T{1});
     auto label = hn::Iota(du, static_cast<uint32_t>(first));
     size_t i = 0;
     for (; i + L <= size; i += L) {
       const auto x = hn::LoadU(d, scores + first + i);
-      const auto mirrored = hn::And(hn::Gt(x, hn::Set(d, T{0.5})), hn::Lt(x, one));
+      const auto from_one = hn::Ge(x, one);
+      const auto mirrored = hn::AndNot(from_one, hn::Gt(x, half));
       // Adds 0 to the others, so that both zeros become +0.
-      const auto distance = hn::Add(x, hn::IfThenElseZero(mirrored, hn::Set(d, T{-1})));
-      const auto moved = hn::IfThenElse(mirrored, hn::Set(d, static_cast<T>(kMirroredPages)),
-                                        hn::IfThenElseZero(hn::Ge(x, one), hn::Set(d, static_cast<T>(kPagesFromOne))));
+      const auto distance = hn::Add(x, hn::IfThenElseZero(mirrored, hn::Neg(one)));
       hn::VFromD<decltype(di)> bits;
-      hn::VFromD<decltype(di)> moved_pages;
+      hn::VFromD<decltype(du)> moved;
       if constexpr (std::is_same_v<T, float>) {
         bits = hn::BitCast(di, distance);
-        moved_pages = hn::ConvertTo(di, moved);
+        moved = hn::Or(hn::And(hn::BitCast(du, hn::VecFromMask(d, mirrored)), hn::Set(du, kMirroredPages)),
+                       hn::And(hn::BitCast(du, hn::VecFromMask(d, from_one)), hn::Set(du, kPagesFromOne)));
       } else {
         // What is too small for a float becomes +0, whatever its sign, as in Ordered().
         bits = hn::BitCast(di, hn::Add(hn::DemoteTo(df, distance), hn::Zero(df)));
-        moved_pages = hn::DemoteTo(di, moved);
+        const auto pages_from_one = hn::IfThenElseZero(from_one, hn::Set(d, T{kPagesFromOne}));
+        const auto moves = hn::IfThenElse(mirrored, hn::Set(d, T{kMirroredPages}), pages_from_one);
+        moved = hn::BitCast(du, hn::DemoteTo(di, moves));
       }
       const auto flip = hn::Or(hn::ShiftRight<31>(bits), hn::Set(di, std::numeric_limits<int32_t>::min()));
       const auto ordered = hn::BitCast(du, hn::Xor(bits, flip));
-      hn::StoreU(hn::Add(hn::ShiftRight<kFractionBits>(ordered), hn::BitCast(du, moved_pages)), du, pages + i);
+      hn::StoreU(hn::Add(hn::ShiftRight<kFractionBits>(ordered), moved), du, pages + i);
       const auto bin = hn::And(hn::ShiftRightSame(ordered, shift), mask);
       hn::StoreU(hn::Or(hn::ShiftLeftSame(label, static_cast<int>(fraction_bits_)), bin), du, bins + i);
       label = hn::Add(label, hn::Set(du, static_cast<uint32_t>(L)));

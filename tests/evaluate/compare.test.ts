@@ -49,7 +49,7 @@ function lossesOf({ scores, targets }: Population, model: 0 | 1): Float64Array {
 }
 
 function widthOf({ low, high }: Estimate): number {
-  return high - low;
+  return high! - low!;
 }
 
 describe('intervals', () => {
@@ -101,7 +101,7 @@ describe('intervals', () => {
     const choose = uniform(54);
     const hits = { loss: 0, difference: 0, precision: 0 };
     const samples = 200;
-    const holds = ({ low, high }: Estimate, value: number): number => (low <= value && value <= high ? 1 : 0);
+    const holds = ({ low, high }: Estimate, value: number): number => (low! <= value && value <= high! ? 1 : 0);
     for (let sample = 0; sample < samples; sample++) {
       const rows = Array.from({ length: 1000 }, () => Math.floor(20_000 * choose()));
       const [first, second] = evaluated(all, rows);
@@ -151,12 +151,82 @@ describe('intervals', () => {
     expect(whole.compare(second, { seed: 2 })).not.toEqual(expected);
   });
 
-  test('of a single row are that row', () => {
+  test('need 30 groups that have rows', () => {
     const evaluator = new Evaluator();
     evaluator.update([[1, 0.5, 0]], [[1]]);
-    const { metrics } = evaluator.compare(evaluator);
-    expect(metrics.rankingLoss.first).toEqual({ value: 0.5, low: 0.5, high: 0.5 });
-    expect(metrics.rankingLoss.difference).toEqual({ value: 0, low: 0, high: 0 });
+    const { metrics, at, intervalsMissing } = evaluator.compare(evaluator);
+    expect(intervalsMissing).toBe(
+      'an interval needs rows in at least 30 of the 256 groups that rows fall into, and these are in 1',
+    );
+    expect(metrics.rankingLoss.first).toEqual({ value: 0.5, low: null, high: null });
+    expect(at[1]!.recall.difference).toEqual({ value: 0, low: null, high: null });
+    const all = population(200, 57);
+    const [first, second] = evaluated(all, [...Array(100).keys()]);
+    const enough = first.compare(second);
+    expect(enough.intervalsMissing).toBe(null);
+    expect(widthOf(enough.metrics.loss.difference)).toBeGreaterThan(0);
+    // A hundred rows of one document are in one group.
+    const alike = new Evaluator();
+    alike.update({ data: all.scores[0].subarray(0, 500), shape: [100, CLASSES] }, all.targets.slice(0, 100), {
+      rowIds: Array<string>(100).fill('document'),
+    });
+    expect(alike.compare(alike).intervalsMissing).toContain('these are in 1');
+  });
+
+  test('of many sources of one row are those of one source of many rows', () => {
+    const all = population(2000, 58);
+    const inSources = (model: 0 | 1): Evaluator => {
+      const evaluator = new Evaluator();
+      all.targets.forEach((labels, sourceIndex) => {
+        const data = all.scores[model].subarray(sourceIndex * CLASSES, (sourceIndex + 1) * CLASSES);
+        evaluator.update({ data, shape: [1, CLASSES] }, [labels], { firstRow: 0, sourceIndex });
+      });
+      return evaluator;
+    };
+    const [first, second] = evaluated(all, [...Array(2000).keys()]);
+    const many = inSources(0).compare(inSources(1)).metrics;
+    const whole = first.compare(second, {}).metrics;
+    // Groups differ, and so do the estimates of the width, each by 1 / sqrt(2 * 255) and more: see above. Four of these.
+    for (const metric of ['loss', 'rankingLoss', 'coverageError'] as const) {
+      expect(Math.abs(widthOf(many[metric].first) / widthOf(whole[metric].first) - 1)).toBeLessThan(4 * relative * 1.5);
+    }
+  });
+
+  test('of rows with ids do not depend on how files are cut or ordered', () => {
+    const all = population(400, 59);
+    const ids = all.targets.map((_, row) => `row ${row}`);
+    const byId = (model: 0 | 1, order: readonly number[]): Evaluator => {
+      const evaluator = new Evaluator();
+      for (const [file, row] of order.entries()) {
+        const data = all.scores[model].subarray(row * CLASSES, (row + 1) * CLASSES);
+        evaluator.update({ data, shape: [1, CLASSES] }, [all.targets[row]!], {
+          sourceIndex: file,
+          rowIds: [ids[row]!],
+        });
+      }
+      return evaluator;
+    };
+    const inOrder = [...Array(400).keys()];
+    const mixed = permutation(400, uniform(60));
+    const expected = byId(0, inOrder).compare(byId(1, inOrder));
+    expect(byId(0, inOrder).compare(byId(1, mixed))).toEqual(expected);
+    const numbered = new Evaluator();
+    numbered.update({ data: all.scores[0], shape: [400, CLASSES] }, all.targets);
+    expectLossError(() => numbered.compare(byId(1, inOrder)), 'ERR_STATE', ['cut into files differently', 'rowIds']);
+    const numbers = new Evaluator();
+    const strings = new Evaluator();
+    numbers.update({ data: all.scores[0], shape: [400, CLASSES] }, all.targets, { rowIds: new Int32Array(inOrder) });
+    strings.update({ data: all.scores[0], shape: [400, CLASSES] }, all.targets, { rowIds: inOrder.map(String) });
+    expect(numbers.compare(strings).metrics.loss.difference.value).toBe(0);
+  });
+
+  test('of losses beyond 2^32 are not those of a smaller loss', () => {
+    const evaluator = new Evaluator();
+    const scores = Float64Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? 1e300 : -1e12));
+    evaluator.update({ data: scores, shape: [100, 2] }, Array(100).fill([1]));
+    const { first } = evaluator.compare(evaluator).metrics.loss;
+    // Sums of a hundred terms, each rounded.
+    for (const value of [first.low!, first.high!, first.value]) expect(Math.abs(value / 5e299 - 1)).toBeLessThan(1e-13);
   });
 
   test('and rows: what cannot be compared is refused', () => {
@@ -171,8 +241,8 @@ describe('intervals', () => {
     };
     const own = of([[1], [2]]);
     for (const [other, parts] of [
-      [of([[1], [0]]), ['the same rows', 'others']],
-      [of([[1], [2]], 1), ['the same rows', 'others']],
+      [of([[1], [0]]), ['the same rows', 'other labels']],
+      [of([[1], [2]], 1), ['under other numbers', 'rowIds']],
       [of([[1]]), ['2 and 1 rows']],
       [new Evaluator(), ['must have rows']],
       [of([[1], [2]], 0, { k: [1] }), ['same k']],
@@ -251,6 +321,11 @@ describe('rows of the highest loss', () => {
       [{ firstRow: -1 }, ['firstRow', '-1']],
       [{ firstRow: 0.5 }, ['firstRow', '0.5']],
       [{ source: 1 }, ['source must be a string', '1']],
+      [{ sourceIndex: -1 }, ['sourceIndex', '-1']],
+      [{ rowIds: [0.5] }, ['rowIds', '0.5', 'row 0']],
+      [{ rowIds: 'x' }, ['rowIds must be a list', "'x'"]],
+      [{ sampleWeight: [-1] }, ['sampleWeight', '-1', 'row 0']],
+      [{ sampleWeight: [Infinity] }, ['sampleWeight', 'Infinity']],
       [{ file: 'x' }, ["'file'", 'firstRow, source']],
       [null, ['must be an object']],
     ] as const) {

@@ -1,6 +1,7 @@
 import { type LossErrorCode, MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
 import { type EvaluationResult, Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
+import { digestOf } from '../../js/evaluate/state.js';
 import { expectLossError, expectWithin, normal, permutation, uniform, untyped } from '../js/support.js';
 
 interface Rows {
@@ -54,6 +55,7 @@ describe('results', () => {
     const prediction = (scores: readonly number[], label: number) => ({ label, score: Math.fround(scores[label]!) });
     const { at, perLabel, ...means } = evaluator.result();
     const log3 = Math.log2(3);
+    const { macroAveragePrecision: macro, microAveragePrecision: micro } = means;
     expect(means).toEqual({
       rows: 2,
       classes: 4,
@@ -69,9 +71,12 @@ describe('results', () => {
       labelRankingAveragePrecision: (0.75 + 0.5) / 2,
       oneError: (0 + 0.5) / 2,
       meanReciprocalRank: (1 + 0.5) / 2,
+      weight: 2,
       macroAveragePrecision: expect.any(Number),
+      macroAveragePrecisionBounds: { low: macro, high: macro },
       microAveragePrecision: expect.any(Number),
-      averagePrecisionResolution: 0,
+      microAveragePrecisionBounds: { low: micro, high: micro },
+      averagePrecisionMissing: null,
       // 0.1 - 0.4, in the bin of 16 + 3 sixteenths of 1/4, and 0.
       margins: [
         { from: -20 / 64, to: -19 / 64, rows: 1 },
@@ -88,10 +93,10 @@ describe('results', () => {
     expect(at[3]!.recall).toBe((0.5 + 1) / 2);
     expect(at[3]!.ndcg).toBeCloseTo((1 / (1 + 1 / log3) + (1 + 1 / log3) / 2) / 2, 15);
     expect(perLabel).toEqual([
-      { label: 0, support: 1, meanRank: 4, averagePrecision: 0.5 },
-      { label: 1, support: 1, meanRank: 1.5, averagePrecision: 1 },
-      { label: 2, support: 0, meanRank: null, averagePrecision: 0 },
-      { label: 3, support: 1, meanRank: 1, averagePrecision: 1 },
+      { label: 0, support: 1, meanRank: 4, averagePrecision: 0.5, averagePrecisionBounds: { low: 0.5, high: 0.5 } },
+      { label: 1, support: 1, meanRank: 1.5, averagePrecision: 1, averagePrecisionBounds: { low: 1, high: 1 } },
+      { label: 2, support: 0, meanRank: null, averagePrecision: 0, averagePrecisionBounds: { low: 0, high: 0 } },
+      { label: 3, support: 1, meanRank: 1, averagePrecision: 1, averagePrecisionBounds: { low: 1, high: 1 } },
     ]);
   });
 
@@ -190,7 +195,8 @@ describe('merging and JSON', () => {
     const options = { nonFinite: 'skip' } as const;
     const expected = evaluated(batch, options);
     expect(expected.rowsSkipped).toBe(1);
-    expect(expected.averagePrecisionResolution === 0).toBe(rows === 40);
+    const { low, high } = expected.microAveragePrecisionBounds!;
+    expect(low === high).toBe(rows === 40);
     const middle = Math.floor(rows / 3);
     const parts = [0, middle, middle + 1, rows].slice(1).map((end, i) => {
       const part = new Evaluator(options);
@@ -247,25 +253,73 @@ describe('merging and JSON', () => {
     const evaluator = new Evaluator();
     update(evaluator, randomRows(4, 5, 1));
     const json = evaluator.toJSON();
+    const signed = (changed: object): object => ({ ...json, ...changed, digest: digestOf({ ...json, ...changed }) });
+    const [high] = json.highestLosses;
+    const nested: unknown[] = [];
+    nested.push(nested);
     const cases: [unknown, readonly string[]][] = [
       [undefined, ["format 'multilabel-margin-loss/evaluator'", 'undefined']],
       [null, ['format']],
       ['{}', ['format']],
-      [{ ...json, version: 2 }, ['version 1', '2']],
-      [{ ...json, k: 'x' }, ['damaged', 'k must be']],
-      [{ ...json, loss: null }, ['damaged']],
-      [{ ...json, nonFinite: 0 }, ['damaged', 'nonFinite']],
-      [{ ...json, classes: 2.5 }, ['damaged', '2.5']],
-      [{ ...json, classes: 0 }, ['damaged', 'state']],
-      [{ ...json, classes: 6 }, ['damaged']],
-      [{ ...json, k: [1] }, ['damaged']],
-      [{ ...json, state: json.state.slice(0, 40) }, ['damaged']],
-      [{ ...json, state: '?' }, ['base64']],
-      [{ ...json, state: 1 }, ['damaged', '1']],
-      [{ ...json, rows: -1 }, ['damaged', 'rows are -1']],
-      [{ ...json, highestLosses: [{ row: 0 }] }, ['damaged', 'highestLosses']],
+      [[json], ['format', 'an array']],
+      [{ ...json, version: 1 }, ['0.1', 'evaluate the data again']],
+      [{ ...json, version: 3 }, ['version 2', '3']],
+      [{ ...json, digest: '0' }, ['damaged', 'digest', "'0'"]],
+      [{ ...json, k: [1, 3, 4] }, ['damaged', 'digest']],
+      [{ ...json, k: nested }, ['nested more than 20']],
+      [signed({ k: 'x' }), ['damaged', 'k must be']],
+      [signed({ loss: null }), ['damaged']],
+      [signed({ loss: JSON.parse('{ "__proto__": { "margin": 2 } }') }), ['damaged', "'__proto__'"]],
+      [signed({ nonFinite: 0 }), ['damaged', 'nonFinite']],
+      [signed({ classes: 2.5 }), ['damaged', '2.5']],
+      [signed({ classes: 0 }), ['damaged', 'state']],
+      [signed({ classes: 6 }), ['damaged']],
+      [signed({ classes: 2 ** 31 - 1 }), ['damaged', '2147483647 classes']],
+      [signed({ k: [1] }), ['damaged']],
+      [signed({ state: json.state.slice(0, 40) }), ['damaged']],
+      [signed({ state: '?' }), ['base64']],
+      [signed({ state: 1 }), ['damaged', '1']],
+      [signed({ rows: -1 }), ['damaged', 'rows are -1']],
+      [signed({ rows: 1e15 }), ['damaged', 'rows are 1000000000000000']],
+      [signed({ rows: 5 }), ['damaged', 'rows are 5', 'of 4']],
+      [signed({ highestLosses: [{ row: 0 }] }), ['damaged', 'highestLosses']],
+      [signed({ highestLosses: [{ ...high, labels: [5] }] }), ['damaged', 'highestLosses']],
+      [signed({ highestLosses: [{ ...high, loss: -1 }] }), ['damaged', 'highestLosses']],
     ];
     for (const [value, parts] of cases) expectLossError(() => Evaluator.fromJSON(value), 'ERR_STATE', parts);
+  });
+});
+
+describe('a single flipped bit in JSON', () => {
+  test.each([
+    ['scores that are kept', 20, 7],
+    ['scores that are counted in bins', 30_000, 40],
+  ])('is refused, or changes nothing: %s', (_, rows, classes) => {
+    const evaluator = new Evaluator({ nonFinite: 'skip' });
+    const batch = randomRows(rows, classes, 9);
+    batch.scores[3] = Number.NaN;
+    update(evaluator, batch);
+    const bytes = new TextEncoder().encode(JSON.stringify(evaluator));
+    const expected = JSON.stringify(evaluator.result());
+    const choose = uniform(10);
+    let refused = 0;
+    const flips = 300;
+    for (let flip = 0; flip < flips; flip++) {
+      // Half of them outside the long text of the sums.
+      const place = Math.floor(choose() * (flip % 2 === 0 ? bytes.length : 250));
+      const bit = 1 << Math.floor(choose() * 8);
+      bytes[flip % 4 === 1 ? bytes.length - 1 - place : place]! ^= bit;
+      let read: Evaluator | null = null;
+      try {
+        read = Evaluator.fromJSON(JSON.parse(new TextDecoder().decode(bytes)));
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) expect(error).toMatchObject({ code: 'ERR_STATE' });
+        refused++;
+      }
+      if (read !== null) expect(JSON.stringify(read.result()), `byte ${place}, bit ${bit}`).toBe(expected);
+      bytes[flip % 4 === 1 ? bytes.length - 1 - place : place]! ^= bit;
+    }
+    expect(refused).toBeGreaterThan(0.9 * flips);
   });
 });
 

@@ -31,7 +31,7 @@ describe(`metrics of scikit-learn ${golden.sklearn}`, () => {
       'macroAveragePrecision',
       'microAveragePrecision',
     ] as const) {
-      check([result[metric]], [expected[metric]], metric);
+      check([result[metric]!], [expected[metric]], metric);
     }
     check(
       golden.k.map((k) => result.at[k]!.ndcg),
@@ -39,10 +39,12 @@ describe(`metrics of scikit-learn ${golden.sklearn}`, () => {
       'nDCG',
     );
     check(
-      result.perLabel.map(({ averagePrecision }) => averagePrecision),
+      result.perLabel.map(({ averagePrecision }) => averagePrecision!),
       expected.averagePrecision,
       'average precision',
     );
-    expect(result.averagePrecisionResolution).toBe(0);
+    const { macroAveragePrecision: macro, microAveragePrecision: micro } = result;
+    expect(result.macroAveragePrecisionBounds).toEqual({ low: macro, high: macro });
+    expect(result.microAveragePrecisionBounds).toEqual({ low: micro, high: micro });
   });
 });
