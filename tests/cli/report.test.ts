@@ -103,7 +103,7 @@ describe('the report', () => {
     const sorts = (): Promise<(string | null)[]> =>
       table.locator('thead th').evaluateAll((all) => all.map((header) => header.getAttribute('aria-sort')));
     const byAveragePrecision = [...result.perLabel]
-      .sort((a, b) => (a.support === 0 ? 2 : a.averagePrecision) - (b.support === 0 ? 2 : b.averagePrecision))
+      .sort((a, b) => (a.support === 0 ? 2 : a.averagePrecision!) - (b.support === 0 ? 2 : b.averagePrecision!))
       .map(({ label }) => String(label));
     expect(result.perLabel[CLASSES - 1]!.support).toBe(1);
     expect(await column(0)).toEqual(byAveragePrecision);
