@@ -113,8 +113,9 @@ export function toState(json: unknown): State {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     throw new LossError('ERR_STATE', `an evaluator's JSON has format '${FORMAT}', got ${describe(json)}`);
   }
-  const { format, version, k, loss, nonFinite, classes, state, rows, highestLosses, digest } =
-    json as Partial<Record<keyof EvaluatorJSON, unknown>>;
+  const { format, version, k, loss, nonFinite, classes, state, rows, highestLosses, digest } = json as Partial<
+    Record<keyof EvaluatorJSON, unknown>
+  >;
   if (format !== FORMAT) {
     throw new LossError('ERR_STATE', `an evaluator's JSON has format '${FORMAT}', got ${describe(format)}`);
   }
@@ -127,7 +128,8 @@ export function toState(json: unknown): State {
   if (version !== VERSION) {
     throw new LossError('ERR_STATE', `an evaluator's JSON must be of version ${VERSION}, got ${describe(version)}`);
   }
-  if (digest !== digestOf(json)) throw damaged(`its digest is ${describe(digest)}, and its content has another one`);
+  const expected = digestOf(json);
+  if (digest !== expected) throw damaged(`its digest is ${describe(digest)}, and that of its content '${expected}'`);
   if (!isWhole(classes, 2 ** 31 - 1)) throw damaged(`its classes are ${describe(classes)}`);
   if (!isWhole(rows, 2 ** 32 - 1)) throw damaged(`its rows are ${describe(rows)}`);
   if (typeof state !== 'string' || (classes === 0) !== (state === '')) {
