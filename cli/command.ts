@@ -3,9 +3,9 @@ import { InputError } from './errors.js';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
-/** A word after multilabel-margin-loss, with options of its own. No library: what Node brings along parses them. */
+/** A word after multilabel-margin-loss, with options of its own, which Node itself parses. */
 export interface Command {
-  /** As in "Usage: multilabel-margin-loss ", then what it does, and its options. */
+  /** What follows "Usage: multilabel-margin-loss ": arguments, what the command does, and its options. */
   usage: string;
   run: (args: readonly string[]) => Promise<void>;
 }
@@ -15,7 +15,8 @@ export function parse<const T extends Options>(args: readonly string[], options:
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true });
   } catch (error) {
-    throw new InputError((error as Error).message);
+    // The first sentence: what follows is advice about files whose names begin with '-'.
+    throw new InputError((error as Error).message.replace(/\. .*/s, ''));
   }
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command multilabel-margin-loss.
 
+import { readFileSync } from 'node:fs';
 import type { Command } from './command.js';
 import { compare } from './commands/compare.js';
 import { evaluate } from './commands/evaluate.js';
@@ -20,11 +21,16 @@ const USAGE = `Usage: multilabel-margin-loss <command> [options]
   train     a linear head, from features and labels
   worker    evaluates shards for evaluate --queue, on any number of machines
 
-multilabel-margin-loss <command> --help lists the options.
+multilabel-margin-loss <command> --help lists the options, --version prints the version.
 Exit code 2: the arguments or a file are wrong. Exit code 1: memory, a disk, a worker or a queue failed.`;
 
 /** The first argument is no command: the message is followed by the commands that there are. */
 class UsageError extends InputError {}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
 
 async function main(): Promise<void> {
   const [name = '', ...args] = process.argv.slice(2);
@@ -32,6 +38,8 @@ async function main(): Promise<void> {
   if (command !== undefined) {
     if (args.includes('--help') || args.includes('-h')) await print(`Usage: multilabel-margin-loss ${command.usage}`);
     else await command.run(args);
+  } else if (name === '--version') {
+    await print(version());
   } else if (name === '--help' || name === '-h') {
     await print(USAGE);
   } else {

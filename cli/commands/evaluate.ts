@@ -12,7 +12,7 @@ import { tellReading } from '../output/reading.js';
 import { Progress } from '../output/progress.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 import { ShardProgress } from '../output/shard-progress.js';
-import { submit } from '../queue/submit.js';
+import { type OnShards, submit } from '../queue/submit.js';
 
 const usage = `evaluate [options] <file>... | -
        multilabel-margin-loss evaluate [options] --scores <scores.npy> --targets <targets.npy>
@@ -119,7 +119,7 @@ async function evaluateOnQueue(
   const cancel = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cancel.abort(signal));
   try {
-    const onShards = (done: number, workers: number): void => progress.update(done, workers);
+    const onShards = (...state: Parameters<OnShards>): void => progress.update(...state);
     return { evaluator: await submit(queue, all, options, onShards, cancel.signal), reading };
   } finally {
     progress.stop();

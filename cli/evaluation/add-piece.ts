@@ -31,6 +31,8 @@ export async function addPiece(evaluator: Evaluator, piece: Piece, onBatch: OnBa
 /** The error with the row's number in its file in place of that in its batch. */
 function inFile(error: LossError, piece: Piece, { firstRow }: RowBatch): unknown {
   const file = nameOf(error.code === 'ERR_TARGET_RANGE' ? piece.targetsFile : piece.scoresFile);
-  error.message = error.message.replace(/\brow (\d+)/, (_, row) => `row ${firstRow + Number(row)}`);
+  error.message = error.message
+    .replace(/\brow (\d+)/, (_, row) => `row ${firstRow + Number(row)}`)
+    .replace("unless nonFinite is 'skip'", 'unless --skip-non-finite leaves such rows out');
   return toCommandError(error, file);
 }

@@ -1,7 +1,7 @@
 // Kinds of files, by their first bytes: for messages about a file in the wrong place.
 
 const KINDS: readonly (readonly [magic: string, kind: string])[] = [
-  ['\x93NUMPY', 'an .npy file: give it by --scores or --targets'],
+  ['\x93NUMPY', 'an .npy file: its name must end in .npy'],
   ['PK\x03\x04', 'a ZIP file: the name of an .npz file must end in .npz'],
   ['ARROW1', 'an Arrow file: its name must end in .arrow'],
   ['\xff\xff\xff\xff', 'an Arrow stream: its name must end in .arrow'],

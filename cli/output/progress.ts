@@ -1,9 +1,30 @@
-/** A line on stderr, if that is a terminal: how far it is, rows per second and the time left. */
+/** Milliseconds between two lines of progress where stderr is no terminal, and before the first. */
+const LINE_INTERVAL = 10_000;
+/** Milliseconds between two changes of the line on a terminal. */
+const REFRESH_INTERVAL = 200;
+
+/** Says when the next line of progress is due. */
+export class LineClock {
+  #last = performance.now();
+
+  isDue(): boolean {
+    const now = performance.now();
+    if (now - this.#last < LINE_INTERVAL) return false;
+    this.#last = now;
+    return true;
+  }
+}
+
+/**
+ * Progress on stderr: how much is done, rows per second and the time left. A line that changes on a terminal, and else a line
+ * every ten seconds.
+ */
 export class Progress {
   readonly #start = performance.now();
+  readonly #clock = new LineClock();
   #shown = this.#start;
 
-  /** In bytes, or 0 if that is unknown. */
+  /** In bytes, or 0 if it is unknown. */
   readonly #total: number;
   #bytes = 0;
   #rows = 0;
@@ -12,12 +33,13 @@ export class Progress {
     this.#total = work.some(({ bytes }) => bytes === 0) ? 0 : work.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Of what has been done since the last call. */
+  /** Counts what has been done since the last call. */
   add(bytes: number, rows: number): void {
     this.#bytes += bytes;
     this.#rows += rows;
     const now = performance.now();
-    if (!process.stderr.isTTY || now - this.#shown < 200) return;
+    const { isTTY } = process.stderr;
+    if (isTTY ? now - this.#shown < REFRESH_INTERVAL : !this.#clock.isDue()) return;
     this.#shown = now;
     const seconds = (now - this.#start) / 1000;
     const share = this.#total === 0 ? null : Math.min(1, this.#bytes / this.#total);
@@ -29,9 +51,10 @@ export class Progress {
       parts.unshift(bar(share));
       parts.push(timeLeft(seconds, share));
     }
-    process.stderr.write(`\r\x1b[2K${parts.join('  ')}`);
+    process.stderr.write(isTTY ? `\r\x1b[2K${parts.join('  ')}` : `${parts.join('  ')}\n`);
   }
 
+  /** Removes the line from a terminal. */
   stop(): void {
     if (process.stderr.isTTY && this.#shown !== this.#start) process.stderr.write('\r\x1b[2K');
   }

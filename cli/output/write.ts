@@ -20,11 +20,15 @@ export function checkWritable(file: string): void {
     if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) {
       throw new InputError('it is a folder');
     }
-    write(temporary(file), [Buffer.alloc(PROBE_BYTES)]);
+    // Opened apart, so that what is removed is what was made here.
+    closeSync(openSync(temporary(file), 'w'));
+    try {
+      write(temporary(file), [Buffer.alloc(PROBE_BYTES)]);
+    } finally {
+      rmSync(temporary(file));
+    }
   } catch (error) {
     throw toCommandError(error, place);
-  } finally {
-    rmSync(temporary(file), { force: true });
   }
 }
 

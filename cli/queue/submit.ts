@@ -6,8 +6,11 @@ import { CommandError, InterruptedError, RunError } from '../errors.js';
 import { type Connection, connect, QUEUE } from './connection.js';
 import { fromReason, fromText, type Task } from './task.js';
 
-/** Is called from time to time with the number of shards that are done and the number of workers. */
-export type OnShards = (done: number, workers: number) => void;
+/**
+ * Is called from time to time with the number of shards that are done and the number of workers; `isIdle` says that there
+ * still was no worker some seconds after the start.
+ */
+export type OnShards = (done: number, workers: number, isIdle: boolean) => void;
 
 /** Milliseconds between two looks at the queue. */
 const POLL = 250;
@@ -69,7 +72,7 @@ async function resultOf(
     }
     // Redis answers this with a list of all connections, which is too much for each look.
     if (count % LOOKS_PER_COUNT === 0) workers = await queue.getWorkersCount();
-    onShards(await shardsDone(merges), workers);
+    onShards(await shardsDone(merges), workers, count >= LOOKS_PER_COUNT && workers === 0);
     return null;
   };
   try {

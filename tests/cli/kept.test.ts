@@ -1,0 +1,158 @@
+// Work is not lost: what can be known to be wrong is said before it, and what was computed is kept.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { folder, main, npy, run, write } from './command.js';
+import { Process } from './servers.js';
+
+const LINE = '{"scores":[0.1,0.2,0.4,0.8],"targets":[3,0]}';
+const ROWS = 400;
+const features = Float32Array.from({ length: ROWS * 3 }, (_, i) => Math.sin(i));
+const x = write('x.npy', npy('<f4', [ROWS, 3], features));
+const y = write(
+  'y.npy',
+  npy(
+    '<i4',
+    [ROWS],
+    Int32Array.from({ length: ROWS }, (_, i) => i % 4),
+  ),
+);
+const input = ['--features', x, '--targets', y];
+
+describe('a place that cannot be written to is named before the input is read', () => {
+  const places = ['missing/out', `${x}/out`, '/proc/out'];
+  test.each([
+    ...places.flatMap((place) => [
+      ['evaluate', ['evaluate', 'no-such-file.ndjson', '--out', `${place}.json`]] as const,
+      ['merge', ['merge', 'no-such-file.json', '--out', `${place}.json`]] as const,
+      ['compare', ['compare', 'no-such-file.json', 'nor-this.json', '--out', `${place}.html`]] as const,
+      ['train', ['train', '--features', 'no-such-file.npy', '--targets', y, '--out', `${place}.safetensors`]] as const,
+    ]),
+    ['a folder', ['evaluate', 'no-such-file.ndjson', '--out', 'folder.json']] as const,
+  ])('%s: %j', (_, args) => {
+    mkdirSync(join(folder, 'folder.json'), { recursive: true });
+    const { status, stdout, stderr } = run(args);
+    expect(stderr).toMatch(/^multilabel-margin-loss: \S+: cannot be written: .*\n$/);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+
+  test('and a file that is there stays as it is', () => {
+    write('there.json', 'before');
+    run(['evaluate', 'no-such-file.ndjson', '--out', 'there.json']);
+    expect(readFileSync(join(folder, 'there.json'), 'utf8')).toBe('before');
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+});
+
+test('a folder that goes away meanwhile costs neither the metrics nor the sums', async () => {
+  mkdirSync(join(folder, 'gone'));
+  const child = spawn(process.execPath, [main, 'evaluate', '-', '--out', 'gone/part.json', '--out', 'stays.json'], {
+    cwd: folder,
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  // A line beyond what a pipe holds is written when its reader, which has checked the output before, reads it.
+  const long = LINE.replace('{', `{"text":"${'x'.repeat(2 ** 20)}",`);
+  await new Promise((resolve) => child.stdin.write(`${long}\n`, resolve));
+  rmSync(join(folder, 'gone'), { recursive: true });
+  child.stdin.end();
+  const [code] = (await once(child, 'close')) as [number];
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^1 rows of 4 classes/);
+  const kept = /^multilabel-margin-loss: gone\/part\.json: cannot be written: ENOENT.*; its content is in (.*)\n$/.exec(
+    stderr,
+  )?.[1];
+  expect(kept?.startsWith(tmpdir())).toBe(true);
+  const merged = run(['merge', '--json', kept!]);
+  expect(merged.status).toBe(0);
+  expect(run(['merge', '--json', 'stays.json']).stdout).toBe(merged.stdout);
+  rmSync(join(kept!, '..'), { recursive: true });
+});
+
+test('a file that finds no room is exit code 1, and the metrics are printed', () => {
+  // No file may be larger than this: a kind of disk that is full.
+  const labels = Array.from({ length: 4000 }, (_, i) => i / 4000);
+  write('wide.ndjson', JSON.stringify({ scores: labels, targets: [1] }));
+  const line = `ulimit -f 8; "${process.execPath}" "${main}" evaluate wide.ndjson --out small.json`;
+  const { status, stdout, stderr } = spawnSync('bash', ['-c', line], { cwd: folder, encoding: 'utf8' });
+  expect(stderr).toMatch(
+    /^multilabel-margin-loss: small\.json: cannot be written: EFBIG.*; nor can its content be kept in .*\n$/,
+  );
+  expect(stdout).toMatch(/^1 rows of 4,000 classes/);
+  expect(status).toBe(1);
+  expect(existsSync(join(folder, 'small.json'))).toBe(false);
+});
+
+describe('train', () => {
+  test.each(['SIGINT', 'SIGTERM'] as const)('%s keeps the best head so far', async (signal) => {
+    const name = `${signal}.safetensors`;
+    const training = new Process(process.execPath, [main, 'train', ...input, '--epochs', '1000000', '--out', name], {
+      cwd: folder,
+    });
+    await training.said(/^epoch 2\//m);
+    training.child.kill(signal);
+    expect(await training.end()).toBe(signal === 'SIGINT' ? 130 : 143);
+    expect(training.output).toMatch(
+      new RegExp(
+        `training ended early: the head, of epoch \\d+, the best so far, is in ${signal}\\.safetensors\\n.*interrupted\\n$`,
+      ),
+    );
+    const bytes = readFileSync(join(folder, name));
+    // By the format's description: 3 x 4 weights and 4 biases.
+    expect(bytes.length).toBe(8 + Number(bytes.readBigUInt64LE(0)) + 16 * Float32Array.BYTES_PER_ELEMENT);
+  });
+
+  test('a mistyped target is named, and nothing is allocated for it', () => {
+    const typo = Int32Array.from({ length: ROWS }, (_, i) => (i === 77 ? 400_000_000 : i % 4));
+    write('typo.npy', npy('<i4', [ROWS], typo));
+    const { status, stdout, stderr } = run([
+      'train',
+      '--features',
+      x,
+      '--targets',
+      'typo.npy',
+      '--out',
+      'typo.safetensors',
+    ]);
+    expect(stderr).toMatch(
+      /^multilabel-margin-loss: typo\.npy: target 400000000 at row 77 asks for a head of 3 x 400,000,001 weights, which takes .* GB to train: --classes says how many there are\n$/,
+    );
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(existsSync(join(folder, 'typo.safetensors'))).toBe(false);
+    const asked = run(['train', ...input, '--classes', '2147483647', '--out', 'typo.safetensors']);
+    expect(asked.stderr).toMatch(
+      /^multilabel-margin-loss: a head of 3 x 2,147,483,647 weights, which takes .* GB to train: this machine has .* GB of memory\n$/,
+    );
+    expect(asked).toMatchObject({ status: 1, stdout: '' });
+  });
+});
+
+test('a thread that runs out of memory is told in one line, with exit code 1', () => {
+  const classes = 20_000;
+  const row = JSON.stringify({ scores: Array.from({ length: classes }, (_, i) => i), targets: [0] });
+  write('rows.ndjson', Array.from({ length: 64 }, () => row).join('\n'));
+  // Each line needs more than the heap that a thread may have.
+  const { status, stdout, stderr } = run(['evaluate', 'rows.ndjson', '--threads', '2'], '', {
+    NODE_OPTIONS: `--require=${join(
+      folder,
+      write(
+        'limit.cjs',
+        `
+      const threads = require('node:worker_threads');
+      const { Worker } = threads;
+      threads.Worker = class extends Worker {
+        constructor(file, options) { super(file, { ...options, resourceLimits: { maxOldGenerationSizeMb: 3, maxYoungGenerationSizeMb: 1 } }); }
+      };
+      require('node:module').syncBuiltinESMExports();
+    `,
+      ),
+    )}`,
+  });
+  expect(stderr).toMatch(/^multilabel-margin-loss: a thread died: .*memory.*\n$/);
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+});

@@ -1,0 +1,213 @@
+// What the command says of files in the wrong place, of text that is not quite JSON, and of itself.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import * as arrow from 'apache-arrow';
+import { describe, expect, test } from 'vitest';
+import { folder, main, npy, run, write } from './command.js';
+
+const LINES = ['{"scores":[1,2,3],"targets":[2]}', '{"scores":[3,2,1],"targets":[1,0]}'];
+const zstd = (bytes: Buffer): Buffer => spawnSync('zstd', ['-c'], { input: bytes }).stdout;
+const plain = run(['evaluate', '--json', write('plain.ndjson', LINES.join('\n'))]).stdout;
+
+/** The result, but for the names of files. */
+function metrics(stdout: string): unknown {
+  return { ...(JSON.parse(stdout) as object), highestLosses: null };
+}
+
+describe('lines of JSON', () => {
+  test.each([
+    ['a byte order mark', 'bom.ndjson', Buffer.from(`\ufeff${LINES.join('\n')}`)],
+    ['CR LF', 'crlf.ndjson', Buffer.from(LINES.join('\r\n\r\n'))],
+    ['.gz', 'rows.ndjson.gz', gzipSync(LINES.join('\n'))],
+    ['.gz in parts', 'parts.ndjson.gz', Buffer.concat(LINES.map((line) => gzipSync(`${line}\n`)))],
+    ['.zst', 'rows.ndjson.zst', zstd(Buffer.from(LINES.join('\n')))],
+  ])('%s', (_, name, bytes) => {
+    const { status, stdout, stderr } = run(['evaluate', '--json', write(name, bytes)]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(metrics(stdout)).toEqual(metrics(plain));
+  });
+
+  test('a compressed file by threads and in shards', () => {
+    const args = ['evaluate', 'rows.ndjson.gz', 'rows.ndjson.zst'];
+    const single = run([...args, '--json']).stdout;
+    expect(JSON.parse(single)).toMatchObject({ rows: 4 });
+    expect(run([...args, '--json', '--threads', '2']).stdout).toBe(single);
+    const parts = [1, 2].map((i) => {
+      expect(run([...args, '--shard', `${i}/2`, '--out', `z${i}.json`]).status).toBe(0);
+      return `z${i}.json`;
+    });
+    expect(run(['merge', '--json', '--expect', '2', ...parts]).stdout).toBe(single);
+  });
+
+  test('a compressed file that is damaged or truncated', () => {
+    for (const [name, bytes, message] of [
+      ['cut.ndjson.gz', gzipSync(LINES.join('\n')).subarray(0, 40), /cut\.ndjson\.gz: is truncated/],
+      ['bad.ndjson.gz', Buffer.from('not gzip'), /bad\.ndjson\.gz: its compressed data is damaged/],
+      ['bad.ndjson.zst', Buffer.from('not ZSTD at all'), /bad\.ndjson\.zst: its compressed data is damaged/],
+    ] as const) {
+      const { status, stdout, stderr } = run(['evaluate', write(name, bytes)]);
+      expect(stderr).toMatch(message);
+      expect(stderr.trim().split('\n')).toHaveLength(1);
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    }
+  });
+
+  test("Python's NaN and Infinity are scores that are not finite", () => {
+    const rows = ['NaN', 'Infinity', '-Infinity'].map((number) => `{"scores":[1, ${number},3],"targets":[2]}`);
+    write('python.ndjson', [...rows, ...LINES].join('\n'));
+    const skipped = run(['evaluate', '--json', 'python.ndjson', '--skip-non-finite']);
+    expect(skipped.status).toBe(0);
+    expect(JSON.parse(skipped.stdout)).toMatchObject({ rows: 2, rowsSkipped: 3 });
+    const { status, stderr } = run(['evaluate', 'python.ndjson']);
+    expect(stderr).toMatch(
+      /^multilabel-margin-loss: python\.ndjson: score at row 0, column 1 is NaN: .*unless --skip-non-finite leaves such rows out\n$/,
+    );
+    expect(status).toBe(2);
+    const targets = run(['evaluate', '-'], '{"scores":[1,2],"targets":[NaN]}');
+    expect(targets.stderr).toContain('row 0 needs "targets"');
+  });
+
+  test('control characters of a file do not reach the terminal', () => {
+    const lines = ['{"scores":[\u001b[31m1]}', '{"\u009b31m":1}', '\u0007'];
+    for (const line of lines) {
+      const { status, stderr } = run(['evaluate', '-'], line);
+      // eslint-disable-next-line no-control-regex
+      expect(stderr).toMatch(/^[^\0-\x09\x0b-\x1f\x7f-\x9f]+\n$/);
+      expect(status).toBe(2);
+    }
+    const name = run(['evaluate', '\u001b[31mmissing.ndjson']);
+    expect(name.stderr).toBe('multilabel-margin-loss: \\u001b[31mmissing.ndjson: no such file\n');
+  });
+});
+
+describe('standard input and pipes', () => {
+  const scores = arrow.vectorFromArray([[1, 2, 3]], new arrow.List(new arrow.Field('item', new arrow.Float64(), true)));
+  const targets = arrow.vectorFromArray([[2]], new arrow.List(new arrow.Field('item', new arrow.Int32(), true)));
+  const stream = Buffer.from(arrow.tableToIPC(new arrow.Table({ scores, targets }), 'stream'));
+
+  test.each([
+    ['Arrow', stream],
+    ['lines of JSON', Buffer.from(LINES[0]!)],
+  ])('%s that comes in chunks of any size', async (_, bytes) => {
+    for (const first of [1, 3, 5]) {
+      const child = spawn(process.execPath, [main, 'evaluate', '-', '--json'], { cwd: folder });
+      let output = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+      child.stdin.write(bytes.subarray(0, first));
+      // So that the rest is another chunk for the reader.
+      await delay(400);
+      child.stdin.end(bytes.subarray(first));
+      const [code] = (await once(child, 'close')) as [number];
+      expect(code).toBe(0);
+      expect(JSON.parse(output)).toMatchObject({ rows: 1, classes: 3 });
+    }
+  });
+
+  test('a process substitution', () => {
+    write('stream.bin', stream);
+    for (const file of ['plain.ndjson', 'stream.bin']) {
+      const line = `"${process.execPath}" "${main}" evaluate --json <(cat ${file})`;
+      const { status, stdout, stderr } = spawnSync('bash', ['-c', line], { cwd: folder, encoding: 'utf8' });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(JSON.parse(stdout)).toMatchObject({ classes: 3 });
+    }
+    for (const args of ['--shard 1/2', '--queue redis://127.0.0.1:1']) {
+      const line = `"${process.execPath}" "${main}" evaluate ${args} <(cat plain.ndjson)`;
+      const { status, stderr } = spawnSync('bash', ['-c', line], { cwd: folder, encoding: 'utf8' });
+      expect(stderr).toMatch(
+        /^multilabel-margin-loss: \/dev\/fd\/\d+ cannot be read (in shards|by other machines): give regular files\n$/,
+      );
+      expect(status).toBe(2);
+    }
+  });
+
+  test('twice is refused', () => {
+    for (const args of [
+      ['-', '-'],
+      ['--scores', '-', '--targets', '-'],
+    ]) {
+      const { status, stderr } = run(['evaluate', ...args], LINES[0]);
+      expect(stderr).toBe('multilabel-margin-loss: standard input can be read only once\n');
+      expect(status).toBe(2);
+    }
+  });
+});
+
+describe('no rows', () => {
+  test.each([
+    ['standard input', ['-']],
+    ['an empty file', [write('none.ndjson', '')]],
+    ['blank lines', [write('blank.ndjson', '\n \n')]],
+    [
+      'an array',
+      [
+        '--scores',
+        write('s0.npy', npy('<f4', [0, 3], new Float32Array(0))),
+        '--targets',
+        write('t0.npy', npy('<i4', [0, 1], new Int32Array(0))),
+      ],
+    ],
+    ['only rows that are skipped', [write('nan.ndjson', '{"scores":[NaN,1],"targets":[0]}'), '--skip-non-finite']],
+  ])('%s: exit code 2, unless --allow-empty', (_, input) => {
+    const { status, stdout, stderr } = run(['evaluate', ...input, '--out', 'empty.json']);
+    expect(stderr).toMatch(/^multilabel-margin-loss: there are no rows to evaluate.*--allow-empty.*\n$/);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    const allowed = run(['evaluate', ...input, '--allow-empty', '--out', 'empty.json']);
+    expect(allowed).toMatchObject({ status: 0, stderr: '', stdout: expect.stringMatching(/^0 rows of/) });
+    expect(run(['merge', 'empty.json']).status).toBe(2);
+    expect(run(['merge', 'empty.json', '--allow-empty']).status).toBe(0);
+  });
+});
+
+describe('a file of another kind is named', () => {
+  const array = npy('<f4', [1, 3], Float32Array.of(1, 2, 3));
+  write('x.npy', array);
+  write('t.npy', npy('<i4', [1, 1], Int32Array.of(0)));
+  const asScores = (name: string): string[] => ['--scores', name, '--targets', 't.npy'];
+  test.each([
+    [
+      '.npy as rows',
+      ['x.npy'],
+      /x\.npy: is an \.npy file, which has scores or targets alone: give it by --scores or --targets/,
+    ],
+    [
+      '.npy by another name',
+      [write('array.ndjson', array)],
+      /array\.ndjson: is not lines of JSON, but an \.npy file: its name must end in \.npy/,
+    ],
+    ['.csv', [write('rows.csv', '1,2,3\n')], /rows\.csv: \.csv files are not read/],
+    [
+      'CSV by another name',
+      [write('rows.txt', 'a,b\n1,2\n')],
+      /rows\.txt: is not lines of JSON, but text, perhaps CSV/,
+    ],
+    [
+      'gzip by another name',
+      [write('z.ndjson', gzipSync('a'))],
+      /z\.ndjson: is not lines of JSON, but compressed by gzip: its name must end in \.gz/,
+    ],
+    ['JSON as an array', asScores('plain.ndjson'), /plain\.ndjson: is not an \.npy file/],
+    [
+      '.npz by another name',
+      asScores(write('z.npy', 'PK\x03\x04 and so on')),
+      /z\.npy: is not an \.npy file, but a ZIP file: the name of an \.npz file/,
+    ],
+    ['another file as .npz', [write('a.npz', 'nothing of the kind')], /a\.npz: is not an \.npz file, or is truncated/],
+  ])('%s', (_, args, message) => {
+    const { status, stdout, stderr } = run(['evaluate', ...args]);
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+});
+
+test('--version is that of the package', () => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  expect(run(['--version'])).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
+});
