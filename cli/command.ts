@@ -20,7 +20,7 @@ export function parse<const T extends Options>(args: readonly string[], options:
   }
 }
 
-/** As a number; what is none is left to its user to refuse, with a message that says what it is for. */
+/** The number in a text, or NaN. The caller refuses NaN, with a message that names the option. */
 export function toNumber(text: string): number {
   return text.trim() === '' ? Number.NaN : Number(text);
 }

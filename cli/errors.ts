@@ -75,7 +75,7 @@ export function failureOf(error: unknown, place?: string): Failure | null {
   return { message: place === undefined ? message : `${place}: ${message}`, exitCode };
 }
 
-/** The same as an error to throw. An error that only a fault of the program explains stays what it is. */
+/** An error to throw for it. An error that only a bug explains is returned unchanged. */
 export function toCommandError(error: unknown, place?: string): unknown {
   const failure = failureOf(error, place);
   return failure === null ? error : new CommandError(failure.message, failure.exitCode);

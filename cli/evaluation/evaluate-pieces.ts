@@ -8,7 +8,7 @@ import { evaluateInThreads } from './pool.js';
 /** A thread takes about a tenth of a second to start, in which another reads about as much. */
 const BYTES_PER_THREAD = 2 ** 24;
 
-/** As many as the machine can run at a time, or fewer where there is little to do. */
+/** The number of threads that the machine runs at a time, or fewer where there is little to do. */
 export function defaultThreads(pieces: readonly Piece[]): number {
   const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
   return Math.max(1, Math.min(availableParallelism(), Math.floor(bytes / BYTES_PER_THREAD)));

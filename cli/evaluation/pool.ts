@@ -18,7 +18,8 @@ export type Report =
   | { kind: 'sums'; json: unknown };
 
 /**
- * What one thread gives, to the bit: the sums, or the error of the first piece that has one.
+ * Evaluates pieces on several threads. The result has the bits that one thread gives: the sums, or the error of the first
+ * piece that has one.
  *
  * @throws InputError for a fault of the files, in one line that names file and row
  * @throws RunError for a thread that died

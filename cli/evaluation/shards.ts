@@ -11,7 +11,7 @@ import { InputError } from '../errors.js';
 export interface Shards {
   /** Number of shards that the input was cut into. */
   of: number;
-  /** From 1, ascending. */
+  /** Numbers from 1, in ascending order. */
   indices: number[];
   /** A digest of the files' names and sizes, of what is where in them, and of the options. */
   inputs: string;

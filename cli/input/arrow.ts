@@ -20,12 +20,12 @@ const PREFIX_BYTES = 8;
 interface Message {
   at: number;
   bytes: number;
-  /** Of a record batch; null of others. */
+  /** The record batch of the message; null for other messages. */
   rows: number | null;
 }
 
 class ArrowFile {
-  /** Where the messages begin. */
+  /** The position of the first message. */
   readonly start: number;
   readonly #file: RandomAccessFile;
   readonly #size: number;
@@ -51,7 +51,7 @@ class ArrowFile {
 
   /** The message of the schema. Files have it at their end, and not always at their beginning. */
   schema(): Buffer {
-    // Of a file whose end is missing, a record batch will be named.
+    // For a file without its end, the error of the incomplete record batch says more.
     if (!this.#isWhole) Array.from(this.messages(this.start, this.#size, 0));
     try {
       if (this.start === 0) {
@@ -344,7 +344,7 @@ function fromBits(bits: Uint8Array, length: number): Uint8Array {
 async function loadArrow(file: string): Promise<Arrow> {
   const importAll = async (): Promise<Arrow> => ({
     ...(await import('apache-arrow')),
-    // What else reads a footer, reads all of the file.
+    // The other formats with a footer read the whole file.
     ...(await import('apache-arrow/ipc/metadata/file')),
   });
   const arrow = await load(importAll, `${file}: Arrow`, 'apache-arrow');
@@ -362,7 +362,7 @@ function decodeLz4(bytes: Uint8Array, file: string): Uint8Array {
   return decompressFrameSync(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
 }
 
-/** For views of elements of up to 8 bytes. */
+/** Alignment in bytes for elements of up to 8 bytes. */
 function aligned(bytes: Uint8Array): Uint8Array {
   return bytes.byteOffset % 8 === 0 ? bytes : Uint8Array.from(bytes);
 }

@@ -84,7 +84,7 @@ export class StreamBytes implements Bytes {
   }
 }
 
-/** All bytes of a stream, to read them at any place. */
+/** Reads a whole stream into memory, for random access. */
 export class MemoryBytes implements Bytes {
   readonly size: number;
   #buffer = new ArrayBuffer(0);

@@ -24,7 +24,7 @@ export interface Lists {
 export const SCORE_TYPES = ['float16', 'float32', 'float64'];
 export const TARGET_TYPES = ['bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64'];
 
-/** Where rows are, for messages. */
+/** The position of rows in their file, for messages. */
 interface Place extends Pick<Source, 'what' | 'columns'> {
   file: string;
   /** The number of the first row of the lists in its file. */

@@ -3,13 +3,13 @@ import type { TargetsAre } from './targets.js';
 
 export type Format = 'npy' | 'ndjson' | 'arrow' | 'parquet';
 
-/** What the user named: rows in one file, or their scores and their targets in two. Plain data. */
+/** An input of the command: rows in one file, or their scores and targets in two. Plain data. */
 export interface Source {
   format: Format;
-  /** The same as `targetsFile`, unless the format is npy. '-' is standard input. */
+  /** Differs from `targetsFile` in the format npy alone. '-' is standard input. */
   scoresFile: string;
   targetsFile: string;
-  /** What a row has beside its targets. Features do not say how many classes there are. */
+  /** The numbers that a row has beside its targets. Features do not say how many classes there are. */
   what: 'scores' | 'features';
   /** Names of columns, of members of .npz and of keys of lines of JSON. */
   columns: { scores: string; targets: string; rowId: string | null };
@@ -49,7 +49,7 @@ export interface Piece extends Source {
   firstRow: number | null;
   /** Scores of each row, or null if that is unknown until they are read. */
   classes: number | null;
-  /** By the first row of the file, or null if it is unknown until it is read. */
+  /** The number of classes in the first row of the file, or null if the file must be read to know it. */
   reading: Reading | null;
 }
 
@@ -84,7 +84,7 @@ export function nameOf(file: string): string {
   return file === '-' ? 'standard input' : file;
 }
 
-/** All of a source as one piece, for files that are read from their beginning to their end. */
+/** A whole source as one piece, for files that are read from beginning to end. */
 export function wholeSource(source: Source): Piece {
   const bytes = source.isPipe ? 0 : statSync(source.scoresFile).size;
   return { ...source, begin: 0, end: Number.MAX_SAFE_INTEGER, bytes, firstRow: 0, classes: null, reading: null };

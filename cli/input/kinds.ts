@@ -15,7 +15,7 @@ const KINDS: readonly (readonly [magic: string, kind: string])[] = [
 ];
 
 /**
- * What a file is instead of what was expected, for a message: empty if that is unknown.
+ * Names the kind of a file that is not of the expected kind, for a message; empty if it is unknown.
  *
  * @param head the first bytes of the file
  * @param wanted what it was taken for

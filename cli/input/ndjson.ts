@@ -22,21 +22,21 @@ const CARRIAGE_RETURN = 13;
 const SPACE = 32;
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
-/** What Python's json module writes for numbers that JSON does not have. */
+/** The tokens that Python's json module writes for numbers that JSON does not have. */
 const PYTHON_NUMBERS = /(?<=[[,:\s])(?:NaN|-?Infinity)(?=[\],}\s])/g;
-/** The same in JSON: null, which becomes NaN, and numbers beyond float64. */
+/** Their counterparts in JSON: null, which becomes NaN, and numbers beyond float64. */
 const IN_JSON: Record<string, string> = { NaN: 'null', Infinity: '1e999', '-Infinity': '-1e999' };
 
 interface Lines {
-  /** Without blank ones. */
+  /** The lines that are not blank. */
   lines: Buffer[];
-  /** Where the next line starts. */
+  /** The position of the next line. */
   next: number;
 }
 
 /** The lines that start at byte `begin` or later, and before `end`. */
 async function* linesOf(file: string, begin: number, end: number): AsyncGenerator<Lines> {
-  // What comes before the first line feed after the byte before `begin` is the rest of a line that starts earlier.
+  // A line that starts before `begin` belongs to the piece before. Reading starts one byte earlier to find its end.
   let isRest = begin > 0;
   let chunkAt = isRest ? begin - 1 : 0;
   let lineAt = chunkAt;
@@ -120,7 +120,7 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
   const batch = (next: number): RowBatch => {
     const size = rows.lengths.length;
     const whole: RowBatch = {
-      // What JSON says is float64, and float32 would make ties.
+      // Numbers in JSON are float64. As float32, different scores could tie.
       scores: { data: Float64Array.from(rows.scores), shape: [size, parser.classes as number] },
       targets: parser.targetsOf(rows, firstRow),
       reading: parser.reading as Reading,

@@ -25,11 +25,11 @@ const STORED = 0;
 const DEFLATED = 8;
 
 interface Member {
-  /** Without .npy. */
+  /** The name without .npy. */
   name: string;
   method: number;
   compressedBytes: number;
-  /** Where its local header begins. */
+  /** The position of the member's local header. */
   at: number;
 }
 
@@ -100,7 +100,7 @@ function membersOf(archive: RandomAccessFile): Member[] {
     const extraBytes = directory.readUInt16LE(from + 30);
     const extraAt = from + ENTRY_BYTES + nameBytes;
     const wide = extra64(directory.subarray(extraAt, extraAt + extraBytes));
-    // In the order in which the extra field has those that are too large.
+    // The extra field holds the values that did not fit, in this order.
     const [, compressedBytes, localAt] = [24, 20, 42].map((offset) => {
       const value = directory.readUInt32LE(from + offset);
       return value === IS_64 ? wide() : value;
@@ -132,7 +132,7 @@ function extra64(extra: Buffer): () => number {
   return () => Number.NaN;
 }
 
-/** Where the directory of all members is. */
+/** Finds the central directory, which lists all members. */
 function directoryOf(archive: RandomAccessFile): { entries: number; at: number; bytes: number } {
   const { name: file, size } = archive;
   const tailAt = Math.max(0, size - END_BYTES - MOST_COMMENT_BYTES);

@@ -16,7 +16,7 @@ interface Cast {
 }
 
 const TARGETS: Record<string, Cast> = {
-  // As bytes, which vectors of DuckDB have as an array.
+  // As bytes, because DuckDB's vectors hold an array of bytes.
   BOOLEAN: { to: 'UTINYINT', type: 'bool' },
   TINYINT: { to: 'TINYINT', type: 'int8' },
   SMALLINT: { to: 'SMALLINT', type: 'int16' },
@@ -78,7 +78,7 @@ function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** What DuckDB says, in one line, without its name for the kind of error. */
+/** DuckDB's message in one line, without its name for the kind of error. */
 function reasonOf(error: unknown): string {
   return (error as Error).message
     .split('\n')[0]!
@@ -147,7 +147,7 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
   let row = 0;
   for (const group of groups) {
     let piece = pieces.at(-1);
-    // To read a part of a row group takes as long as all of it.
+    // Reading a part of a row group takes as long as reading all of it.
     if (piece === undefined || piece.bytes >= bytes) {
       piece = { ...source, begin: row, end: row, bytes: 0, firstRow: row, classes, reading };
       pieces.push(piece);
@@ -198,10 +198,10 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
   }
 }
 
-/** What a vector has beside its methods, each of which would make an object for each row. */
+/** The fields of a vector. Its methods would make an object for each row. */
 interface Memory {
   items?: Lists['values'];
-  /** Of null data if all are. */
+  /** The bits of null values; its data is null where no value is. */
   validity?: { data: BigUint64Array | null; itemValid: (index: number) => boolean };
 }
 

@@ -1,4 +1,4 @@
-// All formats under one roof: sources cut into pieces, and pieces read.
+// Cuts sources of all formats into pieces, and reads pieces.
 
 import { setImmediate as immediate } from 'node:timers/promises';
 import { arrow } from './arrow.js';
@@ -21,7 +21,7 @@ const MILLISECONDS_PER_TURN = 50;
 const HEAD_BYTES = 6;
 
 /**
- * All of the sources, in order. The same on every machine for the same sources and number of shards, whatever the number of
+ * The pieces of all sources, in order. They are the same on every machine for the same sources and number of shards, for any number of
  * threads.
  */
 export async function piecesOf(sources: readonly Source[], shards = 1): Promise<Piece[]> {

@@ -5,7 +5,7 @@ import { type Format, nameOf, type Source } from './input.js';
 import { isCompressed, isPipe, withoutCompression } from './streams.js';
 import type { TargetsAre } from './targets.js';
 
-/** By the end of a file's name; others are lines of JSON. */
+/** Formats by the ending of a file's name. All other files are lines of JSON. */
 const FORMATS: Record<string, Format> = {
   '.arrow': 'arrow',
   '.arrows': 'arrow',
@@ -63,7 +63,7 @@ interface Named {
 }
 
 /**
- * What the options, and the names of files beside them, say to read.
+ * The sources that the options and the names of files say to read.
  *
  * @param what rows have in place of scores
  * @param classesOfTargets number of classes, if it was given

@@ -7,7 +7,7 @@ import { type Shards, toShards } from '../evaluation/shards.js';
 import { InputError, toCommandError } from '../errors.js';
 import type { TargetsAre } from './targets.js';
 
-/** What the file of a state says beside the sums. */
+/** The content of a state file. */
 export interface Origin {
   /** The shards that it is the sum of, or null for whole inputs. */
   shards: Shards | null;

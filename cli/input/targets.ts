@@ -9,7 +9,7 @@ export type TargetsAre = 'mask' | 'indices';
 export interface RawTargets {
   /** The type of an element, as in messages: bool, uint8, int64, number … */
   type: string;
-  /** All elements, row after row. */
+  /** The elements of all rows, row by row. */
   values: Int32Array;
   /** [rows]: number of elements of each row. */
   lengths: ArrayLike<number>;
@@ -28,7 +28,7 @@ const HOW_TO_SAY = '--targets-are mask or --targets-are indices says which';
 
 /** Brings the targets of the rows of one file to class indices. */
 export class TargetsReader {
-  /** By the first row that was read, if no earlier one has said it. */
+  /** The reading that the first conclusive row decided. */
   reading: Reading | null;
 
   /** @param reading by the first row of the file, or null for a file that is read from there */
@@ -71,7 +71,7 @@ export class TargetsReader {
     return targetsAre === 'mask' ? this.#fromMasks(raw, this.reading.classes as number, firstRow) : toPadded(raw);
   }
 
-  /** What a row is by itself, whose first element is at `at`. */
+  /** The reading that the row at `at` would have by itself. */
   #kindOf(
     { type, values, lengths, form }: RawTargets,
     row: number,
@@ -155,7 +155,7 @@ export type Integers =
  */
 export function copyIntegers(elements: Integers, from: number, size: number, to: Int32Array, at: number): number {
   if (elements instanceof BigInt64Array || elements instanceof BigUint64Array) {
-    // As halves, without an object for each bigint.
+    // Halves of 32 bits, because each bigint would be an object.
     const halves = new Int32Array(elements.buffer, elements.byteOffset + 8 * from, 2 * size);
     const isSigned = elements instanceof BigInt64Array;
     for (let i = 0; i < size; i++) {

@@ -9,7 +9,7 @@ export type Decompress = (bytes: AsyncIterable<Buffer>) => AsyncIterable<Uint8Ar
 
 type Fzstd = typeof import('fzstd');
 
-/** What Node has had since 22.15, which its types do not know yet. */
+/** A function of Node from 22.15 on, which the types do not know yet. */
 const { zstdDecompressSync, createZstdDecompress } = zlib as {
   zstdDecompressSync?: (bytes: Uint8Array) => Buffer;
   createZstdDecompress?: () => zlib.Gunzip;

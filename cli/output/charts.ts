@@ -71,7 +71,7 @@ export function barsOf(bins: readonly MarginBin[]): { bars: Bar[]; beyond: numbe
     const last = end / width - 1;
     const counts = new Map<number, number>();
     for (const { from, to, rows } of bins) {
-      // By the edge nearer to 0, which is finite.
+      // The edge nearer to 0 is always finite.
       const place =
         from < 0 ? Math.max(-1 - last, -1 - Math.floor(-to / width)) : Math.min(last, Math.floor(from / width));
       counts.set(place, (counts.get(place) ?? 0) + rows);

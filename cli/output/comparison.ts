@@ -21,7 +21,7 @@ interface Line {
   first: string;
   second: string;
   difference: string;
-  /** Of the second, where the interval of the difference does not hold 0. */
+  /** Whether the second model is better or worse, where the interval of the difference excludes 0. */
   verdict: string;
 }
 

@@ -1,6 +1,6 @@
-// What every page that the command writes is made of. A page is one file: it loads nothing.
+// Parts of the pages that the command writes. A page is one file that loads nothing.
 
-/** As text or the value of an attribute. */
+/** Escapes a text for HTML, also within the value of an attribute. */
 export function escape(text: string): string {
   const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
   return text.replace(/[&<>"']/g, (character) => entities[character] as string);
@@ -18,7 +18,7 @@ export interface Column {
 
 export interface Cell {
   html: string;
-  /** What it is sorted by, if that is a number; null for what is always last. */
+  /** The number to sort by; null sorts last. */
   value?: number | null;
 }
 

@@ -28,7 +28,7 @@ export function warn(message: string): void {
 /** Text without the control characters that a file may hold, which a terminal would obey. */
 export function printable(text: string): string {
   return text.replace(
-    // All but the line feed; those of ISO 8859-1 too, and the ones that change the direction of text.
+    // All control characters but the line feed, also those of ISO 8859-1 and those that change the direction of text.
     // eslint-disable-next-line no-control-regex
     /[\0-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,

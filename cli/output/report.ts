@@ -7,7 +7,7 @@ import { type Cell, type Column, escape, figure, page, plainTable, sortableTable
 
 /** More would make a page that browsers are slow to show: those of the lowest average precision. */
 const LABELS = 5000;
-/** Of a row's labels. */
+/** Formats the labels of a row. */
 const LABELS_OF_ROW = 12;
 
 export async function reportOf(result: EvaluationResult, draw: Draw): Promise<string> {

@@ -6,7 +6,7 @@ import { InputError, RunError } from '../errors.js';
 import { load } from '../packages.js';
 import type { Task } from './task.js';
 
-/** What a worker does with each job. `signal` is aborted when another worker has taken the job over. */
+/** Processes a job. `signal` is aborted when another worker has taken the job over. */
 export type DoJob = NonNullable<Exclude<ConstructorParameters<typeof Worker<Task, string>>[1], string | URL>>;
 
 export interface Connection {

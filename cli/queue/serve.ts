@@ -52,7 +52,7 @@ export async function serve(
   });
   let lastError = '';
   worker.on('error', ({ message }) => {
-    // Without a connection, each second brings the same message; `lost` ends that.
+    // Without a connection, the same error comes every second, until `lost`.
     if (message !== '' && message !== lastError) log(message);
     lastError = message;
   });

@@ -29,7 +29,7 @@ const DAY = { age: 24 * 60 * 60 };
 const PARTS_PER_MERGE = 32;
 
 /**
- * Has the workers of a queue evaluate shards: a job for each, and above them jobs that merge what came of them.
+ * Lets the workers of a queue evaluate shards: one job for each shard, and jobs above them that merge the results.
  *
  * @param cancel aborted by a signal, whose name is the reason
  * @throws CommandError of a worker that failed, with its message and exit code

@@ -3,7 +3,7 @@ import { evaluatePieces } from '../evaluation/evaluate-pieces.js';
 import { type Failure, failureOf } from '../errors.js';
 import type { Piece } from '../input/input.js';
 
-/** What a job of the queue asks for: to evaluate the rows of a shard, or to merge the results of other jobs. Plain data. */
+/** The data of a job: evaluate the rows of a shard, or merge the results of other jobs. */
 export type Task = { pieces: Piece[]; options: EvaluatorOptions } | { parts: number };
 
 /**
@@ -29,7 +29,7 @@ export function fromText(text: string): Evaluator {
   return Evaluator.fromJSON(JSON.parse(text));
 }
 
-/** What the thread of a task sends: the sums, or why there are none. */
+/** The message of a task's thread: the sums, or the reason why there are none. */
 export type TaskReport = { sums: string } | { failure: Failure };
 
 /** A failure as the reason that BullMQ keeps with a job, which is one string. */
@@ -51,7 +51,7 @@ export function fromReason(reason: string): Failure {
   return { message: reason, exitCode: 1 };
 }
 
-/** What happened in a task's thread, as its report. */
+/** Runs a task and returns its report. */
 export async function reportOf(task: Task, parts: readonly string[]): Promise<TaskReport> {
   try {
     return { sums: await doTask(task, parts) };

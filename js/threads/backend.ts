@@ -1,4 +1,4 @@
-// For users whose `lib` has no Disposable.
+// Declares Disposable for users whose `lib` lacks it.
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend, BackendResult, Batch, FloatArray, IndexArray, LossOptions } from '../backend.js';
 import { GRAD_OVERLAP } from '../backend.js';

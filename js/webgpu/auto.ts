@@ -19,17 +19,17 @@ import type { WebGPUBackend } from './backend.js';
  * options.threads?.name; // => 'threads'
  */
 export interface AutoBackendOptions {
-  /** What `createWebGPUBackend()` resolves to. */
+  /** A backend of `createWebGPUBackend()`. */
   webgpu: WebGPUBackend;
   /**
-   * What `createThreadsBackend()` resolves to.
+   * A backend of `createThreadsBackend()`.
    * @default one thread
    */
   threads?: Backend;
 }
 
 /**
- * What was measured for batches of one size.
+ * Measurements for batches of one size.
  *
  * @example
  * import type { Measurement } from 'multilabel-margin-loss/webgpu';
@@ -47,7 +47,7 @@ export interface Measurement {
 }
 
 const CLASSES = 1024;
-// From 16 thousand scores to 4 million.
+// Sizes from 16 thousand scores to 4 million.
 const SIZES = [2 ** 14, 2 ** 16, 2 ** 18, 2 ** 20, 2 ** 22];
 const TARGETS = 5;
 const REPETITIONS = 3;

@@ -272,7 +272,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     } finally {
       for (const buffer of taken) {
         this.#inUse.delete(buffer);
-        // Where the GPU may still use a buffer, no other call gets it.
+        // A buffer that the GPU may still use is not reused.
         if (isDone) this.#pool.giveBack(buffer);
         else buffer.destroy();
       }
@@ -393,7 +393,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     }
   }
 
-  /** What the promise gives, or the reason for the end of this backend. */
+  /** The result of the promise, or the reason for the end of this backend. */
   #orEnd<T>(promise: Promise<T>): Promise<T> {
     return Promise.race([promise, this.#ended]);
   }

@@ -46,7 +46,7 @@ export class Pipelines {
 
 /** Buffers that no call uses, for later calls. */
 export class BufferPool {
-  /** In the order in which they were given back. */
+  /** Buffers in the order of their release. */
   readonly #free: GPUBuffer[] = [];
   #bytes = 0;
   #isClosed = false;
@@ -146,7 +146,7 @@ export async function findDevice({ device, adapterOptions }: DeviceOptions): Pro
   }
 }
 
-/** What this file uses of the optional package that brings WebGPU to Node. */
+/** The part of the optional package `webgpu` that this file uses in Node. */
 interface WebGPUPackage {
   readonly create: (flags: string[]) => GPU;
 }

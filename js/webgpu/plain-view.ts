@@ -13,7 +13,7 @@ export function plainView(data: FloatArray | IndexArray, begin: number, end: num
   return (isFixed ? view : view.slice()) as ArrayBufferView<ArrayBuffer>;
 }
 
-/** What an ArrayBuffer has from ES2024 on. */
+/** A property of ArrayBuffer from ES2024 on. */
 interface Resizable {
   readonly resizable?: boolean;
 }

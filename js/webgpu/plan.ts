@@ -40,7 +40,7 @@ export interface Part {
 
 /** A range of a buffer, in 32-bit words. */
 export interface Range {
-  /** Where the binding begins. */
+  /** The offset at which the binding begins. */
   offset: number;
   /** Index of the first word within the binding. */
   at: number;
@@ -53,7 +53,7 @@ export function rangeOf(begin: number, end: number): Range {
   return { offset, at: begin - offset, end };
 }
 
-/** Which arrays are copied between memory and the device. */
+/** The arrays that are copied between memory and the device. */
 export interface Copied {
   scores: boolean;
   targets: boolean;

@@ -15,7 +15,7 @@ export interface Readback {
   gradient: GPUBuffer | null;
 }
 
-/** What a call computes, for all rows of its batch. */
+/** The results of a call for all rows of its batch. */
 export interface Output {
   /** Unreduced. */
   losses: Float64Array;

@@ -30,9 +30,9 @@ export interface Submission {
   parts: readonly Part[];
   /** The unknown classes of the rows: see unknownClasses(). */
   unknown: Uint32Array<ArrayBuffer>;
-  /** What the rows' counts are multiplied by: see sharedScales() and rowScales(). */
+  /** The factors of the rows' counts: see sharedScales() and rowScales(). */
   scales: Uint32Array<ArrayBuffer>;
-  /** Where the gradient goes if it stays in the device's memory; null if it does not. */
+  /** The buffer of a gradient that stays in the device's memory, or null. */
   gradient: GPUBuffer | null;
   withGradient: boolean;
   /** Whether the kernels may use subgroup operations. */
@@ -41,7 +41,7 @@ export interface Submission {
   onlyChecks: boolean;
 }
 
-/** What a kernel sees under the name of a buffer, where that is not the whole buffer of this name. */
+/** The range of a buffer that a kernel sees, where it is not the whole buffer. */
 interface View {
   buffer?: BufferName;
   /** In 32-bit words. */
@@ -61,7 +61,7 @@ export interface Step {
   startsPart: boolean;
 }
 
-/** All steps, in order: every target and score is checked before the first gradient is written. */
+/** Lists all steps in order. Every target and score is checked before the first gradient is written. */
 export function stepsOf(submission: Submission): Step[] {
   const { parts, onlyChecks } = submission;
   const checks = parts.flatMap((part) => checkSteps(submission, part));
@@ -188,7 +188,7 @@ function viewPart(submission: Submission, part: Part): { params: Params; views: 
     propagatesNan: options.nan === 'propagate' ? 1 : 0,
     margin: options.margin,
   };
-  // Of a buffer without elements, the kernels read none, and there is no range to bind.
+  // A buffer without elements has no range to bind, and no kernel reads it.
   return { params, views: { ...(width > 0 ? { targets } : {}), ...(unknownWidth > 0 ? { unknown } : {}) } };
 }
 
@@ -216,7 +216,7 @@ function viewSlice(
       gradAt: gradAt - begin,
       firstSegment: begin / SEGMENT,
     },
-    // Without a gradient, the kernels write none, and the buffer that stands in for it has no such range.
+    // Without a gradient, a stand-in is bound, which has no such range and is not written.
     views: { scores, ...(withGradient ? { gradient: written } : {}) },
   };
 }

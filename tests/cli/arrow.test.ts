@@ -1,4 +1,4 @@
-// What the command multilabel-margin-loss reads of Apache Arrow's format, and what it says of files that are broken.
+// The command reads Apache Arrow's format, and refuses broken files with a message.
 
 import { spawnSync } from 'node:child_process';
 import * as arrow from 'apache-arrow';

@@ -8,7 +8,7 @@ import { normal, permutation, uniform } from '../js/support.js';
 
 export const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
-/** Where the command runs, for the length of a file of tests. */
+/** The folder in which the command runs during a file of tests. */
 export const folder = mkdtempSync(join(tmpdir(), 'mlml-cli-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

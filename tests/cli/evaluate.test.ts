@@ -14,7 +14,7 @@ const { scores, targets } = randomRows(ROWS, CLASSES, 4);
 const rowOf = (row: number): number[] => [...scores.subarray(row * CLASSES, (row + 1) * CLASSES)];
 const lines = targets.map((labels, row) => JSON.stringify({ scores: rowOf(row), targets: labels }));
 
-// What JSON gives back of a result: null for what is not a number.
+// A result after a round trip through JSON, which has null for NaN.
 const expected = ((): unknown => {
   const evaluator = new Evaluator();
   evaluator.update({ data: scores, shape: [ROWS, CLASSES] }, targets);

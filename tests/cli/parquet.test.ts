@@ -1,4 +1,4 @@
-// What the command multilabel-margin-loss reads of Parquet files, and what it says of those that are broken.
+// The command reads Parquet files, and refuses broken ones with a message.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ let toParquet: (name: string, columns: string, where?: string) => Promise<string
 beforeAll(async () => {
   const lines = rows.map(({ scores, targets }, row) => JSON.stringify({ row, scores, targets }));
   write('rows.json', lines.join('\n'));
-  // With more than one, row groups are of other sizes than are asked for.
+  // With more than one thread, row groups differ from the requested size.
   const connection = await (await DuckDBInstance.create(':memory:', { threads: '1' })).connect();
   const columns = `{ row: 'INTEGER', scores: 'FLOAT[]', targets: 'INTEGER[]' }`;
   await connection.run(

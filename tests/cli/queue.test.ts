@@ -136,7 +136,7 @@ describe.each(['Redis', 'PostgreSQL'])('%s', (database) => {
 test('a PostgreSQL that refuses what came of a shard, and takes the next it is told, gets the shard again', async () => {
   const one = worker(postgres.url);
   await one.said(/waiting for shards/);
-  // As one does that is about to start; here for the first of all, counted by a sequence, which no rollback sets back.
+  // Refuses the first one, as a database that is starting does. A sequence counts, because no rollback resets it.
   await postgres.query(`
     SET search_path TO multilabel_margin_loss;
     CREATE SEQUENCE refusals;
@@ -182,7 +182,7 @@ test.each(['Redis', 'PostgreSQL'])('%s: a wait on a queue ends when the queue is
   };
   await connection.close();
   expect(connection.closed.aborted).toBe(true);
-  // Without an end of the wait, neither would settle.
+  // If the wait did not end, neither would settle.
   await expect(connection.lost).rejects.toThrow(/: is closed$/);
   expect(questions).toBe(0);
 });
@@ -219,7 +219,7 @@ test('a shard that loses all of its workers is exit code 1', async () => {
 });
 
 test('a Redis that forgets is told of', async () => {
-  // What other tests left would be taken for this evaluation.
+  // Leftovers of other tests would be taken for this evaluation.
   await redis.command('flushall');
   const evaluation = evaluate(redis.url, 4, ...small);
   await redis.until('--scan', /evaluate:[0-9a-f-]{36}\n/);

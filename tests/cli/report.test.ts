@@ -23,7 +23,7 @@ const lines = Array.from({ length: ROWS }, (_, row) => {
   const scores = Array.from({ length: CLASSES }, (_, j) => next() + (targets.includes(j) ? 2 : 0));
   return JSON.stringify({ scores, targets });
 });
-// As a name that a page must not take for its own.
+// A name that would be markup if a page did not escape it.
 const file = write('<b onload="x">&.ndjson', lines.join('\n'));
 
 let browser: Browser;

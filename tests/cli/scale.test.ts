@@ -31,7 +31,7 @@ const labels = Int32Array.from({ length: ROWS }, () => Math.floor(CLASSES * choo
 const targets = write('targets.npy', npy('<i4', [ROWS, 1], labels));
 const expected = run(['evaluate', '--scores', scores, '--targets', targets]).stdout;
 
-// As the package is installed.
+// The package in the layout of an installation.
 const bin = join(folder, 'node_modules/.bin');
 mkdirSync(bin, { recursive: true });
 symlinkSync(main, join(bin, 'multilabel-margin-loss'));
@@ -59,7 +59,7 @@ test('GNU parallel', () => {
   removeParts();
 });
 
-/** Of what the schema says, what the test looks at. */
+/** The part of the schema that the test uses. */
 interface IndexedJob {
   spec: {
     completions: number;
@@ -140,7 +140,7 @@ describe.runIf(existsSync(join(plugins, 'cred_none.so')))('Slurm', () => {
       SchedulerType: 'sched/builtin',
       SelectType: 'select/cons_tres',
       SelectTypeParameters: 'CR_CPU',
-      // As many as there are tasks, whatever the machine has.
+      // One for each task, whatever the machine has.
       SlurmdParameters: 'config_overrides',
       NodeName: `${host} NodeAddr=127.0.0.1 CPUs=8`,
       PartitionName: `all Nodes=${host} Default=YES`,

@@ -14,7 +14,7 @@ import { afterAll } from 'vitest';
 
 const execute = promisify(execFile);
 
-/** What is used of pg, which has no declarations. */
+/** The part of pg that is used here. pg has no declarations. */
 const { Client } = createRequire(import.meta.url)('pg') as {
   Client: new (url: string) => Record<'connect' | 'end', () => Promise<void>> & {
     query(sql: string): Promise<unknown>;
@@ -58,7 +58,7 @@ export class Process {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
-  /** Until it has written that. */
+  /** Resolves when the process has written the text. */
   async said(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       const found = pattern.exec(this.output);
@@ -68,7 +68,7 @@ export class Process {
     }
   }
 
-  /** Until it ends: its exit code. */
+  /** Resolves to the exit code when the process ends. */
   async end(): Promise<number | null> {
     if (!this.ended) await once(this.child, 'exit');
     return this.child.exitCode;
@@ -142,13 +142,13 @@ export class Redis {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** What redis-cli prints. */
+  /** Runs redis-cli and returns its output. */
   async command(...args: string[]): Promise<string> {
     const { stdout } = await execute('redis-cli', ['-p', String(this.port), ...args]);
     return stdout;
   }
 
-  /** Until redis-cli prints that. */
+  /** Resolves when redis-cli prints the text. */
   async until(command: string, pattern: RegExp): Promise<void> {
     while (!pattern.test(await this.command(command))) await delay(20);
   }
@@ -157,7 +157,7 @@ export class Redis {
     return this.server.stop('SIGKILL');
   }
 
-  /** On the same port, with what its append-only file says. */
+  /** Starts again on the same port, with the data of the append-only file. */
   async restart(): Promise<void> {
     this.server = redis(this.port, this.folder);
     if (!(await answers(this.server, this.port))) throw new Error(this.server.output);
@@ -206,7 +206,7 @@ export class Postgres {
     await client.query(sql).finally(() => client.end());
   }
 
-  /** With SIGKILL, those that serve connections would stay for a while. */
+  /** After SIGKILL, the processes that serve connections would stay for a while. */
   kill(): Promise<void> {
     return this.server.stop('SIGQUIT');
   }
@@ -227,7 +227,7 @@ function binariesOfPostgres(uid: number | undefined): string {
       : undefined;
   const installed = inFolder('/');
   if (installed !== undefined) return installed;
-  // What scripts/bootstrap unpacked; where another user can read it, too.
+  // The programs that scripts/bootstrap unpacked, copied to where another user can read them.
   let unpacked = fileURLToPath(new URL('../../build/postgresql', import.meta.url));
   if (uid !== undefined) {
     const copy = temporaryFolder(uid);

@@ -88,7 +88,7 @@ const formOf = (form: Form, row: number): unknown[] =>
 const linesOf = (forms: readonly Form[]): string =>
   forms.map((form, row) => JSON.stringify({ scores: golden.scores[row], targets: formOf(form, row) })).join('\n');
 const all = (form: Form): Form[] => mask.map(() => form);
-/** All rows in one form, but one of them. */
+/** Rows in one form, except one of them. */
 const but = (form: Form, row: number, other: Form): Form[] => mask.map((_, i) => (i === row ? other : form));
 
 type Writer = (name: string, forms: readonly Form[]) => Promise<string> | string;
@@ -150,7 +150,7 @@ describe.each(WRITERS)('%s', (name, writer) => {
       return `mask-${shard}.json`;
     });
     expectMetrics(JSON.parse(run(['merge', '--json', '--expect', '2', ...parts]).stdout));
-    // As indices, as they say: labels 0 and 1, over and over.
+    // Read as indices, as the option says: labels 0 and 1, repeated.
     const result = evaluated(
       [file, '--targets-are', 'indices'],
       /^(multilabel-margin-loss: the targets hold only 0 and 1, .*\n)?$/,
@@ -206,7 +206,7 @@ test('one file of masks beside one of indices is refused, and so is a merge of t
     /^multilabel-margin-loss: i\.json: its targets were read as class indices, those before as 0\/1 masks: /,
   );
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-  // What the option says is recorded too.
+  // The state records the option too.
   expect(run(['evaluate', 'i.ndjson', '--targets-are', 'indices', '--out', 'said.json']).status).toBe(0);
   expect(run(['merge', 'said.json', 'i.json']).status).toBe(0);
 });

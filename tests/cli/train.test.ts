@@ -36,7 +36,7 @@ interface Head {
   metadata: Record<string, string>;
 }
 
-/** By the format's description. */
+/** Reads a file by the description of the format. */
 function readHead(name: string): Head {
   const file = readFileSync(join(folder, name));
   const dataAt = 8 + Number(file.readBigUInt64LE(0));
@@ -77,7 +77,7 @@ describe('train', () => {
     expect(epochs.map(([, epoch]) => epoch)).toEqual(['1', '2', '3']);
     const last = epochs.at(-1)!.map(Number);
     expect(last[2]).toBeLessThan(Number(epochs[0]![2]));
-    // What a label adds is 8 standard deviations of the noise.
+    // A label adds 8 standard deviations of the noise.
     expect(last[4]).toBeGreaterThan(0.999);
     const heldOut = Number(/^Held out: (\d+) rows of 5 classes/m.exec(stdout)![1]);
     // Four standard deviations of a binomial distribution.

@@ -1,4 +1,4 @@
-// What the bucketed kernel's cost bound rests on, which no result shows: how many tables a score meets, and how many
+// Tests the cost bound of the bucketed kernel, which no result shows: how many tables a score meets, and how many
 // thresholds it is then compared with, stay bounded however the thresholds lie.
 #include "loss/bucketed_counts.h"
 

@@ -58,7 +58,7 @@ struct Batch {
   std::vector<Score> scores;     // [rows, classes]
   std::vector<int32_t> targets;  // [rows, width]
 
-  // For those who only read the scores.
+  // Callers that only read the scores use this form.
   Rows<Score> View() const { return {const_cast<Score*>(scores.data()), targets.data(), rows, classes, width, rows}; }
 };
 

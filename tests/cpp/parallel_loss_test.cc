@@ -27,7 +27,7 @@ struct Batch {
     for (int32_t& t : targets) t = target(rng);
   }
 
-  // Of the rows from `begin` to `end`.
+  // The part with the rows from `begin` to `end`.
   Rows<Score> View(size_t begin, size_t end) {
     return {scores.data() + begin * classes, targets.data() + begin * width, end - begin, classes, width, rows};
   }
@@ -50,7 +50,7 @@ struct Shape {
   size_t rows, classes, width;
 };
 
-// Of one task and of many; of rows shorter and longer than a task; for the short, the direct and the bucketed kernel.
+// Batches of one task and of many, with rows shorter and longer than a task, for each row kernel.
 constexpr Shape kShapes[] = {{0, 5, 2},     {1, 1, 1},     {3, 7, 2},       {700, 10, 3},
                              {997, 80, 20}, {64, 900, 40}, {5, 20000, 300}, {40, 1000, 5}};
 

@@ -14,14 +14,14 @@ const nodeGPU = fileURLToPath(new URL('../webgpu/node-gpu.js', import.meta.url))
 export interface Block {
   /** Page and line, or the name of what a docstring is of. */
   name: string;
-  /** As the fence says. */
+  /** The language that the fence names. */
   language: string;
   /** The file that the fence names, of a project that the blocks of a section make up; null for a program of its own. */
   file: string | null;
   /** The page and its nearest heading. */
   section: string;
   code: string;
-  /** In the page, from 0. */
+  /** The line in the page, from 0. */
   line: number;
 }
 
@@ -72,7 +72,7 @@ export function blocksOfPages(): Block[] {
   return PAGES.flatMap((page) => blocksOfPage(page, textOf(page)));
 }
 
-/** What typedoc finds in the sources, and what it warns of. */
+/** Runs typedoc over the sources and collects its warnings. */
 export async function readReference(): Promise<{ project: ProjectReflection; warnings: string[] }> {
   const application = await Application.bootstrap({ options: fileURLToPath(new URL('typedoc.json', root)) }, [
     new TypeDocReader(),
@@ -83,7 +83,7 @@ export async function readReference(): Promise<{ project: ProjectReflection; war
   const project = await application.convert();
   if (project === undefined) throw new Error(`typedoc did not convert the sources:\n${warnings.join('\n')}`);
   application.validate(project);
-  // What pages of docs/ are wrong in comes out only here.
+  // typedoc reports errors in the pages of docs/ only while it writes them.
   const folder = new URL('build/documentation-reference/', root);
   await application.generateDocs(project, fileURLToPath(folder));
   rmSync(folder, { recursive: true });
@@ -122,7 +122,7 @@ export interface Run {
 
 /** Runs programs, each in a process of its own, from a folder in the repository, so that the package is found by its name. */
 export class Programs {
-  // Where git does not look.
+  // A folder that git ignores.
   readonly #folder: URL;
   #errors: ReadonlyMap<string, string> = new Map();
 
@@ -138,7 +138,7 @@ export class Programs {
 
   /** Writes the programs and compiles those in TypeScript, all at once: it takes seconds to read the declarations. */
   write(blocks: readonly Block[]): void {
-    // With empty lines before, errors say the line of the page.
+    // Empty lines before the code make errors report the line of the page.
     for (const block of blocks) writeFileSync(this.#fileOf(block), '\n'.repeat(block.line) + withChecks(block.code));
     this.#errors = compile(blocks.filter(({ language }) => language === 'ts').map((block) => this.#fileOf(block)));
   }
@@ -148,7 +148,7 @@ export class Programs {
     const errors = this.#errors.get(this.#fileOf(block));
     if (errors !== undefined) return { code: null, output: errors };
     const program = this.#fileOf(block).replace(/\.mts$/, '.mjs');
-    // To compile kernels as they are takes SwiftShader ten seconds for each program: those of pages do.
+    // SwiftShader takes ten seconds to compile the kernels without the test features. Only programs of pages do that.
     const usesGPU = block.section.startsWith('multilabel-margin-loss/webgpu');
     const imports = usesGPU ? [checkValues, nodeGPU] : [checkValues];
     return runCommand(process.execPath, [...imports.flatMap((module) => ['--import', module]), program]);

@@ -26,7 +26,7 @@ const ISOLATED: Headers = {
 };
 const POLICY: Headers = { 'content-security-policy': "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'" };
 
-// Those of docs/scale.md are run by tests/cli/scale.test.ts.
+// tests/cli/scale.test.ts runs the projects of docs/scale.md.
 const files = blocksOfPages().filter(({ file, section }) => file !== null && !section.startsWith('docs/scale.md'));
 // Folders: in the repository for what imports packages, and where everybody can read for servers that give up their rights.
 const projects = fileURLToPath(new URL('build/deployment/', root));
@@ -145,7 +145,7 @@ async function serve(folder: string, headers: Headers): Promise<Served> {
   return { url: server.resolvedUrls!.local[0]!, stop: () => server.close() };
 }
 
-/** Where a program is: on the PATH, or where scripts/bootstrap puts it; null if it is not. */
+/** The path of a program: on the PATH or where scripts/bootstrap puts it; null if it is missing. */
 function programOf(name: string): string | null {
   const own = fileURLToPath(new URL(`build/${name}/usr/sbin/${name}`, root));
   const path = `${process.env['PATH']}:/usr/sbin`;

@@ -22,7 +22,7 @@ import {
 const { project, warnings } = await readReference();
 const pages = blocksOfPages();
 const examples = blocksOfReference(project);
-// Those that name a file are parts of projects: deployment.test.ts.
+// Blocks that name a file are parts of projects, which deployment.test.ts runs.
 const programs = [...pages, ...examples].filter(
   ({ language, file }) => ['ts', 'js'].includes(language) && file === null,
 );
@@ -117,7 +117,7 @@ describe('Python', () => {
   const valuesOf = (code: string): string[] =>
     Array.from(code.matchAll(/(?:\/\/|#) => (.*)$/gm), ([, value]) => value!);
 
-  // Where there is PyTorch; the benchmark is the one thing that needs it.
+  // Runs where PyTorch is installed. Nothing but the benchmark needs it.
   test.runIf(python !== undefined).each(blocks)('$name', async ({ code }) => {
     const checked = code.replace(
       /^(\S.*?) *# => (.*)$/gm,
@@ -169,7 +169,7 @@ describe('docstrings', () => {
   });
 
   test('every function, class and interface has an example', () => {
-    // For an alias of a type and for a constant, a sentence is enough.
+    // A sentence is enough for an alias of a type and for a constant.
     const without = named.filter(
       (reflection) =>
         !reflection.kindOf([ReflectionKind.TypeAlias, ReflectionKind.Variable]) &&
@@ -218,7 +218,7 @@ test('links between the pages lead somewhere', () => {
   expect(dead).toEqual([]);
 });
 
-/** As GitHub makes them of headings. */
+/** The anchors that GitHub makes of headings. */
 function anchorsOf(text: string): string[] {
   return Array.from(text.matchAll(/^#+ (.*)$/gm), ([, heading]) =>
     heading!

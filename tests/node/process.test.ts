@@ -100,7 +100,7 @@ test('where WebAssembly is missing, the error says so', () => {
   );
   expect(stderr).toBe('');
   expect(stdout).toMatch(/^LossError ERR_BACKEND_UNAVAILABLE .*WebAssembly.*SIMD.*\|.*not here/);
-  // And it works once it can.
+  // The loss works once the environment allows it.
   expect(stdout.split('\n').at(-1)).toBe('1');
   expect(status).toBe(0);
 });

@@ -1,4 +1,4 @@
-// What `npm publish` would send, and what it warns of; nothing is sent, and nothing is asked of a registry.
+// Checks what `npm publish` would send, and that it has no warnings. Nothing is sent, and no registry is asked.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// What a long run costs: nothing that stays.
+// A long run leaves no memory behind.
 
 import { LossError, MultiLabelMarginLoss, type MultiLabelMarginLossOptions, tensor } from 'multilabel-margin-loss';
 import { beforeAll, expect, test, vi } from 'vitest';

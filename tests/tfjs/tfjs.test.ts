@@ -71,7 +71,7 @@ describe.each(BACKENDS)('backend %s', (backend) => {
   });
   afterEach(() => {
     tf.engine().endScope();
-    // Those of the variables that tests dispose, and any other that was kept.
+    // Counts the tensors of variables that tests dispose, and any other that was kept.
     expect(tf.memory().numTensors).toBe(tensorsBefore);
   });
 
@@ -144,7 +144,7 @@ describe.each(BACKENDS)('backend %s', (backend) => {
       expectWithin(after.dataSync(), expected, bounds);
       expectWithin(lossAndGradient(loss, yTrue, scoresOf(batch), tf.scalar(factor)).grad, expected, bounds);
     }
-    // And added to that of another use of the same scores.
+    // The gradient is added to that of another use of the same scores.
     const twice = tf.grad((x: tf.Tensor) => tf.add(loss(yTrue, x), tf.sum(x)))(scoresOf(batch));
     expectWithin(
       twice.dataSync(),
@@ -241,7 +241,7 @@ describe.each(BACKENDS)('backend %s', (backend) => {
     const yTrue = tf.tensor2d([[1, 0, 0, 1]]);
     const lossFn = multiLabelMarginLoss();
     const x = tf.tensor2d([[0.1, 0.2, 0.4, 0.8]]);
-    // Of the square: 2 g g', times a vector with g'v = -0.5. All are exact.
+    // The gradient of the square is 2 g g' times a vector with g'v = -0.5. All numbers are exact.
     const v = tf.tensor2d([[1, 2, 3, 5]]);
     const ofSquare = tf.grad((scores: tf.Tensor) => tf.square(lossFn(yTrue, scores)));
     const second = tf.grad((scores: tf.Tensor) => tf.sum(tf.mul(ofSquare(scores), v)))(x);
@@ -411,7 +411,7 @@ describe.each(BACKENDS)('backend %s', (backend) => {
       expectLossError(() => tf.grad((scores: tf.Tensor) => loss(untyped(t), scores))(x), code, parts);
       expect(tf.memory().numTensors).toBe(before);
     }
-    // And the same function goes on.
+    // The same function still works.
     const good = options.targets === 'indices' ? tf.tensor2d([[3, 0, -1, 1]], undefined, 'int32') : [[1, 0, 0, 1]];
     const { grad } = lossAndGradient(
       loss,

@@ -43,7 +43,7 @@ function makeInput(rows: number, classes: number, width: number, seed: number, d
   };
 }
 
-/** The same in shared memory. */
+/** Copies of the inputs in shared memory. */
 function share(on: ThreadsBackend, { scores, targets }: Input): { scores: Tensor; targets: Tensor; grad: Tensor } {
   const dtype = scores.data instanceof Float64Array ? float64 : 'float32';
   const shared = {
@@ -64,7 +64,7 @@ function expectSame(actual: { loss: Tensor; grad: Tensor }, expected: { loss: Te
   expectSameBits(floats(actual.grad), floats(expected.grad), `${what}: gradient`);
 }
 
-// Of one part and of several, of one row a part, of one that does not fit in the staging memory at first.
+// Batches of one part and of several, with one row in each part, and with one that the staging memory must grow for.
 const SHAPES = [
   [1000, 100, 3],
   [100, 1000, 5],
@@ -109,7 +109,7 @@ describe.each(['', 'float64', 'int64', 'float64 int64'])('%s', (dtypes) => {
       );
       expectSameBits(floats(shared.scores), input.scores.data, 'shared scores afterwards');
     }
-    // In the place of the scores.
+    // The gradient replaces the scores.
     const expected = new Loss().valueAndGrad(input.scores, input.targets);
     const inPlace = new Loss({ backend }).valueAndGrad(shared.scores as never, shared.targets, {
       grad: shared.scores as never,
@@ -217,7 +217,7 @@ describe('zeros', () => {
     );
     expect(made).toBeGreaterThan(10);
     expect(made).toBeLessThan(16);
-    // What was there is usable all the same.
+    // Tensors made before stay usable.
     expectStillWorks(new Loss({ backend: small }));
     small.dispose();
   });

@@ -6,7 +6,7 @@ alias Entry = vec4<u32>;
 
 fn noEntry() -> Entry { return Entry(NOTHING, NOTHING, 0u, 0u); }
 
-// By score, then by class, so that a class that is listed several times is in one place.
+// Entries are sorted by score, then by class, so that repeated classes are neighbours.
 fn isBefore(a: Entry, b: Entry) -> bool { return a.x < b.x || (a.x == b.x && a.y < b.y); }
 `;
 

@@ -28,7 +28,7 @@ export const PARAMS = [
   'margin', // float32
 ] as const;
 
-/** What `scales` has an element for: all rows together, each number of targets, or each row of the submission. */
+/** Whether `scales` has one element for all rows, one for each number of targets, or one for each row of the submission. */
 export const SCALE_BY = { all: 0, targets: 1, row: 2 };
 
 export type Params = Record<(typeof PARAMS)[number], number>;
@@ -92,7 +92,7 @@ export function defineKernel({
   label: string;
   /** Whether it uses subgroup operations. */
   subgroups?: boolean;
-  /** All of them are used by main(): WebGPU leaves others out of the layout. */
+  /** main() uses each of them. WebGPU would leave an unused one out of the layout. */
   bindings: Partial<Record<BufferName, StorageBinding>>;
   code: string;
 }): Kernel {

@@ -59,7 +59,7 @@ fn addWords(sum: ptr<function, Sum>, high: u32, low: u32) {
   let total = (*sum).low + low;
   (*sum).high += high + select(0u, 1u, total < low);
   (*sum).low = total;
-  // From 2^62 on.
+  // Counts from 2^62 on.
   if (((*sum).high + 0x40000000u) >= 0x80000000u) { raiseUnit(sum, (*sum).unit + 8); }
 }
 
