@@ -26,7 +26,9 @@ const LIBRARY = [
   'js/loss',
   'js/training/',
   'js/functional',
+  'js/training/',
   'js/nn',
+  'js/optim',
   'js/index',
 ];
 const upTo = (last) => LIBRARY.slice(0, LIBRARY.indexOf(last) + 1);

@@ -17,7 +17,12 @@ const one = {
     { find: /^multilabel-margin-loss\/tfjs$/, replacement: path('dist/tfjs/index.js') },
   ],
 };
-const suites = ['tests/js/**/*.test.ts', 'tests/evaluate/**/*.test.ts', 'tests/tfjs/**/*.test.ts'];
+const suites = [
+  'tests/js/**/*.test.ts',
+  'tests/training/**/*.test.ts',
+  'tests/evaluate/**/*.test.ts',
+  'tests/tfjs/**/*.test.ts',
+];
 const threads = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('tests/threads/package.ts') }] };
 const webgpu = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('tests/webgpu/package.ts') }] };
 const webgpuSuites = ['tests/js/golden.test.ts', 'tests/js/properties.test.ts', 'tests/webgpu/**/*.test.ts'];

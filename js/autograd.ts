@@ -129,7 +129,7 @@ interface Accumulator {
 
 /** A program may have put there what it likes, or have transferred its buffer. */
 function checkGrad(tensor: Tensor): void {
-  if (tensor.grad === null || accumulateGrad in tensor) return;
+  if (!tensor.requires_grad || accumulateGrad in tensor || tensor.grad === null) return;
   const grad = toTensor(tensor.grad, 'float32', "the scores' grad");
   if (grad.dtype !== tensor.dtype || !sameShape(grad.shape, tensor.shape)) {
     throw new LossError(

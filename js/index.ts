@@ -16,6 +16,10 @@ export { LossError, type LossErrorCode } from './errors.js';
 export { MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type ValueAndGradOptions } from './loss.js';
 export type { DTypeOf, GradOf, Scores } from './scores.js';
 export * as nn from './nn.js';
+export * as optim from './optim.js';
+export { add } from './training/add.js';
+export { no_grad } from './training/grad-mode.js';
+export { relu } from './training/relu.js';
 export { createWasmBackend } from './wasm/backend.js';
 export { fromMultiHot, type MultiHotMask, type Targets } from './targets.js';
 export {

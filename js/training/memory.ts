@@ -1,0 +1,112 @@
+import type { ArrayTypes } from '../dtypes.js';
+import { LossError } from '../errors.js';
+import { type Address, LinearMemory } from '../wasm/linear-memory.js';
+import { instantiateTraining } from './instantiate.js';
+import type { TrainingModule } from './module.js';
+
+/** A block of linear memory. Each that needs it holds it; it is freed when the last one lets go. */
+export class Block {
+  #holders = 1;
+  /** Why it is free, for messages; null while it is not. */
+  freed: string | null = null;
+
+  constructor(
+    private readonly memory: TrainingMemory,
+    readonly address: Address,
+    /** Counts the blocks up. */
+    readonly sequence: number,
+  ) {}
+
+  hold(): void {
+    this.#holders++;
+  }
+
+  letGo(why: string): void {
+    if (--this.#holders === 0) this.free(why);
+  }
+
+  /** Whoever holds it. */
+  free(why: string): void {
+    if (this.freed !== null) return;
+    this.freed = why;
+    this.memory.module.release(this.address);
+    this.memory.activations.delete(this);
+  }
+}
+
+/** The linear memory of the training core: parameters, activations, gradients and the state of optimizers. */
+export class TrainingMemory {
+  readonly views: LinearMemory;
+  /** What operations made, to be recycled. */
+  readonly activations = new Set<Block>();
+  #blocks = 0;
+  // Frees what nobody disposed of. A block knows nothing of its owner, which could not be collected otherwise.
+  readonly #registry = new FinalizationRegistry<Block>((block) => block.free('garbage-collected'));
+
+  constructor(
+    readonly module: TrainingModule,
+    maximumBytes: number,
+  ) {
+    this.views = new LinearMemory(module.memory, maximumBytes);
+  }
+
+  /**
+   * @param what names the owner in the message
+   * @throws LossError ERR_OUT_OF_MEMORY
+   */
+  allocate(bytes: number, what: () => string): Block {
+    const address = this.views.allocate(Math.max(bytes, 1), (size) => this.module.allocate(size));
+    if (address === 0) throw this.outOfMemory(bytes, what());
+    return new Block(this, address, this.#blocks++);
+  }
+
+  /** Frees a block, if nobody else does, when its owner is garbage. */
+  freeWith(owner: object, block: Block): void {
+    this.#registry.register(owner, block);
+  }
+
+  /** The number of the next block: activations from there on are those of what follows. */
+  get mark(): number {
+    return this.#blocks;
+  }
+
+  /** Lets go of the activations that were made since a mark. */
+  recycle(mark: number, why: string): void {
+    for (const block of this.activations) {
+      if (block.sequence < mark) continue;
+      this.activations.delete(block);
+      block.letGo(why);
+    }
+  }
+
+  /** A view, until memory grows. */
+  array<D extends 'float32' | 'int32'>(dtype: D, address: Address, length: number): ArrayTypes[D] {
+    this.views.renew();
+    const { buffer } = this.views;
+    return (
+      dtype === 'float32'
+        ? new Float32Array(buffer as ArrayBuffer, address, length)
+        : new Int32Array(buffer as ArrayBuffer, address, length)
+    ) as ArrayTypes[D];
+  }
+
+  outOfMemory(bytes: number, what: string): LossError {
+    return new LossError(
+      'ERR_OUT_OF_MEMORY',
+      `no memory for ${what}: ${bytes} bytes do not fit in what is left of the training core's linear memory ` +
+        `(${this.views.maximum} at most). Activations are given back by optimizer.step() and at the end of no_grad(), ` +
+        'models and optimizers by dispose()',
+    );
+  }
+}
+
+let shared: TrainingMemory | undefined;
+
+/** The memory of this thread; the module is compiled at the first call. */
+export function trainingMemory(): TrainingMemory {
+  if (shared === undefined) {
+    const { module, maximumBytes } = instantiateTraining();
+    shared = new TrainingMemory(module, maximumBytes);
+  }
+  return shared;
+}
