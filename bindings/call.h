@@ -47,6 +47,18 @@ struct KernelCall {
     return float64 != 0 ? DispatchAs<double>(function) : DispatchAs<float>(function);
   }
 
+  // The same, of scores whose type is known.
+  template <typename Score, typename Function>
+  auto DispatchAs(Function function) const {
+    const Rows<Score> typed = {.scores = reinterpret_cast<const Score*>(scores),
+                               .targets = reinterpret_cast<const int32_t*>(targets),
+                               .rows = rows,
+                               .classes = classes,
+                               .width = width,
+                               .batch_rows = batch_rows};
+    return function(typed, reinterpret_cast<Score*>(grad));
+  }
+
   // Writes where an outcome found an invalid value, and returns its status.
   int32_t Report(const Outcome& outcome) {
     bad_row = static_cast<uint32_t>(outcome.row);
@@ -57,18 +69,6 @@ struct KernelCall {
   // Adds the losses to `loss_sum` in row order, so that the sum does not depend on the parts of a batch.
   void SumLosses() {
     for (size_t row = 0; row < rows; ++row) loss_sum += losses_data()[row];
-  }
-
- private:
-  template <typename Score, typename Function>
-  auto DispatchAs(Function function) const {
-    const Rows<Score> typed = {.scores = reinterpret_cast<const Score*>(scores),
-                               .targets = reinterpret_cast<const int32_t*>(targets),
-                               .rows = rows,
-                               .classes = classes,
-                               .width = width,
-                               .batch_rows = batch_rows};
-    return function(typed, reinterpret_cast<Score*>(grad));
   }
 };
 

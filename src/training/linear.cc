@@ -10,6 +10,7 @@ namespace {
 
 // Of the sums over inputs, as many as stay in the first-level cache for a tile's rows.
 constexpr size_t kDepth = 1024;
+constexpr size_t kBlockRows = 64;
 constexpr size_t kTileRows = 2;
 constexpr size_t kTileOutputs = 4;
 
@@ -62,15 +63,17 @@ void AddTile(const float* x, const float* weight, size_t stride, size_t depth, f
   finish(s13, 1, 3);
 }
 
+// Adds the sums of kOutputs outputs to those columns of y.
 template <size_t kOutputs>
-void AddRows(const LinearShape& shape, const float* x, const float* weight, size_t depth, float* y) {
-  size_t n = 0;
-  for (; n + kTileRows <= shape.rows; n += kTileRows) {
-    AddTile<kTileRows, kOutputs>(x + n * shape.inputs, weight, shape.inputs, depth, y + n * shape.outputs,
-                                 shape.outputs);
-  }
-  if (n < shape.rows) {
-    AddTile<1, kOutputs>(x + n * shape.inputs, weight, shape.inputs, depth, y + n * shape.outputs, shape.outputs);
+void AddOutputs(const LinearShape& shape, const float* x, const float* weight, float* y) {
+  const auto [rows, inputs, outputs] = shape;
+  for (size_t k = 0; k < inputs; k += kDepth) {
+    const size_t depth = std::min(kDepth, inputs - k);
+    size_t n = 0;
+    for (; n + kTileRows <= rows; n += kTileRows) {
+      AddTile<kTileRows, kOutputs>(x + n * inputs + k, weight + k, inputs, depth, y + n * outputs, outputs);
+    }
+    if (n < rows) AddTile<1, kOutputs>(x + n * inputs + k, weight + k, inputs, depth, y + n * outputs, outputs);
   }
 }
 
@@ -97,21 +100,24 @@ void LinearForward(const LinearShape& shape, const float* x, const float* weight
       std::copy_n(bias, outputs, y + n * outputs);
     }
   }
-  for (size_t k = 0; k < inputs; k += kDepth) {
-    const size_t depth = std::min(kDepth, inputs - k);
+  // Weights are read once for each block of rows, in order; the rows stay in the second-level cache.
+  for (size_t n = 0; n < rows; n += kBlockRows) {
+    const LinearShape block = {std::min(kBlockRows, rows - n), inputs, outputs};
+    const float* block_x = x + n * inputs;
+    float* block_y = y + n * outputs;
     size_t o = 0;
     for (; o + kTileOutputs <= outputs; o += kTileOutputs) {
-      AddRows<kTileOutputs>(shape, x + k, weight + o * inputs + k, depth, y + o);
+      AddOutputs<kTileOutputs>(block, block_x, weight + o * inputs, block_y + o);
     }
-    for (; o < outputs; ++o) AddRows<1>(shape, x + k, weight + o * inputs + k, depth, y + o);
+    for (; o < outputs; ++o) AddOutputs<1>(block, block_x, weight + o * inputs, block_y + o);
   }
 }
 
 void LinearBackwardInput(const LinearShape& shape, const float* dy, const float* y, const float* weight, float* dx) {
   const auto [rows, inputs, outputs] = shape;
   const bool skips_zeros = AllFinite(y, rows * outputs);
-  std::fill_n(dx, rows * inputs, 0.0F);
-  AddOuterProducts({.values = dy, .stride = outputs, .step = 1}, rows, outputs, skips_zeros, weight, inputs, dx);
+  SumOuterProducts({.values = dy, .stride = outputs, .step = 1}, nullptr, rows, outputs, skips_zeros, weight, inputs,
+                   dx);
 }
 
 void LinearBackwardWeight(const LinearShape& shape, const float* dy, const float* y, const float* x, float* dweight,
@@ -122,9 +128,9 @@ void LinearBackwardWeight(const LinearShape& shape, const float* dy, const float
     bool is_present = !skips_zeros;
     for (size_t n = 0; n < rows; ++n) is_present = is_present || dy[n * outputs + o] != 0;
     present[o] = is_present ? 1 : 0;
-    if (is_present) std::fill_n(dweight + o * inputs, inputs, 0.0F);
   }
-  AddOuterProducts({.values = dy, .stride = 1, .step = outputs}, outputs, rows, skips_zeros, x, inputs, dweight);
+  SumOuterProducts({.values = dy, .stride = 1, .step = outputs}, present, outputs, rows, skips_zeros, x, inputs,
+                   dweight);
 }
 
 }  // namespace mlml

@@ -27,6 +27,8 @@ struct RowGroup {
   float factors[kDepth * kTile];  // [num_terms, kTile]
 };
 
+// Sets, or with kAdds adds to, a tile of c.
+template <bool kAdds>
 void MultiplyTile(const RowGroup& group, const float* panel, float* c, size_t columns, size_t width) {
   const Tag d;
   constexpr size_t L = kLanes<float>;
@@ -36,14 +38,15 @@ void MultiplyTile(const RowGroup& group, const float* panel, float* c, size_t co
   for (size_t r = 0; r < kTile; ++r) {
     rows[r] = is_whole ? c + group.rows[r] * columns : edge + r * kPanel;
   }
-  if (!is_whole) {
+  if (kAdds && !is_whole) {
     std::memset(edge, 0, sizeof(edge));
     for (size_t r = 0; r < group.num_rows; ++r) std::copy_n(c + group.rows[r] * columns, width, rows[r]);
   }
-  auto s00 = hn::LoadU(d, rows[0]), s01 = hn::LoadU(d, rows[0] + L);
-  auto s10 = hn::LoadU(d, rows[1]), s11 = hn::LoadU(d, rows[1] + L);
-  auto s20 = hn::LoadU(d, rows[2]), s21 = hn::LoadU(d, rows[2] + L);
-  auto s30 = hn::LoadU(d, rows[3]), s31 = hn::LoadU(d, rows[3] + L);
+  const auto load = [d](const float* from) { return kAdds ? hn::LoadU(d, from) : hn::Zero(d); };
+  auto s00 = load(rows[0]), s01 = load(rows[0] + L);
+  auto s10 = load(rows[1]), s11 = load(rows[1] + L);
+  auto s20 = load(rows[2]), s21 = load(rows[2] + L);
+  auto s30 = load(rows[3]), s31 = load(rows[3] + L);
   const float* factors = group.factors;
   for (size_t t = 0; t < group.num_terms; ++t, factors += kTile) {
     const float* b = panel + group.terms[t] * kPanel;
@@ -72,10 +75,10 @@ void MultiplyTile(const RowGroup& group, const float* panel, float* c, size_t co
   }
 }
 
-// The rows from `first` on that have a term in the block of `depth` factors from `factors` on, in groups of four.
-// Returns the number of groups.
-size_t GroupRows(const Factors& factors, size_t first, size_t rows, size_t k, size_t depth, bool skips_zeros,
-                 RowGroup* groups) {
+// The rows from `first` on, in groups of four, with their terms from term k on. Rows that are not present are left out,
+// and after the first block also those without a term. Returns the number of groups.
+size_t GroupRows(const Factors& factors, const uint8_t* present, size_t first, size_t rows, size_t k, size_t depth,
+                 bool skips_zeros, RowGroup* groups) {
   size_t size = 0;
   RowGroup* group = groups;
   const float* of_rows[kTile];
@@ -103,7 +106,8 @@ size_t GroupRows(const Factors& factors, size_t first, size_t rows, size_t k, si
   begin();
   for (size_t row = first; row < first + rows; ++row) {
     const float* values = factors.values + row * factors.stride + k * factors.step;
-    bool has_terms = !skips_zeros;
+    if (present != nullptr && present[row] == 0) continue;
+    bool has_terms = !skips_zeros || k == 0;
     for (size_t t = 0; t < depth && !has_terms; ++t) has_terms = values[t * factors.step] != 0;
     if (!has_terms) continue;
     of_rows[group->num_rows] = values;
@@ -140,22 +144,24 @@ void CopyPanels(const float* b, size_t stride, size_t depth, size_t width, float
 
 }  // namespace
 
-void AddOuterProducts(const Factors& factors, size_t rows, size_t depth, bool skips_zeros, const float* b,
-                      size_t columns, float* c) {
+void SumOuterProducts(const Factors& factors, const uint8_t* present, size_t rows, size_t depth, bool skips_zeros,
+                      const float* b, size_t columns, float* c) {
   RowGroup groups[kRows / kTile];
   alignas(64) float panels[kDepth * kColumns];
-  for (size_t k = 0; k < depth; k += kDepth) {
+  // Without any term, one block of none sets zeros.
+  for (size_t k = 0; k == 0 || k < depth; k += kDepth) {
     const size_t block_depth = std::min(kDepth, depth - k);
+    const auto multiply = k == 0 ? MultiplyTile<false> : MultiplyTile<true>;
     for (size_t row = 0; row < rows; row += kRows) {
       const size_t num_groups =
-          GroupRows(factors, row, std::min(kRows, rows - row), k, block_depth, skips_zeros, groups);
+          GroupRows(factors, present, row, std::min(kRows, rows - row), k, block_depth, skips_zeros, groups);
       if (num_groups == 0) continue;
       for (size_t j = 0; j < columns; j += kColumns) {
         const size_t width = std::min(kColumns, columns - j);
         CopyPanels(b + k * columns + j, columns, block_depth, width, panels);
         for (size_t g = 0; g < num_groups; ++g) {
           for (size_t at = 0; at < width; at += kPanel) {
-            MultiplyTile(groups[g], panels + at * block_depth, c + j + at, columns, std::min(kPanel, width - at));
+            multiply(groups[g], panels + at * block_depth, c + j + at, columns, std::min(kPanel, width - at));
           }
         }
       }

@@ -2,6 +2,7 @@
 #define MULTILABEL_MARGIN_LOSS_TRAINING_OUTER_PRODUCTS_H_
 
 #include <cstddef>
+#include <cstdint>
 
 namespace mlml {
 
@@ -12,12 +13,12 @@ struct Factors {
   size_t step = 0;
 };
 
-// c[m, :] += sum over k of factor(m, k) b[k, :], of b [depth, columns] and c [rows, columns], row-major.
+// c[m, :] = sum over k of factor(m, k) b[k, :], of b [depth, columns] and c [rows, columns], row-major; for each row m
+// of which `present` is not 0, or for all where it is null.
 //
-// With `skips_zeros`, for an all finite b, terms whose factor is zero are left out; where a row has none but these, c
-// is neither read nor written.
-void AddOuterProducts(const Factors& factors, size_t rows, size_t depth, bool skips_zeros, const float* b,
-                      size_t columns, float* c);
+// With `skips_zeros`, for an all finite b, terms whose factor is zero are left out.
+void SumOuterProducts(const Factors& factors, const uint8_t* present, size_t rows, size_t depth, bool skips_zeros,
+                      const float* b, size_t columns, float* c);
 
 }  // namespace mlml
 
