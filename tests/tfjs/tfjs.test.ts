@@ -43,12 +43,12 @@ const MASK_DTYPES = ['float32', 'int32', 'bool'] as const;
 
 /** Loss and gradient times `dy`, through TensorFlow.js. */
 function lossAndGradient(
-  loss: (yTrue: tf.Tensor, yPred: tf.Tensor) => tf.Scalar,
+  loss: (yTrue: tf.Tensor, yPred: tf.Tensor) => tf.Tensor,
   yTrue: tf.Tensor,
   yPred: tf.Tensor,
   dy?: tf.Scalar,
 ): { value: number; grad: Float32Array } {
-  const { value, grad } = tf.valueAndGrad((x: tf.Tensor) => loss(yTrue, x))(yPred, dy);
+  const { value, grad } = tf.valueAndGrad((x: tf.Tensor) => loss(yTrue, x) as tf.Scalar)(yPred, dy);
   expect(value.shape).toEqual([]);
   expect(value.dtype).toBe('float32');
   expect(grad.shape).toEqual(yPred.shape);
@@ -299,6 +299,111 @@ describe.each(BACKENDS)('backend %s', (backend) => {
     });
   });
 
+  describe('reduction none', () => {
+    test('the losses of the samples, each with its own gradient', () => {
+      const batch = makeBatch(9);
+      const loss = multiLabelMarginLoss({ reduction: 'none' });
+      const expected = new MultiLabelMarginLoss({ reduction: 'none' }).valueAndGrad(
+        { data: batch.scores, shape: [ROWS, CLASSES] },
+        batch.indices,
+      );
+      const yTrue = tf.tensor2d(batch.mask);
+      const losses = loss(yTrue, scoresOf(batch));
+      expect(losses.shape).toEqual([ROWS]);
+      expectWithin(losses.dataSync(), expected.loss.data, 0, 'losses');
+      const weights = tf.tensor1d([2, 0, -1, 0.5, 4, 1]);
+      const grad = tf.grad((x: tf.Tensor) => tf.sum(tf.mul(weights, loss(yTrue, x))))(scoresOf(batch));
+      const factors = weights.dataSync();
+      // The weights are powers of two, or 0: products are exact.
+      expectWithin(
+        grad.dataSync(),
+        expected.grad.data.map((one, i) => one * factors[Math.floor(i / CLASSES)]!),
+        0,
+        'gradient',
+      );
+      const row = loss(tf.tensor1d([1, 0, 0, 1]), tf.tensor1d([0.1, 0.2, 0.4, 0.8]));
+      expect(row.shape).toEqual([]);
+    });
+
+    test('classWeight of fit() weights the samples, as it weights those of meanSquaredError', async () => {
+      const xs = tf.tensor2d([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]]); // prettier-ignore
+      // The weight of a sample is that of its first target.
+      const ys = tf.tensor2d([[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 1], [0, 1, 0, 1]]); // prettier-ignore
+      const classWeight = { 0: 8, 1: 0, 2: 0.5, 3: 1 };
+      const weights = [8, 0, 0.5, 0];
+
+      /** What a step of gradient descent with rate 1 from zero weights changes, and the loss that fit() reports. */
+      const fit = async (loss: (yTrue: tf.Tensor, yPred: tf.Tensor) => tf.Tensor, options: tf.ModelFitArgs) => {
+        const layer = tf.layers.dense({ units: 4, inputShape: [3], kernelInitializer: 'zeros', useBias: false });
+        const model = tf.sequential({ layers: [layer] });
+        const optimizer = tf.train.sgd(1);
+        model.compile({ optimizer, loss });
+        const { history } = await model.fit(xs, ys, {
+          epochs: 1,
+          batchSize: 4,
+          verbose: 0,
+          shuffle: false,
+          ...options,
+        });
+        const step = layer.getWeights()[0]!.dataSync<'float32'>().slice();
+        model.dispose();
+        optimizer.dispose();
+        return { loss: (history['loss'] as number[])[0]!, step };
+      };
+      /** The same with the weights written out. */
+      const weighted =
+        (loss: (yTrue: tf.Tensor, yPred: tf.Tensor) => tf.Tensor) => (yTrue: tf.Tensor, yPred: tf.Tensor) =>
+          tf.mul(loss(yTrue, yPred), tf.tensor1d(weights));
+
+      const lossFn = multiLabelMarginLoss({ reduction: 'none' });
+      for (const loss of [lossFn, tf.metrics.meanSquaredError]) {
+        const actual = await fit(loss, { classWeight });
+        const expected = await fit(weighted(loss), {});
+        expect(actual.loss).toBe(expected.loss);
+        expectWithin(actual.step, expected.step, 0, 'step');
+        const unweighted = await fit(loss, {});
+        expect(actual.loss).not.toBe(unweighted.loss);
+      }
+      // The scores are 0: each target has a hinge of 1 with each other class. Exact in float32.
+      const losses = [1, 0.75, 1, 1];
+      const mean = losses.reduce((sum, one, i) => sum + one * weights[i]!, 0) / 4;
+      expect((await fit(lossFn, { classWeight })).loss).toBe(mean);
+    });
+  });
+
+  test('index lists of float32, as datasets give them', async () => {
+    const batch = makeBatch(10);
+    const loss = multiLabelMarginLoss({ targets: 'indices' });
+    const expected = loss(indicesOf(batch), scoresOf(batch)).dataSync();
+    const floats = tf.cast(indicesOf(batch), 'float32');
+    expectWithin(loss(floats, scoresOf(batch)).dataSync(), expected, 0);
+
+    const model = tf.sequential({
+      layers: [tf.layers.dense({ units: 3, inputShape: [2], kernelInitializer: 'zeros' })],
+    });
+    const optimizer = tf.train.sgd(0.1);
+    model.compile({ optimizer, loss });
+    const samples = [{ xs: [1, 0], ys: [2, 0, -1] }, { xs: [0, 1], ys: [1, -1, -1] }]; // prettier-ignore
+    const dataset = tf.data.array(samples).batch(2) as tf.data.Dataset<tf.TensorContainer>;
+    const { history } = await model.fitDataset(dataset as never, { epochs: 1, verbose: 0 });
+    // Two targets and one, hinges of 1 with the other one and two classes, over 3 classes and 2 rows.
+    expectWithin(history['loss'] as number[], [4 / 6], u);
+    model.dispose();
+    optimizer.dispose();
+  });
+
+  test('as a metric, it has a name', async () => {
+    const loss = multiLabelMarginLoss();
+    expect(loss.name).toBe('multiLabelMarginLoss');
+    const model = tf.sequential({ layers: [tf.layers.dense({ units: 3, inputShape: [2] })] });
+    const optimizer = tf.train.sgd(0.1);
+    model.compile({ optimizer, loss, metrics: [loss] });
+    const { history } = await model.fit(tf.ones([2, 2]), tf.tensor2d([[1, 0, 0], [0, 1, 0]]), { epochs: 1, verbose: 0 }); // prettier-ignore
+    expect(Object.keys(history).sort()).toEqual(['loss', 'multiLabelMarginLoss']);
+    model.dispose();
+    optimizer.dispose();
+  });
+
   test('minimize() takes the step of the gradient', () => {
     const batch = makeBatch(7);
     const lossFn = multiLabelMarginLoss();
@@ -364,16 +469,24 @@ describe.each(BACKENDS)('backend %s', (backend) => {
       'ERR_DTYPE',
       ['yTrue', '2 at row 1, column 0', "targets: 'indices'"],
     ],
-    ['a mask of halves', {}, () => tf.fill([2, 3], 0.5), two, 'ERR_DTYPE', ['0.5 at row 0, column 0']],
+    [
+      'a mask of halves',
+      {},
+      () => tf.fill([2, 3], 0.5),
+      two,
+      'ERR_DTYPE',
+      ['0.5 at row 0, column 0', '-1 for unknown'],
+    ],
+    ['a mask below -1', {}, () => tf.tensor2d([[1, 0, 0], [0, -2, 1]]), two, 'ERR_DTYPE', ['-2 at row 1, column 1']], // prettier-ignore
     ['a mask of NaN', {}, () => tf.fill([2, 3], Number.NaN), two, 'ERR_DTYPE', ['NaN']],
     ['a mask of strings', {}, () => tf.tensor(['a', 'b', 'c']), () => tf.ones([3]), 'ERR_DTYPE', ["'a'"]],
     [
-      'a mask of floats for indices',
+      'halves for indices',
       { targets: 'indices' },
-      two,
+      () => tf.tensor2d([[0, 1], [2, 0.5]]), // prettier-ignore
       two,
       'ERR_DTYPE',
-      ['int32', 'float32', "targets: 'mask'"],
+      ['whole numbers', '0.5 at row 1, column 1', "targets: 'mask'"],
     ],
     ['a mask of bool for indices', { targets: 'indices' }, () => tf.ones([2, 3], 'bool'), two, 'ERR_DTYPE', ['bool']],
     [
@@ -422,12 +535,22 @@ describe.each(BACKENDS)('backend %s', (backend) => {
   });
 });
 
+test('the function that makes the loss, given for the loss, says so', async () => {
+  await useBackend('cpu');
+  const model = tf.sequential({ layers: [tf.layers.dense({ units: 3, inputShape: [2] })] });
+  model.compile({ optimizer: 'sgd', loss: multiLabelMarginLoss as never });
+  const promise = model.fit(tf.ones([1, 2]), tf.tensor2d([[1, 0, 0]]), { epochs: 1, verbose: 0 });
+  await expect(promise).rejects.toMatchObject({
+    code: 'ERR_OPTION',
+    message: expect.stringContaining('write multiLabelMarginLoss() and not multiLabelMarginLoss'),
+  });
+});
+
 describe('options', () => {
   test.each<[string, unknown, string[]]>([
     ['unknown', { target: 'indices' }, ["'target'", 'targets', 'margin', 'backend']],
     ['targets', { targets: 'auto' }, ["'mask'", "'indices'", "'auto'"]],
     ['null targets', { targets: null }, ['null']],
-    ['no scalar', { reduction: 'none' }, ["'mean'", "'sum'", "'none'"]],
     ["the class's own", { margin: Number.NaN }, ['margin', 'NaN']],
     ['no object', null, ['null']],
   ])('%s', (_name, options, parts) => {

@@ -19,14 +19,12 @@ export class MultiLabelMarginLoss extends real.MultiLabelMarginLoss {
     this.#onGPU = new real.MultiLabelMarginLoss({ backend, ...options });
   }
 
-  override forward(scores: real.Scores, targets: real.Targets): never {
-    return (isFloat64(scores) ? super.forward(scores, targets) : this.#onGPU.forwardAsync(scores, targets)) as never;
+  override forward(...call: Parameters<real.MultiLabelMarginLoss['forward']>): never {
+    return (isFloat64(call[0]) ? super.forward(...call) : this.#onGPU.forwardAsync(...call)) as never;
   }
 
-  override valueAndGrad(scores: real.Scores, targets: real.Targets): never {
-    return (
-      isFloat64(scores) ? super.valueAndGrad(scores, targets) : this.#onGPU.valueAndGradAsync(scores, targets)
-    ) as never;
+  override valueAndGrad(...call: Parameters<real.MultiLabelMarginLoss['valueAndGrad']>): never {
+    return (isFloat64(call[0]) ? super.valueAndGrad(...call) : this.#onGPU.valueAndGradAsync(...call)) as never;
   }
 }
 
