@@ -18,7 +18,12 @@ export async function addPiece(evaluator: Evaluator, piece: Piece, onBatch: OnBa
   let reading: Reading | null = null;
   for await (const batch of readPiece(piece)) {
     try {
-      evaluator.update(batch.scores, batch.targets, { source: nameOf(piece.scoresFile), firstRow: batch.firstRow });
+      evaluator.update(batch.scores, batch.targets, {
+        source: nameOf(piece.scoresFile),
+        sourceIndex: piece.ordinal,
+        firstRow: batch.firstRow,
+        ...(batch.rowIds === null ? {} : { rowIds: batch.rowIds }),
+      });
     } catch (error) {
       throw error instanceof LossError ? inFile(error, piece, batch) : error;
     }

@@ -15,6 +15,7 @@
 export type { ComparedMetric, Estimate } from './bootstrap.js';
 export type { CompareOptions, Comparison } from './comparison.js';
 export { Evaluator, type EvaluatorOptions, type UpdateOptions } from './evaluator.js';
+export { ExactAveragePrecision, type ExactAveragePrecisionOptions } from './exact-average-precision.js';
 export type { HighLoss } from './highest-losses.js';
 export type { MarginBin } from './margins.js';
 export type { Bounds, EvaluationResult, LabelResult, MetricsAtK } from './result.js';
