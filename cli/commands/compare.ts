@@ -1,3 +1,5 @@
+import { LossError } from 'multilabel-margin-loss';
+import type { CompareOptions, Comparison, Evaluator } from 'multilabel-margin-loss/evaluate';
 import { type Command, parse, toNumber } from '../command.js';
 import { InputError } from '../errors.js';
 import { readState } from '../input/state.js';
@@ -12,8 +14,9 @@ Puts two models side by side that were evaluated over the same rows, from what e
 each metric with its confidence interval, and the difference of the second from the first. The difference is taken row
 by row, so that its interval is narrow where the models are alike.
 
-Intervals are percentiles of a bootstrap over 256 groups that rows fall into by a hash of their number in their file:
-both models' rows must be in files of the same order. Average precisions are not means over rows, and have none.
+Intervals are percentiles of a bootstrap over 256 groups that rows fall into by a hash of the number of their file and
+their number in it: both models' rows must be in as many files, in the same order. Otherwise evaluate both with --row-id.
+Rows in fewer than 30 groups have no intervals. Average precisions are not means over rows, and have none.
 
   --level <number>      of confidence (default: 0.95)
   --resamples <number>  draws of the bootstrap (default: 2000)
@@ -48,7 +51,7 @@ async function run(args: readonly string[]): Promise<void> {
   const compared = {
     files: [firstFile, secondFile] as const,
     results: [first.result(), second.result()] as const,
-    comparison: first.compare(second, options),
+    comparison: compareRows(first, second, options),
   };
   const { files, comparison } = compared;
   await print(
@@ -57,6 +60,16 @@ async function run(args: readonly string[]): Promise<void> {
       : toComparisonTable(compared),
   );
   if (values.out !== undefined) writeWhole(new Map([[values.out, [comparisonPage(compared)]]]));
+}
+
+/** The library's comparison, whose advice is given in the words of the command. */
+function compareRows(first: Evaluator, second: Evaluator, options: CompareOptions): Comparison {
+  try {
+    return first.compare(second, options);
+  } catch (error) {
+    if (error instanceof LossError) error.message = error.message.replace('(rowIds)', '(--row-id)');
+    throw error;
+  }
 }
 
 export const compare: Command = { usage, run };

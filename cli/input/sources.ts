@@ -26,6 +26,7 @@ export const INPUT_OPTIONS = {
   'scores-column': { type: 'string' },
   'targets-column': { type: 'string' },
   'targets-are': { type: 'string' },
+  'row-id': { type: 'string' },
 } as const;
 
 export const INPUT_USAGE = `\
@@ -45,7 +46,8 @@ Targets are class indices, padded with -1 or in lists of any length, or a 0/1 ma
   --targets <file.npy>
   --scores-column <name>  of the scores (default: scores)
   --targets-column <name> of the targets (default: targets)
-  --targets-are <what>    mask or indices, where rows do not show it`;
+  --targets-are <what>    mask or indices, where rows do not show it
+  --row-id <column>       of what rows are known by, for compare: text or whole numbers (default: their numbers)`;
 
 interface Values {
   scores?: string[] | undefined;
@@ -89,6 +91,11 @@ export function sourcesOf(
       .length > 1
   ) {
     throw new InputError('standard input can be read only once');
+  }
+  if (values['row-id'] !== undefined && scores.length > 0) {
+    throw new InputError(
+      '--row-id names a column, which .npy files do not have: give an .npz file, Arrow, Parquet or lines of JSON',
+    );
   }
   const targetsAre = targetsAreOf(values['targets-are']);
   const common = {

@@ -21,8 +21,9 @@ export interface State extends Origin {
 
 /** The text of a file of sums. */
 export function toState(evaluator: Evaluator, { shards, targetsAre }: Origin): string {
-  const content = { ...evaluator.toJSON(), origin: { shards, targetsAre } };
-  return JSON.stringify({ ...content, file: digestOf(content) });
+  const content = { ...evaluator.toJSON(), shards, targetsAre };
+  // The evaluator's own digest does not cover what is added.
+  return JSON.stringify({ ...content, fileDigest: digestOf(content) });
 }
 
 /**
@@ -32,10 +33,11 @@ export function toState(evaluator: Evaluator, { shards, targetsAre }: Origin): s
 export function readState(file: string): State {
   try {
     const json: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    const { file: digest, ...content } = Object(json) as { file?: unknown; origin?: unknown };
-    const evaluator = Evaluator.fromJSON(content);
-    if (digest !== digestOf(content)) throw new InputError('is damaged: its digest is not that of its content');
-    const { shards, targetsAre } = Object(content.origin) as { shards?: unknown; targetsAre?: unknown };
+    // First: it names what is no state, and states of other versions.
+    const evaluator = Evaluator.fromJSON(json);
+    const { fileDigest, ...content } = json as Record<string, unknown>;
+    if (fileDigest !== digestOf(content)) throw new InputError('is damaged: its digest is not that of its content');
+    const { shards, targetsAre } = content;
     if (targetsAre !== null && targetsAre !== 'mask' && targetsAre !== 'indices') {
       throw new InputError('is damaged: it does not say how targets were read');
     }

@@ -126,7 +126,9 @@ export class Trainer {
     for (const piece of shuffled(this.pieces, random)) {
       for await (const batch of readPiece(piece)) {
         const size = batch.scores.shape[0];
-        const own = shuffled(Array(size).keys(), random).filter((i) => shareOf(batch.firstRow + i) >= heldOut);
+        const own = shuffled(Array(size).keys(), random).filter(
+          (i) => shareOf(piece.ordinal, batch.firstRow + i) >= heldOut,
+        );
         for (let begin = 0; begin < own.length; begin += batchSize) {
           sum += this.#learn(own.slice(begin, begin + batchSize).map((i) => rowOf(batch, i)));
         }
@@ -166,7 +168,7 @@ export class Trainer {
     for (const piece of joinPieces(this.pieces)) {
       for await (const batch of readPiece(piece)) {
         const size = batch.scores.shape[0];
-        const own = [...Array(size).keys()].filter((i) => shareOf(batch.firstRow + i) < heldOut);
+        const own = [...Array(size).keys()].filter((i) => shareOf(piece.ordinal, batch.firstRow + i) < heldOut);
         for (let begin = 0; begin < own.length; begin += batchSize) {
           const rows = own.slice(begin, begin + batchSize).map((i) => rowOf(batch, i));
           evaluator.update(
