@@ -21,6 +21,7 @@ const LIBRARY = [
   'js/scores',
   'js/topk',
   'js/autograd',
+  'js/sample-weight',
   'js/arguments',
   'js/wasm/',
   'js/loss',

@@ -26,6 +26,9 @@ struct KernelCall {
   int32_t normalization;
   int32_t target_order;
   int32_t nan_policy;
+  uintptr_t sample_weights;  // address of double[rows], or 0
+  uintptr_t unknown;         // address of int32_t[rows, unknown_width], or 0
+  uint32_t unknown_width;
   double margin;
   double loss_sum;      // SumLosses adds to it
   uint32_t bad_row;     // Report writes the place of the first invalid value
@@ -52,10 +55,13 @@ struct KernelCall {
   auto DispatchAs(Function function) const {
     const Rows<Score> typed = {.scores = reinterpret_cast<const Score*>(scores),
                                .targets = reinterpret_cast<const int32_t*>(targets),
-                               .rows = rows,
+                               .count = rows,
                                .classes = classes,
                                .width = width,
-                               .batch_rows = batch_rows};
+                               .batch_rows = batch_rows,
+                               .sample_weights = reinterpret_cast<const double*>(sample_weights),
+                               .unknown = reinterpret_cast<const int32_t*>(unknown),
+                               .unknown_width = unknown_width};
     return function(typed, reinterpret_cast<Score*>(grad));
   }
 
@@ -87,10 +93,13 @@ MLML_CHECK_WORD(reduction, 9);
 MLML_CHECK_WORD(normalization, 10);
 MLML_CHECK_WORD(target_order, 11);
 MLML_CHECK_WORD(nan_policy, 12);
-MLML_CHECK_WORD(margin, 14);
-MLML_CHECK_WORD(loss_sum, 16);
-MLML_CHECK_WORD(bad_row, 18);
-MLML_CHECK_WORD(bad_column, 19);
+MLML_CHECK_WORD(sample_weights, 13);
+MLML_CHECK_WORD(unknown, 14);
+MLML_CHECK_WORD(unknown_width, 15);
+MLML_CHECK_WORD(margin, 16);
+MLML_CHECK_WORD(loss_sum, 18);
+MLML_CHECK_WORD(bad_row, 20);
+MLML_CHECK_WORD(bad_column, 21);
 #undef MLML_CHECK_WORD
 
 }  // namespace mlml

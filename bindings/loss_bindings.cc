@@ -25,9 +25,9 @@ mlml::Workspace& TheWorkspace() {
 int32_t Validate() {
   return call.Report(call.Dispatch([](const auto& rows, auto* grad) -> Outcome {
     const mlml::Options options = call.options();
-    const Outcome outcome = mlml::Validate(rows, options.nan_policy);
+    const Outcome outcome = mlml::Validate(rows, options.nan_policy, TheWorkspace());
     if (outcome.status != Status::kOk) return outcome;
-    const bool reserved = Reserve(rows, options, mlml::RowKernel::kMeasured, grad != nullptr, TheWorkspace());
+    const bool reserved = Reserve(rows, options, mlml::KernelChoice::kMeasured, grad != nullptr, TheWorkspace());
     return {.status = reserved ? Status::kOk : Status::kOutOfMemory};
   }));
 }

@@ -87,7 +87,7 @@ auto WithPart(Function function) {
   const auto with_scores = [&]<typename T>(const T* scores) {
     return function(mlml::Rows<T>{.scores = scores,
                                   .targets = part.targets,
-                                  .rows = part.rows,
+                                  .count = part.rows,
                                   .classes = metrics.classes(),
                                   .width = part.width,
                                   .batch_rows = part.batch_rows},

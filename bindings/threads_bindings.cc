@@ -12,11 +12,10 @@
 
 namespace {
 
-using mlml::Outcome;
 using mlml::Status;
 
 // A status beside those of mlml::Status.
-constexpr int32_t kWorkerDied = 4;
+constexpr int32_t kWorkerDied = -1;
 
 mlml::KernelCall calls[mlml::ThreadPool::kJobs];
 
@@ -33,13 +32,8 @@ uintptr_t AllocateZeros(size_t bytes) { return reinterpret_cast<uintptr_t>(std::
 // Checks the rows of a job and makes room for them on every thread.
 int32_t Validate(uint32_t job) {
   mlml::KernelCall& call = calls[job];
-  return call.Report(call.Dispatch([&](const auto& rows, auto* grad) -> Outcome {
-    const mlml::Options options = call.options();
-    const Outcome outcome = mlml::Validate(rows, options.nan_policy);
-    if (outcome.status != Status::kOk) return outcome;
-    const bool reserved = parallel_loss->Reserve(rows, options, grad != nullptr);
-    return {.status = reserved ? Status::kOk : Status::kOutOfMemory};
-  }));
+  return call.Report(call.Dispatch(
+      [&](const auto& rows, auto* grad) { return parallel_loss->Prepare(rows, call.options(), grad != nullptr); }));
 }
 
 // Starts a job that was validated.

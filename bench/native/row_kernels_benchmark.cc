@@ -1,5 +1,5 @@
-// Times the row kernels alone: forward + gradient of float scores. As the binding does, it copies the scores into a
-// staging buffer a part at a time and computes in place, on another random input each time.
+// Times the row kernels alone: loss and gradient of float scores. Like the binding, it copies the scores to a staging
+// buffer part by part and computes in place. Each batch has other random input.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -52,7 +52,7 @@ Input MakeInput(const Point& point, bool trained, std::mt19937_64& rng) {
   return input;
 }
 
-void Run(benchmark::State& state, const Point& point, mlml::RowKernel kernel, bool trained) {
+void Run(benchmark::State& state, const Point& point, mlml::KernelChoice kernel, bool trained) {
   const size_t count = std::clamp(kMostBytes / (point.rows * point.classes * sizeof(float)), size_t{2}, kMostInputs);
   std::mt19937_64 rng(1);
   std::vector<Input> inputs;
@@ -67,13 +67,13 @@ void Run(benchmark::State& state, const Point& point, mlml::RowKernel kernel, bo
     const Input& input = inputs[next++ % count];
     for (size_t row = 0; row < point.rows; row += part_rows) {
       mlml::Rows<float> rows;
-      rows.rows = std::min(part_rows, point.rows - row);
+      rows.count = std::min(part_rows, point.rows - row);
       rows.classes = point.classes;
       rows.width = point.width;
       rows.batch_rows = point.rows;
       rows.scores = staged.data();
       rows.targets = input.targets.data() + row * point.width;
-      std::memcpy(staged.data(), input.scores.data() + row * point.classes, rows.rows * point.classes * sizeof(float));
+      std::memcpy(staged.data(), input.scores.data() + row * point.classes, rows.count * point.classes * sizeof(float));
       mlml::MultilabelMarginLoss(rows, {}, losses.data(), staged.data(), workspace, kernel);
       benchmark::ClobberMemory();
     }
@@ -86,8 +86,8 @@ void Run(benchmark::State& state, const Point& point, mlml::RowKernel kernel, bo
 int main(int argc, char** argv) {
   for (const bool trained : {false, true}) {
     for (const Point& point : kGrid) {
-      for (const mlml::RowKernel kernel : {mlml::RowKernel::kDirect, mlml::RowKernel::kBucketed}) {
-        const std::string name = std::string(kernel == mlml::RowKernel::kDirect ? "direct" : "bucketed") + "/" +
+      for (const mlml::KernelChoice kernel : {mlml::KernelChoice::kDirect, mlml::KernelChoice::kBucketed}) {
+        const std::string name = std::string(kernel == mlml::KernelChoice::kDirect ? "direct" : "bucketed") + "/" +
                                  std::to_string(point.rows) + "x" + std::to_string(point.classes) +
                                  "/K:" + std::to_string(point.width) + (trained ? "/trained" : "/random");
         benchmark::RegisterBenchmark(name.c_str(), Run, point, kernel, trained)->Unit(benchmark::kMicrosecond);

@@ -91,8 +91,8 @@ export class WasmMetrics {
       if (sampleWeight) f64.set(sampleWeight.subarray(row, endRow), weightsAt / 8);
       if (ids) i32.set(ids.subarray(2 * row, 2 * endRow), idsAt / 4);
       this.#memory.copyScores(scores, row * classes, endRow * classes, scoresAt);
-      this.#memory.copyTargets(targets, row * width, endRow * width, targetsAt);
-      if (unknown) this.#memory.copyTargets(unknown, row * unknownWidth, endRow * unknownWidth, unknownAt);
+      this.#memory.copyIndices(targets, row * width, endRow * width, targetsAt);
+      if (unknown) this.#memory.copyIndices(unknown, row * unknownWidth, endRow * unknownWidth, unknownAt);
 
       const part = this.#part;
       f64[(part + PART.firstRow) / 8] = batch.firstRow + row;

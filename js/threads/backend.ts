@@ -8,8 +8,17 @@ import { sizeOf } from '../shapes.js';
 import { type ShapeArguments, shapeArguments, Tensor } from '../tensor.js';
 import { Usability } from '../usability.js';
 import { wasmBackend } from '../wasm/backend.js';
-import { KernelCall, outOfMemory } from '../wasm/call.js';
-import { type Address, ALIGNMENT, align, layoutOf, LinearMemory } from '../wasm/linear-memory.js';
+import { KernelCall, outOfMemory, type Places } from '../wasm/call.js';
+import {
+  type Address,
+  ALIGNMENT,
+  align,
+  BYTES_PER_INDEX,
+  BYTES_PER_WEIGHT,
+  layoutOf,
+  LinearMemory,
+  rowBytesOf,
+} from '../wasm/linear-memory.js';
 import type { ThreadsModule } from './multilabel_margin_loss_threads.mjs';
 
 // The number of parts that are under way together: ThreadPool::kJobs in src/base/thread_pool.h. While the workers compute
@@ -24,19 +33,12 @@ const JOB_BYTES = 512 * 1024;
 const FEWEST_SCORES = 256 * 1024;
 
 // The status of bindings/threads_bindings.cc that other modules lack.
-const WORKER_DIED = 4;
-
-/** Addresses of shared arrays, with 0 for an array that is not shared; or of the staged arrays of a part. */
-interface Places {
-  scores: Address;
-  targets: Address;
-  losses: Address;
-  grad: Address;
-}
+const WORKER_DIED = -1;
 
 /** A batch that is being computed. */
 interface Run {
   batch: Batch;
+  /** The addresses of arrays in shared memory; 0 for others. */
   shared: Places;
   /** The largest number of rows in a part. */
   capacity: number;
@@ -72,6 +74,8 @@ export class ThreadsBackend implements Backend, Disposable {
     targets: 0,
     losses: 0,
     grad: 0,
+    sampleWeights: 0,
+    unknown: 0,
   }));
   #stagedAt: Address = 0;
   #stagedBytes = 0;
@@ -161,17 +165,19 @@ export class ThreadsBackend implements Backend, Disposable {
 
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult {
     this.#usability.check();
-    const { scores, targets, rows } = batch;
+    const { scores, targets, rows, sampleWeight, unknown } = batch;
     const shared: Places = {
       scores: this.#addressOf(scores),
       targets: targets.BYTES_PER_ELEMENT === 4 ? this.#addressOf(targets) : 0,
       losses: 0,
-      grad: into === null ? 0 : this.#addressOf(into),
+      grad: this.#addressOf(into),
+      sampleWeights: sampleWeight?.BYTES_PER_ELEMENT === 8 ? this.#addressOf(sampleWeight) : 0,
+      unknown: unknown?.BYTES_PER_ELEMENT === 4 ? this.#addressOf(unknown) : 0,
     };
     if (shared.scores === 0 && shared.grad === 0 && scores.length < FEWEST_SCORES) {
       return wasmBackend().compute(batch, options, withGradient, into);
     }
-    this.#checkOverlap(shared, batch);
+    this.#checkOverlap(shared.grad, batch);
 
     const dtype = scores.BYTES_PER_ELEMENT === 8 ? 'float64' : 'float32';
     const loss = allocate(dtype, options.reduction === 'none' ? rows : 1);
@@ -224,28 +230,30 @@ export class ThreadsBackend implements Backend, Disposable {
 
   /** Copies those arrays of a part that are not shared, and writes all addresses to its call. */
   #copyIn({ batch, shared, capacity, grad }: Run, part: number, withScores: boolean): KernelCall {
-    const { scores, targets, rows, classes, width } = batch;
+    const { scores, targets, rows, classes, width, sampleWeight, unknown, unknownWidth } = batch;
+    const memory = this.#memory;
     const job = part % JOBS;
     const staged = this.#staged[job] as Places;
     const begin = part * capacity;
     const end = Math.min(rows, begin + capacity);
     const scoresBefore = begin * classes * scores.BYTES_PER_ELEMENT;
-    let { scores: scoresAt, targets: targetsAt } = staged;
-    let gradAt = scoresAt;
+    const places = { ...staged };
+    places.grad = staged.scores;
     if (shared.scores !== 0) {
-      scoresAt = shared.scores + scoresBefore;
-      if (grad === null) gradAt = 0;
+      places.scores = shared.scores + scoresBefore;
+      if (grad === null) places.grad = 0;
     } else if (withScores) {
-      this.#memory.copyScores(scores, begin * classes, end * classes, scoresAt);
+      memory.copyScores(scores, begin * classes, end * classes, staged.scores);
     }
-    if (shared.grad !== 0) gradAt = shared.grad + scoresBefore;
-    if (shared.targets !== 0) {
-      targetsAt = shared.targets + begin * width * targets.BYTES_PER_ELEMENT;
-    } else {
-      this.#memory.copyTargets(targets, begin * width, end * width, targetsAt);
-    }
+    if (shared.grad !== 0) places.grad = shared.grad + scoresBefore;
+    if (shared.targets !== 0) places.targets = shared.targets + begin * width * BYTES_PER_INDEX;
+    else memory.copyIndices(targets, begin * width, end * width, staged.targets);
+    if (shared.sampleWeights !== 0) places.sampleWeights = shared.sampleWeights + begin * BYTES_PER_WEIGHT;
+    else if (sampleWeight !== null) memory.copyWeights(sampleWeight, begin, end, staged.sampleWeights);
+    if (shared.unknown !== 0) places.unknown = shared.unknown + begin * unknownWidth * BYTES_PER_INDEX;
+    else if (unknown !== null) memory.copyIndices(unknown, begin * unknownWidth, end * unknownWidth, staged.unknown);
     const call = this.#calls[job] as KernelCall;
-    call.place(scoresAt, targetsAt, staged.losses, gradAt);
+    call.place(places);
     call.rows = end - begin;
     return call;
   }
@@ -269,19 +277,20 @@ export class ThreadsBackend implements Backend, Disposable {
     this.#usability.check();
   }
 
-  #addressOf(array: FloatArray | IndexArray): Address {
-    return this.#buffers.has(array.buffer) ? array.byteOffset : 0;
+  /** The address of an array in shared memory; 0 for others. */
+  #addressOf(array: FloatArray | IndexArray | null): Address {
+    return array !== null && this.#buffers.has(array.buffer) ? array.byteOffset : 0;
   }
 
   /** Refuses a gradient over its inputs. The caller cannot see it between tensors that were made before and after memory grew. */
-  #checkOverlap({ scores, grad }: Places, batch: Batch): void {
-    const { byteLength } = batch.scores;
-    const targets = this.#addressOf(batch.targets);
-    const overlaps = (other: Address, length: number): boolean =>
-      other !== 0 && other < grad + byteLength && grad < other + length;
+  #checkOverlap(grad: Address, { scores, targets, sampleWeight, unknown }: Batch): void {
     if (grad === 0) return;
-    if ((scores !== grad && overlaps(scores, byteLength)) || overlaps(targets, batch.targets.byteLength)) {
-      throw new LossError('ERR_SHAPE', GRAD_OVERLAP);
+    for (const input of [scores, targets, sampleWeight, unknown]) {
+      const address = this.#addressOf(input);
+      if (input === null || address === 0 || (input === scores && address === grad)) continue;
+      if (address < grad + scores.byteLength && grad < address + input.byteLength) {
+        throw new LossError('ERR_SHAPE', GRAD_OVERLAP);
+      }
     }
   }
 
@@ -290,25 +299,29 @@ export class ThreadsBackend implements Backend, Disposable {
    *
    * @returns the largest number of rows in a part
    */
-  #stage({ scores, rows, classes, width }: Batch, shared: Places, withGradient: boolean): number {
-    const stagesScores = shared.scores === 0 || (withGradient && shared.grad === 0);
-    const scoresBytes = stagesScores ? classes * scores.BYTES_PER_ELEMENT : 0;
-    const targetsBytes = shared.targets === 0 ? width * 4 : 0;
+  #stage(batch: Batch, shared: Places, withGradient: boolean): number {
+    const bytesPerRow = rowBytesOf(batch);
+    if (shared.scores !== 0 && (!withGradient || shared.grad !== 0)) bytesPerRow.scores = 0;
+    if (shared.targets !== 0) bytesPerRow.targets = 0;
+    if (shared.sampleWeights !== 0) bytesPerRow.sampleWeights = 0;
+    if (shared.unknown !== 0) bytesPerRow.unknown = 0;
+    const copiesNothing = Object.values(bytesPerRow).every((bytes) => bytes === 0);
     // A batch that is not copied gains nothing from parts.
-    const stagedBytes = scoresBytes + targetsBytes === 0 ? Number.POSITIVE_INFINITY : JOB_BYTES;
-    const layout = layoutOf(rows, scoresBytes, targetsBytes, stagedBytes);
+    const layout = layoutOf(batch.rows, bytesPerRow, copiesNothing ? Number.POSITIVE_INFINITY : JOB_BYTES);
     // The address may need to be aligned.
     const bytes = ALIGNMENT + JOBS * layout.end;
     if (bytes > this.#stagedBytes) {
       this.#stagedBytes = 0;
       this.#stagedAt = this.#memory.allocate(bytes, this.#module.stage);
-      if (this.#stagedAt === 0) throw outOfMemory(classes, width, this.#memory);
+      if (this.#stagedAt === 0) throw outOfMemory(batch, this.#memory);
       this.#stagedBytes = bytes;
     }
     this.#staged.forEach((places, job) => {
       places.losses = align(this.#stagedAt) + job * layout.end;
       places.scores = places.losses + layout.scores;
       places.targets = places.losses + layout.targets;
+      places.sampleWeights = batch.sampleWeight === null ? 0 : places.losses + layout.sampleWeights;
+      places.unknown = batch.unknown === null ? 0 : places.losses + layout.unknown;
     });
     return layout.capacity;
   }

@@ -1,6 +1,6 @@
 import type { Backend, BackendResult, Batch, FloatArray, LossOptions } from '../backend.js';
 import { allocate } from '../dtypes.js';
-import { type Address, align } from '../wasm/linear-memory.js';
+import { type Address, layoutOf, rowBytesOf } from '../wasm/linear-memory.js';
 import { KernelCall, outOfMemory } from '../wasm/call.js';
 import type { Block, TrainingMemory } from './memory.js';
 import type { LinearStorage } from './storage.js';
@@ -10,7 +10,7 @@ export class TrainingBackend implements Backend {
   readonly name = 'training';
   readonly threads = 1;
   readonly #call: KernelCall;
-  /** Of losses, targets and unknown classes. */
+  /** Room for losses, targets, weights and unknown classes. */
   #staging: Block | null = null;
   #stagedBytes = 0;
 
@@ -22,20 +22,31 @@ export class TrainingBackend implements Backend {
   }
 
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult {
-    const { scores, targets, rows, classes, width } = batch;
+    const { scores, targets, rows, classes, sampleWeight, unknown } = batch;
     const { module, views } = this.memory;
     const keepsLosses = options.reduction === 'none';
     const loss = allocate('float32', keepsLosses ? rows : 1);
     // Before memory grows and detaches the view.
     const scoresAt = scores.byteOffset;
     const grad = withGradient ? this.newActivation(rows * classes, () => 'the gradient of the scores') : null;
-    const lossesAt = this.#stage(align(8 * rows) + 4 * rows * width, classes, width);
-    const targetsAt = lossesAt + align(8 * rows);
+    // One part: the scores are in the module's memory.
+    const layout = layoutOf(rows, { ...rowBytesOf(batch), scores: 0 }, Number.POSITIVE_INFINITY);
+    const losses = this.#stage(layout.end, batch);
+    const places = {
+      scores: scoresAt,
+      targets: losses + layout.targets,
+      losses,
+      grad: grad?.address ?? 0,
+      sampleWeights: sampleWeight === null ? 0 : losses + layout.sampleWeights,
+      unknown: unknown === null ? 0 : losses + layout.unknown,
+    };
     views.renew();
-    views.copyTargets(targets, 0, rows * width, targetsAt);
+    views.copyIndices(targets, 0, targets.length, places.targets);
+    if (sampleWeight !== null) views.copyWeights(sampleWeight, 0, rows, places.sampleWeights);
+    if (unknown !== null) views.copyIndices(unknown, 0, unknown.length, places.unknown);
     const call = this.#call;
     call.describe(batch, options);
-    call.place(scoresAt, targetsAt, lossesAt, grad?.address ?? 0);
+    call.place(places);
     call.rows = rows;
     call.lossSum = 0;
     try {
@@ -45,7 +56,7 @@ export class TrainingBackend implements Backend {
       throw error;
     }
     views.renew();
-    if (keepsLosses) loss.set(views.f64.subarray(lossesAt / 8, lossesAt / 8 + rows));
+    if (keepsLosses) loss.set(views.f64.subarray(losses / 8, losses / 8 + rows));
     else loss[0] = options.reduction === 'mean' ? call.lossSum / rows : call.lossSum;
     if (into === null || grad === null) return { loss, grad };
     (into as Float32Array).set(grad.view());
@@ -53,14 +64,14 @@ export class TrainingBackend implements Backend {
     return { loss, grad: into };
   }
 
-  #stage(bytes: number, classes: number, width: number): Address {
+  #stage(bytes: number, batch: Batch): Address {
     if (this.#staging === null || bytes > this.#stagedBytes) {
       this.#staging?.free('too small');
       this.#staging = null;
       try {
         this.#staging = this.memory.allocate(bytes, () => 'targets');
       } catch {
-        throw outOfMemory(classes, width, this.memory.views);
+        throw outOfMemory(batch, this.memory.views);
       }
       this.#stagedBytes = bytes;
     }

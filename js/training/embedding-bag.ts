@@ -178,7 +178,7 @@ function toIndices(value: unknown, name: string, length: string): LinearStorage<
     throw new LossError('ERR_SHAPE', `${name} must have shape [${length}], got ${formatShape(shape)}`);
   }
   const memory = newActivation<'int32'>(data.length, () => name, 'int32');
-  memory.memory.views.copyTargets(data as Int32Array | BigInt64Array, 0, data.length, memory.address);
+  memory.memory.views.copyIndices(data as Int32Array | BigInt64Array, 0, data.length, memory.address);
   return memory;
 }
 

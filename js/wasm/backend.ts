@@ -2,20 +2,20 @@ import type { Backend, BackendResult, Batch, FloatArray, LossOptions } from '../
 import { allocate } from '../dtypes.js';
 import { checkOptions } from '../options.js';
 import binary from './binary.mjs';
-import { KernelCall, outOfMemory } from './call.js';
-import { type Address, ALIGNMENT, align, layoutOf, LinearMemory, STAGED_BYTES } from './linear-memory.js';
+import { KernelCall, outOfMemory, type Places } from './call.js';
 import { checkModule, instantiate } from './instantiate.js';
+import { type Address, ALIGNMENT, align, layoutOf, LinearMemory, rowBytesOf, STAGED_BYTES } from './linear-memory.js';
 import createModule, { type LossModule } from './multilabel_margin_loss.mjs';
 import { decode } from './printable.js';
 
 /** Where the parts of a batch are staged. */
-interface Staging {
+interface Staging extends Places {
   /** The largest number of rows in a part. */
   capacity: number;
-  losses: Address;
-  scores: Address;
-  targets: Address;
 }
+
+/** Losses, scores, targets, weights and unknown classes. */
+const STAGED_ARRAYS = 5;
 
 class WasmBackend implements Backend {
   readonly name = 'wasm';
@@ -46,8 +46,7 @@ class WasmBackend implements Backend {
     let grad = withGradient && !slices ? (into ?? allocate(dtype, scores.length)) : null;
 
     call.describe(batch, options);
-    // The kernels write the gradient over the staged copy of the scores. They would copy the scores again without it.
-    call.place(staging.scores, staging.targets, staging.losses, staging.scores);
+    call.place(staging);
     call.lossSum = 0;
     // compute() validates its part. With several parts, all are validated before the first is computed. Either call may
     // make linear memory grow.
@@ -75,24 +74,37 @@ class WasmBackend implements Backend {
   }
 
   #copyIn(batch: Batch, staging: Staging, row: number, end: number, withScores: boolean): void {
-    const { scores, targets, classes, width } = batch;
-    if (withScores) this.#memory.copyScores(scores, row * classes, end * classes, staging.scores);
-    this.#memory.copyTargets(targets, row * width, end * width, staging.targets);
+    const { scores, targets, classes, width, sampleWeight, unknown, unknownWidth } = batch;
+    const memory = this.#memory;
+    if (withScores) memory.copyScores(scores, row * classes, end * classes, staging.scores);
+    memory.copyIndices(targets, row * width, end * width, staging.targets);
+    if (sampleWeight !== null) memory.copyWeights(sampleWeight, row, end, staging.sampleWeights);
+    if (unknown !== null) memory.copyIndices(unknown, row * unknownWidth, end * unknownWidth, staging.unknown);
     this.#call.rows = end - row;
   }
 
-  #stage({ scores, rows, classes, width }: Batch): Staging {
-    const layout = layoutOf(rows, classes * scores.BYTES_PER_ELEMENT, width * 4, STAGED_BYTES);
-    // The address and each of the three arrays may need to be aligned.
-    const bytes = ALIGNMENT + Math.max(STAGED_BYTES + 3 * ALIGNMENT, layout.end);
+  #stage(batch: Batch): Staging {
+    const layout = layoutOf(batch.rows, rowBytesOf(batch), STAGED_BYTES);
+    // The address and each array may need to be aligned.
+    const bytes = ALIGNMENT + Math.max(STAGED_BYTES + STAGED_ARRAYS * ALIGNMENT, layout.end);
     if (bytes > this.#stagedBytes) {
       this.#stagedBytes = 0;
       this.#stagedAt = this.#memory.allocate(bytes, this.#module.stage);
-      if (this.#stagedAt === 0) throw outOfMemory(classes, width, this.#memory);
+      if (this.#stagedAt === 0) throw outOfMemory(batch, this.#memory);
       this.#stagedBytes = bytes;
     }
     const losses = align(this.#stagedAt);
-    return { capacity: layout.capacity, losses, scores: losses + layout.scores, targets: losses + layout.targets };
+    const scores = losses + layout.scores;
+    return {
+      capacity: layout.capacity,
+      losses,
+      scores,
+      targets: losses + layout.targets,
+      // The kernels write the gradient over the staged copy of the scores. Without it they would copy the scores again.
+      grad: scores,
+      sampleWeights: batch.sampleWeight === null ? 0 : losses + layout.sampleWeights,
+      unknown: batch.unknown === null ? 0 : losses + layout.unknown,
+    };
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Batch, LossOptions } from '../backend.js';
 import { LossError, nanScore } from '../errors.js';
-import { targetOutOfRange } from '../targets.js';
+import { targetOutOfRange, unknownTarget } from '../targets.js';
 import type { Address, LinearMemory } from './linear-memory.js';
 
 // The offsets of the fields of KernelCall in bindings/call.h, in 32-bit words; margin and lossSum are float64.
@@ -18,17 +18,33 @@ const FIELD = {
   normalization: 10,
   targetOrder: 11,
   nanPolicy: 12,
-  margin: 14,
-  lossSum: 16,
-  badRow: 18,
-  badColumn: 19,
+  sampleWeights: 13,
+  unknown: 14,
+  unknownWidth: 15,
+  margin: 16,
+  lossSum: 18,
+  badRow: 20,
+  badColumn: 21,
 };
 // The values of the enumerations in src/loss/multilabel_margin_loss.h.
 const REDUCTION = { none: 0, mean: 1, sum: 2 };
 const NORMALIZATION = { classes: 0, targets: 1 };
 const TARGET_ORDER = { ignored: 0, ranked: 1 };
 const NAN_POLICY = { ignore: 0, propagate: 1, error: 2 };
-const STATUS = { ok: 0, targetOutOfRange: 1, nanScore: 2, outOfMemory: 3 };
+const STATUS = { ok: 0, targetOutOfRange: 1, nanScore: 2, outOfMemory: 3, unknownOutOfRange: 4, unknownTarget: 5 };
+
+/** The addresses of the arrays of a part. */
+export interface Places {
+  scores: Address;
+  targets: Address;
+  losses: Address;
+  /** 0 for none. */
+  grad: Address;
+  /** 0 for none. */
+  sampleWeights: Address;
+  /** 0 for none. */
+  unknown: Address;
+}
 
 /** One call of the kernels: the struct in linear memory that a module reads it from. */
 export class KernelCall {
@@ -51,6 +67,7 @@ export class KernelCall {
     i32[at + FIELD.classes] = batch.classes;
     i32[at + FIELD.width] = batch.width;
     i32[at + FIELD.batchRows] = batch.rows;
+    i32[at + FIELD.unknownWidth] = batch.unknownWidth;
     if (this.#options === options) return;
     this.#options = options;
     i32[at + FIELD.reduction] = REDUCTION[options.reduction];
@@ -61,12 +78,14 @@ export class KernelCall {
   }
 
   /** Writes the addresses of the rows, of the losses and of the gradient, where 0 is for none. */
-  place(scores: Address, targets: Address, losses: Address, grad: Address): void {
+  place({ scores, targets, losses, grad, sampleWeights, unknown }: Places): void {
     const { i32 } = this.memory;
     i32[this.#at + FIELD.scores] = scores;
     i32[this.#at + FIELD.targets] = targets;
     i32[this.#at + FIELD.losses] = losses;
     i32[this.#at + FIELD.grad] = grad;
+    i32[this.#at + FIELD.sampleWeights] = sampleWeights;
+    i32[this.#at + FIELD.unknown] = unknown;
   }
 
   set rows(rows: number) {
@@ -86,20 +105,27 @@ export class KernelCall {
    * @param firstRow the number of the call's first row in the batch
    * @throws LossError for any status but `ok`
    */
-  check(status: number, firstRow: number, { targets, classes, width }: Batch): void {
+  check(status: number, firstRow: number, batch: Batch): void {
     if (status === STATUS.ok) return;
     this.memory.renew();
-    if (status === STATUS.outOfMemory) throw outOfMemory(classes, width, this.memory);
+    if (status === STATUS.outOfMemory) throw outOfMemory(batch, this.memory);
     const row = firstRow + (this.memory.i32[this.#at + FIELD.badRow] as number);
     const column = this.memory.i32[this.#at + FIELD.badColumn] as number;
     if (status === STATUS.nanScore) {
       throw nanScore(row, column);
     }
-    throw targetOutOfRange(targets[row * width + column] as number | bigint, row, column, classes);
+    const { targets, unknown, classes, width, unknownWidth } = batch;
+    if (status === STATUS.targetOutOfRange || unknown === null) {
+      throw targetOutOfRange(targets[row * width + column] as number | bigint, row, column, classes);
+    }
+    const entry = unknown[row * unknownWidth + column] as number | bigint;
+    throw status === STATUS.unknownTarget
+      ? unknownTarget(entry, row, column)
+      : targetOutOfRange(entry, row, column, classes, 'unknown');
   }
 }
 
-export function outOfMemory(classes: number, width: number, memory: LinearMemory): LossError {
+export function outOfMemory({ classes, width }: Batch, memory: LinearMemory): LossError {
   return new LossError(
     'ERR_OUT_OF_MEMORY',
     `a row of ${classes} scores and ${width} targets does not fit in WebAssembly's linear memory ` +

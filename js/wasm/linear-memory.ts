@@ -1,4 +1,4 @@
-import type { FloatArray, IndexArray } from '../backend.js';
+import type { Batch, FloatArray, IndexArray } from '../backend.js';
 
 /** An address in linear memory, in bytes. 0 is none. */
 export type Address = number;
@@ -16,27 +16,47 @@ export function align(bytes: number): number {
  */
 export const STAGED_BYTES = 256 * 1024;
 
-/** Where a part of a batch is staged: offsets from an aligned address, at which its losses begin, as float64. */
-export interface Layout {
-  /** The most rows in a part. */
-  capacity: number;
+/** Bytes per row of the arrays that are staged: 0 for what is not. */
+export interface RowBytes {
   scores: number;
   targets: number;
+  sampleWeights: number;
+  unknown: number;
+}
+
+/** Linear memory has indices as int32, and losses and weights as float64. */
+export const BYTES_PER_INDEX = 4;
+export const BYTES_PER_WEIGHT = 8;
+const BYTES_PER_LOSS = 8;
+
+/** Bytes per row of the arrays of a batch in linear memory. */
+export function rowBytesOf({ scores, classes, width, sampleWeight, unknownWidth }: Batch): RowBytes {
+  return {
+    scores: classes * scores.BYTES_PER_ELEMENT,
+    targets: width * BYTES_PER_INDEX,
+    sampleWeights: sampleWeight === null ? 0 : BYTES_PER_WEIGHT,
+    unknown: unknownWidth * BYTES_PER_INDEX,
+  };
+}
+
+/** Where a part of a batch is staged: offsets from an aligned address, at which its losses begin, as float64. */
+export interface Layout extends RowBytes {
+  /** The largest number of rows in a part. */
+  capacity: number;
   end: number;
 }
 
-/**
- * Lays a part out: as many rows as fit in `stagedBytes`, and at least one.
- *
- * @param scoresBytes bytes per row; 0 for what is not staged
- * @param targetsBytes bytes per row; 0 for what is not staged
- */
-export function layoutOf(rows: number, scoresBytes: number, targetsBytes: number, stagedBytes: number): Layout {
-  const fitting = Math.floor(stagedBytes / (8 + scoresBytes + targetsBytes));
+/** Lays a part out: as many rows as fit in `stagedBytes`, and at least one. */
+export function layoutOf(rows: number, bytes: RowBytes, stagedBytes: number): Layout {
+  const fitting = Math.floor(
+    stagedBytes / (BYTES_PER_LOSS + bytes.scores + bytes.targets + bytes.sampleWeights + bytes.unknown),
+  );
   const capacity = Math.min(rows, Math.max(1, fitting));
-  const scores = align(capacity * 8);
-  const targets = scores + align(capacity * scoresBytes);
-  return { capacity, scores, targets, end: targets + align(capacity * targetsBytes) };
+  const scores = align(capacity * BYTES_PER_LOSS);
+  const targets = scores + align(capacity * bytes.scores);
+  const sampleWeights = targets + align(capacity * bytes.targets);
+  const unknown = sampleWeights + align(capacity * bytes.sampleWeights);
+  return { capacity, scores, targets, sampleWeights, unknown, end: unknown + align(capacity * bytes.unknown) };
 }
 
 const BYTES_PER_GB = 2 ** 30;
@@ -104,15 +124,20 @@ export class LinearMemory {
     this.like(scores).set(part(scores, begin, end), to / scores.BYTES_PER_ELEMENT);
   }
 
-  /** Copies targets as int32. A target that int32 cannot hold becomes one that no class has. */
-  copyTargets(targets: IndexArray, begin: number, end: number, to: Address): void {
+  /** Copies weights as float64. */
+  copyWeights(weights: FloatArray, begin: number, end: number, to: Address): void {
+    this.f64.set(part(weights, begin, end), to / 8);
+  }
+
+  /** Copies targets or unknown classes as int32. An entry that int32 cannot hold becomes one that no class has. */
+  copyIndices(indices: IndexArray, begin: number, end: number, to: Address): void {
     const at = to / 4;
-    if (targets.BYTES_PER_ELEMENT === 4) {
-      this.i32.set(part(targets as Int32Array, begin, end), at);
+    if (indices.BYTES_PER_ELEMENT === 4) {
+      this.i32.set(part(indices as Int32Array, begin, end), at);
       return;
     }
     // By halves: reading each element as a bigint takes ten times as long. WebAssembly hosts are little-endian.
-    const halves = new Int32Array(targets.buffer, targets.byteOffset, 2 * targets.length);
+    const halves = new Int32Array(indices.buffer, indices.byteOffset, 2 * indices.length);
     const { i32 } = this;
     for (let i = begin; i < end; i++) {
       const low = halves[2 * i] as number;

@@ -8,8 +8,8 @@
 
 namespace mlml {
 
-// Uninitialised memory that grows and never shrinks. Unlike std::vector it reports exhaustion instead of ending a
-// program built without exceptions, as the WebAssembly module is.
+// An array of uninitialised elements that grows and never shrinks. It reports exhausted memory, which std::vector
+// cannot do without exceptions: the WebAssembly modules are built without them.
 template <typename T>
 class Buffer {
   static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
@@ -20,7 +20,7 @@ class Buffer {
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
-  // Room for `size` elements; what was in it may be lost. False when there is no memory for it.
+  // Makes room for `size` elements, and may lose the present ones. False when memory is exhausted.
   [[nodiscard]] bool Reserve(size_t size) { return size <= capacity_ || Grow(size); }
 
   void Free() {

@@ -1,6 +1,5 @@
-// The one place that names Highway. Built with HWY_COMPILE_ONLY_STATIC: the target is what the compiler flags allow
-// (SIMD128 in WebAssembly, SSE2 to AVX-512 natively), because WebAssembly has no dispatch at run time: there, choosing
-// the module is the dispatch.
+// Includes Highway. It is built with HWY_COMPILE_ONLY_STATIC: the compiler flags alone choose the instruction set
+// (SIMD128 in WebAssembly, SSE2 to AVX-512 natively), because WebAssembly cannot choose at run time.
 #ifndef MULTILABEL_MARGIN_LOSS_BASE_SIMD_H_
 #define MULTILABEL_MARGIN_LOSS_BASE_SIMD_H_
 
@@ -15,7 +14,7 @@ namespace mlml {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Lane masks are as wide as the scores, so counts made from them are too.
+// The type of counts. It is as wide as the scores, since counts are sums of lane masks.
 template <typename T>
 using CountOf = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
 

@@ -3,11 +3,11 @@
 namespace mlml {
 namespace {
 
-// An idle helper watches for so many turns before it sleeps, some 50 microseconds: the parts of a batch follow each
-// other faster than a sleeper wakes.
+// Turns of the loop in which an idle helper watches for a job before it sleeps. They take some 50 microseconds: a
+// sleeping thread wakes too late for the next part of a batch.
 constexpr int kTurns = 50000;
 
-// The thread that waits for the last tasks looks again after so long.
+// The pause between two looks of the thread that waits for the last tasks.
 constexpr std::chrono::microseconds kNap(50);
 
 }  // namespace
@@ -35,7 +35,8 @@ void ThreadPool::Start(size_t number, Run run, const void* job, uint32_t tasks) 
   to.done.store(0, std::memory_order_relaxed);
   to.claims.store(uint64_t{tasks} << 32, std::memory_order_release);
   if (tasks <= 1) return;  // not worth waking anyone
-  // Before the sleepers are looked at, as these look at it after they are counted: one of the two sees the other.
+  // This thread adds to starts_ and then reads sleepers_; a helper adds to sleepers_ and then reads starts_. One of the
+  // two therefore sees the other.
   starts_.fetch_add(1);
   if (sleepers_.load() > 0) {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -52,7 +53,7 @@ bool ThreadPool::Finish(size_t number) {
   const auto tasks = static_cast<uint32_t>(job.claims.load(std::memory_order_relaxed) >> 32);
   uint32_t done = job.done.load(std::memory_order_acquire);
   for (int turn = 0; turn < kTurns && done < tasks; ++turn) done = job.done.load(std::memory_order_acquire);
-  // Counted in naps and not by the clock, so that a machine put to sleep does not count.
+  // The time is counted in naps, because a clock goes on while the machine sleeps.
   for (auto waited = kNap; done < tasks; waited += kNap) {
     if (waited > patience_) return false;
     std::this_thread::sleep_for(kNap);

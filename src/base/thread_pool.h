@@ -15,17 +15,17 @@ namespace mlml {
 
 // A fixed number of threads that share the tasks of a job with the thread that waits for it.
 //
-// Tasks are claimed one at a time, so that a thread which the machine holds up, or which never gets to run, costs no
-// more than the one task it is at. All functions are to be called from one thread.
+// Threads claim one task at a time. A thread that the machine delays, or never runs, delays no more than one task. All
+// functions must be called from the same thread.
 class ThreadPool {
  public:
-  // Task `task` of a job, on a thread numbered from 0 (the caller's) to threads() - 1. Must not throw.
+  // Runs task `task` of a job on thread `thread`: 0 is the caller's, threads() - 1 the last one. It must not throw.
   using Run = void (*)(const void* job, size_t task, size_t thread);
 
-  // Jobs that can be under way together: the next one is made ready while the last one is computed.
+  // The number of jobs that can be under way together, so that the caller prepares the next one meanwhile.
   static constexpr size_t kJobs = 2;
 
-  // `threads` counts the caller's. `patience`: see Finish.
+  // `threads` counts the caller's thread. `patience`: see Finish.
   explicit ThreadPool(size_t threads, std::chrono::milliseconds patience = std::chrono::seconds(10));
   // Waits for the threads to end.
   ~ThreadPool();
@@ -34,33 +34,33 @@ class ThreadPool {
 
   size_t threads() const { return helpers_.size() + 1; }
 
-  // Starts the tasks [0, tasks) of job `number`, which is not under way. `job` must stay as it is until Finish.
+  // Starts the tasks [0, tasks) of job `number`, which must not be under way. `job` must not change until Finish.
   void Start(size_t number, Run run, const void* job, uint32_t tasks);
 
-  // Takes tasks of job `number` until none is left, and waits for the others to be done. False if for as long as
-  // `patience` none of them was: the thread that has it is taken to be dead, and the pool must not be used any more.
+  // Runs tasks of job `number` until none is left, and waits for those of other threads. False if no task ends for as
+  // long as `patience`: a thread is assumed dead, and the pool must not be used any more.
   [[nodiscard]] bool Finish(size_t number);
 
  private:
-  // Padded, so that the threads that claim do not hold up those that are done.
+  // Each counter has a cache line of its own, so that threads that claim do not delay those that are done.
   struct Job {
-    // Tasks in the upper half, those claimed in the lower. In one, so that who claims knows which job it is of: no job
-    // is replaced before all its claims are done.
+    // The number of tasks in the upper half, and of claimed tasks in the lower half. One word for both, so that a claim
+    // belongs to the job whose number of tasks it saw: all claimed tasks end before the next job starts.
     alignas(64) std::atomic<uint64_t> claims{0};
     alignas(64) std::atomic<uint32_t> done{0};
     Run run = nullptr;
     const void* job = nullptr;
   };
 
-  // True if there was a task to run.
+  // Returns whether there was a task to run.
   static bool RunTask(Job& job, size_t thread);
   void Help(size_t thread);
   bool RunAny(size_t thread);
 
   std::array<Job, kJobs> jobs_;
   const std::chrono::milliseconds patience_;
-  std::atomic<size_t> oldest_{0};    // job to be helped with first
-  std::atomic<uint32_t> starts_{0};  // jobs started so far: what idle helpers watch
+  std::atomic<size_t> oldest_{0};    // the job that helpers look at first
+  std::atomic<uint32_t> starts_{0};  // jobs started so far, which idle helpers watch
   std::atomic<uint32_t> sleepers_{0};
   std::atomic<bool> ending_{false};
   std::mutex mutex_;

@@ -14,27 +14,28 @@
 
 namespace mlml {
 
-// The bucketed row kernel: O(C + K log K), whatever K.
+// The bucketed row kernel takes O(C + K log K) time for any number K of thresholds. row_counts.h has the contract of
+// its functions.
 //
-// The number of thresholds below a score is its rank among the sorted thresholds. Scores are mapped linearly to at
-// least eight times as many buckets as there are thresholds, and a table says how many thresholds there are in the
-// buckets before, and which one is in the bucket. The map is monotone in floating point, so a score in another bucket
-// than a threshold compares as the buckets do, and one compare with the threshold in its own settles the rank: it is
-// exact. Both kinds of count then follow from the ranks.
+// The number of thresholds below a score is its rank among the sorted thresholds. The kernel maps scores linearly to at
+// least eight times as many buckets as there are thresholds. A table has, for each bucket, the number of thresholds in
+// the buckets before it and the threshold in it. The map is monotone in floating point: a score and a threshold in
+// different buckets compare as their buckets do. One comparison with the threshold in its own bucket therefore gives
+// the exact rank of a score, and both kinds of count follow from the ranks.
 //
-// A bucket that holds more than one threshold (an outlier among them leaves most of the others in one) points to a
-// table of its own, over the bits of the numbers, which order as the numbers do. Each such table takes at least 3 of
-// the 32 or 64 bits, so the steps per score are bounded by the type and not by K. Buckets of up to 8 thresholds are
-// searched.
+// A bucket with several thresholds points to a table of its own. (With one outlier, most thresholds share a bucket.)
+// That table divides the bits of the numbers, which order as the numbers do. Each such table takes at least 3 of the 32
+// or 64 bits, so the type bounds the steps per score, whatever K is. Up to 8 thresholds of a bucket are searched.
 template <typename T>
 class BucketedCounts {
   using Count = CountOf<T>;
   using Bits = std::make_unsigned_t<Count>;
 
  public:
-  // For up to as many targets. What a smaller number needs more of is counted in.
-  [[nodiscard]] bool Reserve(size_t num_targets) {
-    const size_t k = std::max<size_t>(num_targets, 1);
+  // Some buffers are largest for a smaller number of thresholds than `num_thresholds`: they are made large enough for
+  // it.
+  [[nodiscard]] bool Reserve(size_t num_thresholds) {
+    const size_t k = std::max<size_t>(num_thresholds, 1);
     const size_t depth = MaxDepth((k + 1) / 2);
     const size_t counters = std::max(k + 1, HistogramCopies(1) * (std::min(k, kMostCopied) + 1));
     return unsorted_.Reserve(k) && sorted_.Reserve(k) && distinct_.Reserve(k + kLanes<T>) &&
@@ -43,8 +44,8 @@ class BucketedCounts {
            tables_.Reserve(NumBuckets(k) + 1 + depth * NumBuckets(k)) && nodes_.Reserve(k + k * depth / 8 + 1);
   }
 
-  void Begin(const T* thresholds, size_t num_targets) {
-    num_targets_ = num_targets;
+  void Begin(const T* thresholds, size_t num_thresholds) {
+    num_thresholds_ = num_thresholds;
     Sort(thresholds);
     FindDistinct();
     BuildTables();
@@ -52,15 +53,13 @@ class BucketedCounts {
     std::fill_n(histogram_.data(), copies_ * (num_distinct_ + 1), Count{0});
   }
 
-  // As DirectCounts::CountScores.
-  template <typename Finish>
-  void CountScores(T* scores, size_t size, Finish& finish) {
-    for (size_t j = 0; j < size; j += kChunk) CountChunk(scores + j, std::min(kChunk, size - j), finish);
+  template <typename At, typename Consume>
+  void CountScores(At* scores, size_t size, Consume& consume) {
+    for (size_t j = 0; j < size; j += kChunk) CountChunk(scores + j, std::min(kChunk, size - j), consume);
   }
 
-  // above[k] = number of scores above threshold k, over all since Begin.
   void End(int64_t* above) {
-    std::fill_n(above, num_targets_, int64_t{0});
+    std::fill_n(above, num_thresholds_, int64_t{0});
     int64_t sum = 0;
     size_t i = num_sorted_;
     for (size_t rank = num_distinct_; rank > 0; --rank) {
@@ -69,7 +68,7 @@ class BucketedCounts {
     }
   }
 
-  // For the tests of the cost bound: a score meets at most depth() tables after the first, and then searches at most
+  // For tests of the cost bound: a score is looked up in at most depth() tables after the first, and then among at most
   // longest_search() thresholds.
   size_t depth() const { return depth_; }
   size_t longest_search() const { return longest_search_; }
@@ -79,10 +78,13 @@ class BucketedCounts {
   static constexpr size_t kSearched = 8;
   static constexpr int kBits = sizeof(T) * 8;
 
-  // What is to be known of a bucket. Of one type, so that vectors of both can be loaded at once.
+  // One bucket. Both fields are equally wide, so that one load of vectors gets both.
   struct Entry {
-    T threshold;  // the one in the bucket; +Inf, which no score is above, if it holds none or several
-    Count rank;   // number of distinct thresholds in the buckets before; num_distinct_ + 1 + the number of its node
+    // The threshold in the bucket. +Inf, which no score is above, if it holds none or several.
+    T threshold;
+    // The number of distinct thresholds in the buckets before. For several thresholds, num_distinct_ + 1 + the index of
+    // the bucket's node.
+    Count rank;
   };
   static_assert(sizeof(Entry) == 2 * sizeof(T));
 
@@ -90,25 +92,26 @@ class BucketedCounts {
   struct Node {
     uint32_t begin;
     uint32_t end;
-    uint32_t depth;  // number of tables on the way to it
+    uint32_t depth;  // number of tables before its own
     uint32_t last_bucket;
     int32_t shift;
     int32_t table;  // index of its first entry, or -1: small enough to be searched
     Bits lowest;
   };
 
-  // Twice as many buckets leave a quarter of the scores to be searched for, but a large table leaves the first-level
-  // cache. At most 2^21, so that a bucket's number fits in the bits of a float's fraction.
+  // With twice as many buckets a quarter as many scores must be searched, but a large table leaves the first-level
+  // cache. The number of a bucket fits in the fraction bits of a float: at most 2^21.
   static size_t NumBuckets(size_t n) {
     return std::bit_ceil(std::clamp<size_t>((n <= 256 ? 16 : 8) * n, 8, size_t{1} << 21));
   }
-  // A large histogram has few collisions, and four of it would not stay in the cache.
+  // Copies of the histogram avoid collisions. A large one has few, and four copies of it would not stay in the cache.
   static constexpr size_t kMostCopied = 512;
   static size_t HistogramCopies(size_t n) { return n <= kMostCopied ? 4 : 1; }
-  // Enough for thresholds that crowd into one bucket again and again; a table that would not fit is searched instead.
+  // The depth for which there is room: thresholds may share a bucket again and again. A node whose table does not fit
+  // is searched instead.
   static size_t MaxDepth(size_t n) { return kBits / std::bit_width(n | 1) + 1; }
 
-  // The bits of a number as an unsigned integer that orders as the number does.
+  // Maps a number to an unsigned integer that orders as the number does.
   static Bits Ordered(T value) {
     const Bits bits = std::bit_cast<Bits>(value + T{0});  // -0 + 0 = +0: the zeros are equal
     constexpr Bits sign = Bits{1} << (kBits - 1);
@@ -120,7 +123,7 @@ class BucketedCounts {
     num_sorted_ = 0;
     lowest_ = kInfinity<T>;
     highest_ = -kInfinity<T>;
-    for (size_t k = 0; k < num_targets_; ++k) {
+    for (size_t k = 0; k < num_thresholds_; ++k) {
       const T value = thresholds[k];
       if (!(value < kInfinity<T>)) continue;
       unsorted_[num_sorted_] = {value, static_cast<int32_t>(k)};
@@ -130,12 +133,12 @@ class BucketedCounts {
     }
     num_buckets_ = NumBuckets(num_sorted_);
     scale_ = static_cast<T>(num_buckets_) / (highest_ - lowest_);
-    // All equal, infinitely close or infinitely far apart: one bucket for all, and the table over the bits does the
-    // rest.
+    // Thresholds that are all equal, or too close or too far apart for a finite scale, share one bucket, and the table
+    // over their bits tells them apart.
     one_bucket_ = !(scale_ > T{0} && scale_ < kInfinity<T>);
     MapThresholds(num_sorted_);
 
-    // Bucket by bucket, an insertion sort within each: in a tenth of the time of std::sort for 1000 of them.
+    // A bucket sort, with an insertion sort in each bucket: 1000 thresholds take a tenth of the time of std::sort.
     uint32_t* ends = ends_.data();
     const size_t num_entries = num_buckets_ + 1;
     std::fill_n(ends, num_entries, 0u);
@@ -193,7 +196,7 @@ class BucketedCounts {
     longest_search_ = 0;
     const size_t num_entries = num_buckets_ + 1;
     if (fullest_ <= kSearched && num_distinct_ == num_sorted_) {
-      // The sort has left the table, but for the buckets that hold several.
+      // Sort() filled the table, except for the buckets that hold several thresholds.
       num_entries_ = num_entries;
       for (size_t i = 0; i < num_crowded_; ++i) {
         Entry& entry = tables_[crowded_[i]];
@@ -269,18 +272,18 @@ class BucketedCounts {
     return entry.rank + (score > entry.threshold);
   }
 
-  // In passes: what can be done on vectors is, and the others are short loops.
-  template <typename Finish>
-  void CountChunk(T* scores, size_t size, Finish& finish) {
+  // Separate passes, so that each is either a loop over vectors or a short loop.
+  template <typename At, typename Consume>
+  void CountChunk(At* scores, size_t size, Consume& consume) {
     Count ranks[kChunk];
     T entries[2 * kChunk];
     MapToBuckets(scores, size, ranks);
     LookUp(tables_.data(), ranks, size, entries);
-    Compare(entries, scores, size, ranks, finish);
+    Compare(entries, scores, size, ranks, consume);
     Histogram(ranks, size, histogram_.data(), copies_ > 1 ? num_distinct_ + 1 : 0);
   }
 
-  // From buckets to their entries.
+  // Copies the entries of the scores' buckets.
   static void LookUp(const Entry* HWY_RESTRICT table, const Count* HWY_RESTRICT buckets, size_t size,
                      T* HWY_RESTRICT entries) {
     const auto one = [&](size_t j) {
@@ -296,15 +299,15 @@ class BucketedCounts {
     for (; j < size; ++j) one(j);
   }
 
-  // From entries to ranks, and from these to counts for `finish`.
-  template <typename Finish>
-  void Compare(const T* HWY_RESTRICT entries, T* HWY_RESTRICT scores, size_t size, Count* HWY_RESTRICT ranks,
-               Finish& finish) const {
+  // Computes ranks from entries, and passes the counts that follow to `consume`.
+  template <typename At, typename Consume>
+  void Compare(const T* HWY_RESTRICT entries, At* HWY_RESTRICT scores, size_t size, Count* HWY_RESTRICT ranks,
+               Consume& consume) const {
     const hn::ScalableTag<T> d;
     const hn::ScalableTag<Count> di;
     const auto most = hn::Set(di, static_cast<Count>(num_distinct_));
     const bool has_duplicates = num_distinct_ != num_sorted_;
-    Finish local = finish;  // in registers
+    Consume local = consume;  // in registers
     for (size_t j = 0; j < size; j += kLanes<T>) {
       hn::Vec<decltype(d)> threshold, rank_bits;
       hn::LoadInterleaved2(d, entries + 2 * j, threshold, rank_bits);
@@ -325,7 +328,7 @@ class BucketedCounts {
       }
       local(score, hn::Neg(rank), scores + j);
     }
-    finish = local;
+    consume = local;
   }
 
   static void Histogram(const Count* HWY_RESTRICT ranks, size_t size, Count* HWY_RESTRICT histogram, size_t stride) {
@@ -343,14 +346,15 @@ class BucketedCounts {
     for (; j < size; ++j) ++histogram[ranks[j]];
   }
 
-  // bucket_of_[i] = bucket of distinct_[i]: the thresholds go through the very code that the scores go through.
+  // bucket_of_[i] = bucket of distinct_[i]. Thresholds and scores are mapped by the same code, so that they round
+  // alike.
   void MapThresholds(size_t size) {
     std::fill_n(distinct_.data() + size, kLanes<T>, T{0});
     MapToBuckets(distinct_.data(), (size + kLanes<T> - 1) / kLanes<T> * kLanes<T>, bucket_of_.data());
   }
 
-  // Buckets 0 to num_buckets_ lie between the lowest and the highest threshold. What is below shares the first, as does
-  // NaN, which compares as if below, and what is above shares the last.
+  // Buckets 0 to num_buckets_ lie between the lowest and the highest threshold. Lower scores, and NaN, go to the first
+  // bucket and higher ones to the last.
   void MapToBuckets(const T* values, size_t size, Count* buckets) const {
     const hn::ScalableTag<T> d;
     const hn::ScalableTag<Count> di;
@@ -370,9 +374,9 @@ class BucketedCounts {
     }
   }
 
-  size_t num_targets_ = 0;
+  size_t num_thresholds_ = 0;
   size_t num_sorted_ = 0;    // thresholds below +Inf
-  size_t num_distinct_ = 0;  // of these
+  size_t num_distinct_ = 0;  // distinct ones among these
   size_t num_buckets_ = 0;
   size_t num_entries_ = 0;
   size_t num_nodes_ = 0;
@@ -381,8 +385,8 @@ class BucketedCounts {
   size_t copies_ = 0;
   size_t depth_ = 0;
   size_t longest_search_ = 0;
-  T lowest_ = 0;   // threshold
-  T highest_ = 0;  // threshold
+  T lowest_ = 0;   // the lowest threshold
+  T highest_ = 0;  // the highest threshold
   T scale_ = 0;
   bool one_bucket_ = false;
   Buffer<Threshold<T>> unsorted_;

@@ -10,8 +10,8 @@
 
 namespace mlml {
 
-// The direct row kernel: compares every score with every threshold, four thresholds held in registers at a time.
-// O(C * K), and the quicker one for few targets.
+// The direct row kernel compares every score with every threshold, with four thresholds in registers at a time. It
+// takes O(C * K) time, and is the faster kernel for few thresholds. row_counts.h has the contract of its functions.
 template <typename T>
 class DirectCounts {
   using Count = CountOf<T>;
@@ -19,26 +19,24 @@ class DirectCounts {
   static constexpr size_t kChunk = 4096 / sizeof(T);  // with its counts, 8 KB that stay in the first-level cache
 
  public:
-  [[nodiscard]] bool Reserve(size_t num_targets) {
-    const size_t padded = Padded(num_targets);
+  [[nodiscard]] bool Reserve(size_t num_thresholds) {
+    const size_t padded = Padded(num_thresholds);
     return thresholds_.Reserve(padded) && above_.Reserve(padded * kLanes<T>);
   }
 
-  void Begin(const T* thresholds, size_t num_targets) {
-    num_targets_ = num_targets;
-    const size_t padded = Padded(num_targets);
-    std::copy_n(thresholds, num_targets, thresholds_.data());
+  void Begin(const T* thresholds, size_t num_thresholds) {
+    num_thresholds_ = num_thresholds;
+    const size_t padded = Padded(num_thresholds);
+    std::copy_n(thresholds, num_thresholds, thresholds_.data());
     // No score is above +Inf, so the padding counts nothing.
-    std::fill(thresholds_.data() + num_targets, thresholds_.data() + padded, kInfinity<T>);
+    std::fill(thresholds_.data() + num_thresholds, thresholds_.data() + padded, kInfinity<T>);
     std::fill_n(above_.data(), padded * kLanes<T>, Count{0});
   }
 
-  // For each vector of `size` scores, a multiple of kLanes<T>, calls finish(scores, minus the number of thresholds
-  // below each of them, their address). It may write there.
-  template <typename Finish>
-  void CountScores(T* scores, size_t size, Finish& finish) {
-    const size_t last = num_targets_ - 1 - (num_targets_ - 1) % kGroup;
-    Finish local = finish;  // in registers
+  template <typename At, typename Consume>
+  void CountScores(At* scores, size_t size, Consume& consume) {
+    const size_t last = num_thresholds_ - 1 - (num_thresholds_ - 1) % kGroup;
+    Consume local = consume;  // in registers
     for (size_t j = 0; j < size; j += kChunk) {
       const size_t chunk = std::min(kChunk, size - j);
       if (last == 0) {
@@ -53,12 +51,11 @@ class DirectCounts {
       for (size_t k = kGroup; k < last; k += kGroup) CountGroup<kGroup, false>(k, scores + j, chunk, counts, store);
       CountLastGroup<false>(last, scores + j, chunk, counts, local);
     }
-    finish = local;
+    consume = local;
   }
 
-  // above[k] = number of scores above threshold k, over all since Begin.
   void End(int64_t* above) {
-    for (size_t k = 0; k < num_targets_; ++k) {
+    for (size_t k = 0; k < num_thresholds_; ++k) {
       int64_t sum = 0;
       for (size_t lane = 0; lane < kLanes<T>; ++lane) sum -= above_[k * kLanes<T> + lane];
       above[k] = sum;
@@ -66,13 +63,16 @@ class DirectCounts {
   }
 
  private:
-  static size_t Padded(size_t num_targets) { return std::max(kGroup, (num_targets + kGroup - 1) / kGroup * kGroup); }
+  static size_t Padded(size_t num_thresholds) {
+    return std::max(kGroup, (num_thresholds + kGroup - 1) / kGroup * kGroup);
+  }
 
-  // Of exactly as many thresholds as there are: in three quarters of the time of a full group for 5 targets.
-  template <bool kFirst, typename Finish>
-  void CountLastGroup(size_t k, T* scores, size_t size, const Count* before, Finish& finish) {
-    const auto use = [scores, &finish](auto x, auto counts, size_t j) { finish(x, counts, scores + j); };
-    switch (num_targets_ - k) {
+  // Compares with exactly the thresholds that are left: 5 thresholds take three quarters of the time of two full
+  // groups.
+  template <bool kFirst, typename At, typename Consume>
+  void CountLastGroup(size_t k, At* scores, size_t size, const Count* before, Consume& consume) {
+    const auto use = [scores, &consume](auto x, auto counts, size_t j) { consume(x, counts, scores + j); };
+    switch (num_thresholds_ - k) {
       case 1:
         return CountGroup<1, kFirst>(k, scores, size, before, use);
       case 2:
@@ -84,8 +84,8 @@ class DirectCounts {
     }
   }
 
-  // Calls use(scores, minus the counts, their place) with the counts of the thresholds up to this group: those of
-  // `before`, unless this is the first one, and of kSize more.
+  // Counts the kSize thresholds from k on. Calls use(scores, minus_counts, j) with their counts plus those of `before`,
+  // which the first group does not have.
   template <size_t kSize, bool kFirst, typename Use>
   void CountGroup(size_t k, const T* scores, size_t size, const Count* before, const Use& use) {
     static_assert(kSize >= 1 && kSize <= kGroup);
@@ -121,16 +121,16 @@ class DirectCounts {
     hn::StoreU(a3, di, above + 3 * L);
   }
 
-  size_t num_targets_ = 0;
+  size_t num_thresholds_ = 0;
   Buffer<T> thresholds_;
   Buffer<Count> above_;  // [padded, lanes], negated
 };
 
-// The same for a short row and up to four targets, without memory in between: in a third of the time for 10 classes.
-// Nor are the targets masked in memory, where a vector could not be loaded soon after. Both arrays are of four:
-// `targets` with -1 and `thresholds` with +Inf for want of others.
-template <typename T, typename Finish>
-void CountShortRow(T* scores, size_t size, const int32_t* targets, const T* thresholds, Finish& finish,
+// Counts a short row with up to four targets, and keeps all counts in registers: 10 classes take a third of the time.
+// The targets are masked in registers, since a vector that was just written by element is slow to load. `targets` and
+// `thresholds` have four elements each, where -1 and +Inf stand for no target.
+template <typename T, typename Consume>
+void CountShortRow(T* scores, size_t size, const int32_t* targets, const T* thresholds, Consume& consume,
                    int64_t* above) {
   const hn::ScalableTag<T> d;
   const hn::ScalableTag<CountOf<T>> di;
@@ -147,7 +147,7 @@ void CountShortRow(T* scores, size_t size, const int32_t* targets, const T* thre
   auto a1 = hn::Zero(di);
   auto a2 = hn::Zero(di);
   auto a3 = hn::Zero(di);
-  Finish local = finish;  // in registers
+  Consume local = consume;  // in registers
   const auto count = [&](auto x, auto index, auto use) {
     const auto is_target =
         hn::Or(hn::Or(hn::Eq(index, y0), hn::Eq(index, y1)), hn::Or(hn::Eq(index, y2), hn::Eq(index, y3)));
@@ -174,7 +174,7 @@ void CountShortRow(T* scores, size_t size, const int32_t* targets, const T* thre
     count_whole(rest, index);
     std::copy_n(rest, size, scores);
   } else {
-    // The last vector overlaps with the one before, whose scores are yet to be overwritten.
+    // The last vector overlaps with the one before, which overwrites some of its scores.
     const auto last = hn::LoadU(d, scores + size - L);
     size_t j = 0;
     for (; j + L <= size; j += L) {
@@ -199,7 +199,7 @@ void CountShortRow(T* scores, size_t size, const int32_t* targets, const T* thre
   above[1] = -hn::GetLane(hn::SumOfLanes(di, a1));
   above[2] = -hn::GetLane(hn::SumOfLanes(di, a2));
   above[3] = -hn::GetLane(hn::SumOfLanes(di, a3));
-  finish = local;
+  consume = local;
 }
 
 }  // namespace mlml

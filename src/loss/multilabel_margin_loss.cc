@@ -4,11 +4,10 @@
 #include <cmath>
 #include <cstring>
 
-#include "loss/bucketed_counts.h"
 #include "base/buffer.h"
-#include "loss/direct_counts.h"
-#include "loss/ranked_pairs.h"
 #include "base/simd.h"
+#include "loss/ranked_pairs.h"
+#include "loss/row_counts.h"
 
 namespace mlml {
 namespace {
@@ -19,51 +18,43 @@ namespace {
 //
 //   D * loss = sum of below[j] * x[j] - sum of above[k] * t[k],    gradient[j] = below[j] / D,  [k] = -above[k] / D
 //
-// The counts are exact; the gradient is one multiplication by 1/D away from them.
+// The counts are exact, also their sums over the copies of a class, and each element of the gradient is one of these
+// times 1/D.
 
-template <typename T>
-struct RowBuffers {
-  Buffer<int32_t> targets;  // positions in the row
-  Buffer<T> scores;         // of the targets
-  Buffer<T> thresholds;
-  Buffer<int64_t> above;      // [k]: pairs in which target k is the one to rank higher
-  Buffer<int64_t> below;      // [k]: pairs in which it is the other, under TargetOrder::kRanked
-  Buffer<int32_t> violators;  // positions in the row of the scores above the lowest threshold
-  Buffer<T> violator_scores;
-  Buffer<T> row;  // where no gradient is wanted: what is computed in place of the scores
-  DirectCounts<T> direct;
-  BucketedCounts<T> bucketed;
-  RankedPairs<T> ranked;
-};
-
-// Scores of double are for checks of gradients more than for training: they do without the kernels for few targets,
+// Scores of double are for checks of gradients more than for training. They do without the kernels for few targets,
 // which would be a sixth of the module.
 template <typename T>
 constexpr bool kHasDirect = sizeof(T) == sizeof(float);
 
-// Measured in WebAssembly on 64 rows of 64 to 20,000 classes: below, the direct kernel is the quicker one.
 template <typename T>
-bool UsesBuckets(size_t num_targets, size_t classes, RowKernel kernel) {
-  if (!kHasDirect<T>) return true;
-  if (kernel != RowKernel::kMeasured) return kernel == RowKernel::kBucketed;
-  return num_targets > 32 && classes > 256;
-}
+struct RowBuffers {
+  Buffer<int32_t> targets;  // [k]: class
+  Buffer<T> scores;         // [k]: score of the class
+  Buffer<T> thresholds;
+  Buffer<int64_t> above;      // [k]: pairs in which target k is the one to rank higher
+  Buffer<int64_t> below;      // [k]: pairs in which it is the other, under TargetOrder::kRanked
+  Buffer<int32_t> violators;  // classes of the scores above the lowest threshold
+  Buffer<T> violator_scores;
+  Buffer<T> row;  // the copy of the scores to compute on, where there is no gradient
+  RowCounts<T, kHasDirect<T>> counts;
+  RankedPairs<T> ranked;
+};
 
-// What becomes of a vector of non-targets and their counts: its part of the loss, and its gradient in place of the
-// scores.
+// Takes vectors of non-targets and their counts from a row kernel: adds their part of the loss, and writes their
+// gradient over the scores.
 //
-// Counts come negated, as sums of the masks of comparisons are. Non-negative ones the compiler would notice, and
-// convert as unsigned integers, which takes V8 seven instructions instead of one.
+// Counts are negated, since a comparison that holds is a mask of -1. If they were not, the compiler would see that they
+// are not negative and convert them as unsigned integers, which takes V8 seven instructions instead of one.
 template <typename T>
-class Finish {
+class LossAndGradient {
   using D = hn::ScalableTag<T>;
   using DI = hn::ScalableTag<CountOf<T>>;
   using DD = hn::ScalableTag<double>;
 
  public:
-  // The loss is summed over differences from `reference`; the gradient is count * scale. `lowest` is finite, and no
-  // score that has a pair is below it.
-  Finish(T reference, T lowest, T scale)
+  // The loss is a sum over differences from `reference`. The gradient is count * scale. `lowest` is finite, and no
+  // score with a pair is below it.
+  LossAndGradient(T reference, T lowest, T scale)
       : reference_(hn::Set(D(), reference)), lowest_(hn::Set(D(), lowest)), scale_(hn::Set(D(), scale)) {}
 
   void operator()(hn::Vec<D> scores, hn::Vec<DI> minus_counts, T* gradient) {
@@ -78,8 +69,8 @@ class Finish {
   void Add(hn::Vec<D> scores, hn::Vec<DI> minus_counts) {
     const DD dd;
     const auto counts = ToFloat(minus_counts);
-    // A score without a pair may be infinite or NaN, and times 0 that would be NaN. Max of NaN and a number is the
-    // number, and is one instruction where a mask takes four.
+    // A score without a pair may be infinite or NaN, which times 0 is NaN. The maximum of NaN and a number is the
+    // number, and takes one instruction where a mask takes four.
     const auto x = hn::Max(scores, lowest_);
     // The product of a count and a float is exact in double.
     if constexpr (sizeof(T) == sizeof(double)) {
@@ -91,7 +82,7 @@ class Finish {
     }
   }
 
-  // Sum of count * (score - reference).
+  // The sum of count * (score - reference).
   double Sum() const { return hn::GetLane(hn::SumOfLanes(DD(), hn::Add(sum0_, sum1_))); }
 
  private:
@@ -104,16 +95,26 @@ class Finish {
   hn::Vec<DD> sum1_ = hn::Zero(DD());
 };
 
-// Where so few of a row's scores are above its lowest threshold (most rows of a trained model), these alone are looked
-// at: 6 times as fast as the whole row at 1000 classes, and at most 5 % lost where the attempt is given up.
+// If at most so many scores of a row are above its lowest threshold (in most rows of a trained model), only these are
+// counted. That is 6 times as fast for 1000 classes. An attempt that is given up takes at most 5 % more time.
 constexpr size_t MostViolators(size_t classes) { return 16 + classes / 8; }
+// Scores that are compared between two branches, and the fewest such steps that are worth an attempt.
+template <typename T>
+constexpr size_t kViolatorStep = 4 * kLanes<T>;
+constexpr size_t kFewestViolatorSteps = 8;
 
-// One row: T scores, and the positions of its targets in them.
+constexpr int32_t kNoTarget = -1;
+// CountShortRow takes so many targets.
+constexpr size_t kMostShortTargets = 4;
+// Room is made for so many targets, however wide the list is, before the targets of each row are counted.
+constexpr size_t kMostUncounted = 32;
+
+// Computes rows one by one.
 template <typename T>
 class RowComputation {
  public:
-  // `loss_scale` times 1/D is what the gradient's counts are multiplied by.
-  RowComputation(size_t classes, const Options& options, RowKernel kernel, double loss_scale, RowBuffers<T>& buffers)
+  // The gradient is a count times loss_scale / D.
+  RowComputation(size_t classes, const Options& options, KernelChoice kernel, double loss_scale, RowBuffers<T>& buffers)
       : classes_(classes),
         margin_(static_cast<T>(options.margin)),
         options_(options),
@@ -122,31 +123,38 @@ class RowComputation {
         scale_of_classes_(loss_scale / static_cast<double>(classes)),
         buffers_(buffers) {}
 
-  // The loss of the row whose targets are in the buffers. Its gradient takes the place of the scores.
-  double Compute(T* row, size_t num_targets) {
+  // Returns the loss of the row whose targets are in the buffers. Its gradient replaces the scores.
+  double Compute(T* row, size_t num_targets, const int32_t* unknown, size_t num_unknown, double weight) {
+    if (weight == 0) {
+      std::fill_n(row, classes_, T{0});
+      return 0;
+    }
     if (options_.nan_policy == NanPolicy::kPropagate && HasNan(row)) {
       std::fill_n(row, classes_, std::numeric_limits<T>::quiet_NaN());
       return std::numeric_limits<double>::quiet_NaN();
     }
     GatherTargets(row, num_targets);
-    if (!(lowest_ < kInfinity<T>)) {  // No targets, or none that anything can be above.
+    if (!(lowest_ < kInfinity<T>)) {  // no targets, or none with a threshold that a score can be above
       std::fill_n(row, classes_, T{0});
       return 0;
     }
     const bool by_classes = options_.normalization == Normalization::kClasses;
     const auto divisor = static_cast<double>(by_classes ? classes_ : num_targets);
-    const double scale = by_classes ? scale_of_classes_ : loss_scale_ / divisor;
-    Finish<T> finish(reference_, std::max(lowest_, std::numeric_limits<T>::lowest()), static_cast<T>(scale));
-    const bool is_short = kHasDirect<T> && classes_ <= kShort && num_targets <= kFew && kernel_ == RowKernel::kMeasured;
+    const double scale = (by_classes ? scale_of_classes_ : loss_scale_ / divisor) * weight;
+    LossAndGradient<T> non_targets(reference_, std::max(lowest_, std::numeric_limits<T>::lowest()),
+                                   static_cast<T>(scale));
+    Mask(row, unknown, num_unknown);
+    const bool is_short = kHasDirect<T> && classes_ <= kMostShortScores && num_targets <= kMostShortTargets &&
+                          kernel_ == KernelChoice::kMeasured;
     if constexpr (kHasDirect<T>) {
       if (is_short) {
-        CountShortRow(row, classes_, buffers_.targets.data(), buffers_.thresholds.data(), finish,
+        CountShortRow(row, classes_, buffers_.targets.data(), buffers_.thresholds.data(), non_targets,
                       buffers_.above.data());
       }
     }
     if (!is_short) {
-      MaskTargets(row, num_targets);
-      CountPairs(row, num_targets, finish);
+      Mask(row, buffers_.targets.data(), num_targets);
+      CountPairs(row, num_targets, non_targets);
     }
     const bool ranked = options_.target_order == TargetOrder::kRanked;
     if (ranked) {
@@ -154,40 +162,76 @@ class RowComputation {
                             buffers_.below.data());
     }
 
-    const int64_t* aboves = buffers_.above.data();
-    const int64_t* belows = ranked ? buffers_.below.data() : nullptr;
-    for (size_t k = 0; k < num_targets; ++k) {
-      const int64_t count = (ranked ? belows[k] : 0) - aboves[k];
-      row[buffers_.targets[k]] += static_cast<T>(static_cast<double>(count) * scale);
-    }
-    double sum = SumOfTargets<false>(finish.Sum(), num_targets, belows);
-    // NaN is what is left of a score without a pair that is infinite or NaN, times 0; with these left out, of a sum
-    // that exceeds the largest number.
-    if (std::isnan(sum)) sum = SumOfTargets<true>(finish.Sum(), num_targets, belows);
-    // A sum of positive terms: a negative one is what is left of 0.
-    return std::isnan(sum) ? std::numeric_limits<double>::infinity() : std::max(sum, 0.0) / divisor;
+    const int64_t* below = ranked ? buffers_.below.data() : nullptr;
+    double sum = SumOfTargets<false>(non_targets.Sum(), num_targets, below);
+    // A score without a pair that is infinite or NaN, times 0, gives NaN. If the sum without these is NaN too, it
+    // exceeds the largest number.
+    if (std::isnan(sum)) sum = SumOfTargets<true>(non_targets.Sum(), num_targets, below);
+    StoreTargets(row, num_targets, below, scale);
+    // All terms are positive: a negative sum is a rounding error of 0.
+    return std::isnan(sum) ? std::numeric_limits<double>::infinity() : std::max(sum, 0.0) / divisor * weight;
   }
 
  private:
   static constexpr size_t kMany = std::numeric_limits<size_t>::max();
-  // Measured in WebAssembly: of up to so many scores and targets, CountShortRow is the quickest.
-  static constexpr size_t kShort = 64;
-  static constexpr size_t kFew = 4;
+  // Measured in WebAssembly: CountShortRow is the fastest for up to so many scores, with few targets.
+  static constexpr size_t kMostShortScores = 64;
 
-  // Adds the targets' part of the loss to the others'. Without kCareful, without branches that nothing could predict.
+  // Adds the targets' part of the loss to that of the non-targets. Without kCareful it has no branches, which could not
+  // be predicted.
   template <bool kCareful>
-  double SumOfTargets(double sum, size_t num_targets, const int64_t* belows) const {
+  double SumOfTargets(double sum, size_t num_targets, const int64_t* below) const {
     const auto reference = static_cast<double>(reference_);
     for (size_t k = 0; k < num_targets; ++k) {
       const int64_t above = buffers_.above[k];
       // The thresholds of the comparisons: a pair adds exactly what it exceeds its threshold by.
       const auto threshold = static_cast<double>(buffers_.thresholds[k]);
       if (!kCareful || above > 0) sum -= static_cast<double>(above) * (threshold - reference);
-      if (belows == nullptr) continue;
+      if (below == nullptr) continue;
       const auto score = static_cast<double>(buffers_.scores[k]);
-      if (!kCareful || belows[k] > 0) sum += static_cast<double>(belows[k]) * (score - reference);
+      if (!kCareful || below[k] > 0) sum += static_cast<double>(below[k]) * (score - reference);
     }
     return sum;
+  }
+
+  // Writes the gradient of the targets, whose elements are 0 so far.
+  void StoreTargets(T* row, size_t num_targets, const int64_t* below, double scale) {
+    const int32_t* targets = buffers_.targets.data();
+    int64_t* counts = buffers_.above.data();
+    // An element that is not 0 belongs to a class that is listed before. Without one, no class has two copies that are
+    // not 0, unless their products are too small for the type.
+    bool has_copies = scale < static_cast<double>(std::numeric_limits<T>::min());
+    for (size_t k = 0; k < num_targets; ++k) {
+      counts[k] = (below == nullptr ? 0 : below[k]) - counts[k];
+      has_copies |= row[targets[k]] != T{0};
+      row[targets[k]] += static_cast<T>(static_cast<double>(counts[k]) * scale);
+    }
+    if (has_copies) StoreCopies(row, num_targets, scale);
+  }
+
+  // Writes the gradient again, with the counts of the copies of a class added before they are multiplied. The product
+  // of each copy would be rounded, and the sum of 70,000 of them was off by a factor of 2.
+  [[gnu::noinline]] void StoreCopies(T* row, size_t num_targets, double scale) {
+    using Index = CountOf<T>;
+    int32_t* targets = buffers_.targets.data();
+    int64_t* counts = buffers_.above.data();
+    // The element of a class holds the index of its first copy meanwhile.
+    static_assert(sizeof(Index) == sizeof(T));
+    for (size_t k = num_targets; k-- > 0;) {
+      const auto index = static_cast<Index>(k);
+      std::memcpy(row + targets[k], &index, sizeof(index));
+    }
+    for (size_t k = 0; k < num_targets; ++k) {
+      Index first;
+      std::memcpy(&first, row + targets[k], sizeof(first));
+      if (static_cast<size_t>(first) == k) continue;
+      counts[first] += counts[k];
+      targets[k] = kNoTarget;
+    }
+    for (size_t k = 0; k < num_targets; ++k) {
+      // The sum with 0 is never -0, which a product that underflows may be.
+      if (targets[k] != kNoTarget) row[targets[k]] = T{0} + static_cast<T>(static_cast<double>(counts[k]) * scale);
+    }
   }
 
   bool HasNan(const T* row) const {
@@ -201,7 +245,7 @@ class RowComputation {
     T* scores = buffers_.scores.data();
     T* thresholds = buffers_.thresholds.data();
     const hn::CappedTag<T, 1> d;
-    // Without branches, which nothing could predict. Min of NaN and a number is the number.
+    // Without branches, which could not be predicted. The minimum of NaN and a number is the number.
     auto lowest = hn::Set(d, kInfinity<T>);
     T lowest_finite = kInfinity<T>;
     for (size_t k = 0; k < num_targets; ++k) {
@@ -214,43 +258,42 @@ class RowComputation {
         lowest_finite = threshold;
       }
     }
-    for (size_t k = num_targets; k < kFew; ++k) {
-      buffers_.targets[k] = -1;
+    for (size_t k = num_targets; k < kMostShortTargets; ++k) {
+      buffers_.targets[k] = kNoTarget;
       thresholds[k] = kInfinity<T>;
     }
     lowest_ = hn::GetLane(lowest);
-    // Both sums of the loss may be taken over differences from any number, since there are as many pairs in one as in
-    // the other. Doubles lose digits by cancellation where the scores are far from 0, unless that number is near them.
-    // Floats have 29 digits to spare in the double they are summed in.
+    // Both sums of the loss can be taken over differences from any number, since both have the same number of pairs.
+    // With doubles that are far from 0 the sums would cancel, unless that number is near them. Floats are summed in
+    // double, which has 29 more bits.
     reference_ = lowest_finite < kInfinity<T> ? lowest_finite : T{0};
   }
 
-  // Puts -Inf in the targets' places: no such score is above a threshold, so the kernels need not tell them from
-  // others.
-  void MaskTargets(T* row, size_t num_targets) {
-    const int32_t* targets = buffers_.targets.data();
-    for (size_t k = 0; k < num_targets; ++k) row[targets[k]] = -kInfinity<T>;
+  // Replaces the scores of some classes by -Inf, which is above no threshold, so that the kernels treat all classes
+  // alike. The gradient of these classes becomes 0.
+  static void Mask(T* row, const int32_t* classes, size_t size) {
+    for (size_t k = 0; k < size; ++k) row[classes[k]] = -kInfinity<T>;
   }
 
-  // Counts both ways; the non-targets go through `finish`.
-  void CountPairs(T* row, size_t num_targets, Finish<T>& finish) {
+  // Counts both ways. Passes the non-targets to `non_targets`.
+  void CountPairs(T* row, size_t num_targets, LossAndGradient<T>& non_targets) {
     const size_t violators = FindViolators(row);
     if (violators == kMany) {
-      Count(row, classes_, num_targets, finish);
+      Count(row, classes_, num_targets, non_targets);
       return;
     }
     T* scores = buffers_.violator_scores.data();
-    Count(scores, violators, num_targets, finish);
+    Count(scores, violators, num_targets, non_targets);
     std::fill_n(row, classes_, T{0});
     for (size_t i = 0; i < violators; ++i) row[buffers_.violators[i]] = scores[i];
   }
 
-  // Gathers the scores above the lowest threshold; kMany if they are, or if the row is too short for it to pay.
+  // Gathers the scores above the lowest threshold. Returns their number, or kMany if they are many or the row is short.
   size_t FindViolators(const T* row) {
     const hn::ScalableTag<T> d;
     constexpr size_t L = kLanes<T>;
-    constexpr size_t kStep = 4 * L;
-    if (classes_ < 8 * kStep) return kMany;
+    constexpr size_t kStep = kViolatorStep<T>;
+    if (classes_ < kFewestViolatorSteps * kStep) return kMany;
     int32_t* positions = buffers_.violators.data();
     T* scores = buffers_.violator_scores.data();
     size_t found = 0;
@@ -276,45 +319,19 @@ class RowComputation {
     return found;
   }
 
-  void Count(T* scores, size_t size, size_t num_targets, Finish<T>& finish) {
-    if constexpr (kHasDirect<T>) {
-      if (!UsesBuckets<T>(num_targets, size, kernel_)) {
-        Count(scores, size, num_targets, finish, buffers_.direct);
-        return;
-      }
-    }
-    Count(scores, size, num_targets, finish, buffers_.bucketed);
-  }
-
-  // Whole vectors in place; the rest, and a short row at once, in a copy that is filled up.
-  template <typename Kernel>
-  void Count(T* scores, size_t size, size_t num_targets, Finish<T>& finish, Kernel& kernel) {
-    kernel.Begin(buffers_.thresholds.data(), num_targets);
-    size_t whole = 0;
-    if (size > kShort) {
-      whole = size - size % kLanes<T>;
-      kernel.CountScores(scores, whole, finish);
-    }
-    if (whole < size) {
-      T rest[kShort];
-      const size_t length = size - whole;
-      const size_t padded = (length + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
-      std::copy_n(scores + whole, length, rest);
-      std::fill(rest + length, rest + padded, -kInfinity<T>);
-      kernel.CountScores(rest, padded, finish);
-      std::copy_n(rest, length, scores + whole);
-    }
-    kernel.End(buffers_.above.data());
+  void Count(T* scores, size_t size, size_t num_targets, LossAndGradient<T>& non_targets) {
+    buffers_.counts.Count(scores, size, buffers_.thresholds.data(), num_targets, kernel_, non_targets,
+                          buffers_.above.data());
   }
 
   const size_t classes_;
   const T margin_;
   const Options& options_;
-  const RowKernel kernel_;
+  const KernelChoice kernel_;
   const double loss_scale_;
   const double scale_of_classes_;
   RowBuffers<T>& buffers_;
-  T lowest_ = 0;  // threshold of the row
+  T lowest_ = 0;  // the lowest threshold of the row
   T reference_ = 0;
 };
 
@@ -323,6 +340,7 @@ class RowComputation {
 struct Workspace::Buffers {
   RowBuffers<float> f32;
   RowBuffers<double> f64;
+  Buffer<bool> is_target;  // [class]; all false between uses
 
   template <typename T>
   RowBuffers<T>& Of() {
@@ -337,67 +355,112 @@ struct Workspace::Buffers {
 Workspace::Workspace() : buffers_(std::make_unique<Buffers>()) {}
 Workspace::~Workspace() = default;
 
-template <typename T>
-Outcome Validate(const Rows<T>& rows, NanPolicy nan_policy) {
-  const auto end = static_cast<int32_t>(rows.classes);
-  const size_t num_targets = rows.rows * rows.width;
-  bool out_of_range = false;
+namespace {
+
+// The index of the first entry outside [-1, classes), or `size`.
+size_t FindOutOfRange(const int32_t* entries, size_t size, size_t classes) {
+  const auto end = static_cast<int32_t>(classes);
+  bool found = false;
   // Without an exit, so that it compiles to vectors.
-  for (size_t i = 0; i < num_targets; ++i) out_of_range |= (rows.targets[i] < -1) | (rows.targets[i] >= end);
-  if (out_of_range) {
-    size_t i = 0;
-    while (rows.targets[i] >= -1 && rows.targets[i] < end) ++i;
-    return {Status::kTargetOutOfRange, i / rows.width, i % rows.width};
+  for (size_t i = 0; i < size; ++i) found |= (entries[i] < -1) | (entries[i] >= end);
+  if (!found) return size;
+  size_t i = 0;
+  while (entries[i] >= -1 && entries[i] < end) ++i;
+  return i;
+}
+
+// Finds the first class that is both unknown and a target, in O(targets + unknown) for each row.
+template <typename T>
+Outcome FindUnknownTarget(const Rows<T>& rows, Buffer<bool>& is_target) {
+  if (is_target.capacity() < rows.classes) {
+    if (!is_target.Reserve(rows.classes)) return {.status = Status::kOutOfMemory};
+    std::fill_n(is_target.data(), rows.classes, false);
+  }
+  for (size_t row = 0; row < rows.count; ++row) {
+    const int32_t* targets = rows.targets + row * rows.width;
+    const int32_t* unknown = rows.unknown + row * rows.unknown_width;
+    const size_t num_targets = rows.CountTargets(row);
+    const size_t num_unknown = rows.CountUnknown(row);
+    for (size_t k = 0; k < num_targets; ++k) is_target[targets[k]] = true;
+    size_t column = 0;
+    while (column < num_unknown && !is_target[unknown[column]]) ++column;
+    for (size_t k = 0; k < num_targets; ++k) is_target[targets[k]] = false;
+    if (column < num_unknown) return {.status = Status::kUnknownTarget, .row = row, .column = column};
+  }
+  return {};
+}
+
+}  // namespace
+
+template <typename T>
+Outcome Validate(const Rows<T>& rows, NanPolicy nan_policy, Workspace& workspace) {
+  const size_t num_targets = rows.count * rows.width;
+  const size_t target = FindOutOfRange(rows.targets, num_targets, rows.classes);
+  if (target < num_targets) {
+    return {.status = Status::kTargetOutOfRange, .row = target / rows.width, .column = target % rows.width};
+  }
+  if (rows.unknown != nullptr) {
+    const size_t num_unknown = rows.count * rows.unknown_width;
+    const size_t i = FindOutOfRange(rows.unknown, num_unknown, rows.classes);
+    if (i < num_unknown) {
+      return {.status = Status::kUnknownOutOfRange, .row = i / rows.unknown_width, .column = i % rows.unknown_width};
+    }
+    const Outcome outcome = FindUnknownTarget(rows, workspace.buffers().is_target);
+    if (outcome.status != Status::kOk) return outcome;
   }
   if (nan_policy == NanPolicy::kError) {
-    const size_t num_scores = rows.rows * rows.classes;
+    const size_t num_scores = rows.count * rows.classes;
     for (size_t i = 0; i < num_scores; ++i) {
-      if (rows.scores[i] != rows.scores[i]) return {Status::kNanScore, i / rows.classes, i % rows.classes};
+      if (rows.scores[i] != rows.scores[i]) {
+        return {.status = Status::kNanScore, .row = i / rows.classes, .column = i % rows.classes};
+      }
     }
   }
   return {};
 }
 
 template <typename T>
-bool Reserve(const Rows<T>& rows, const Options& options, RowKernel kernel, bool with_gradient, Workspace& workspace) {
+bool Reserve(const Rows<T>& rows, const Options& options, KernelChoice kernel, bool with_gradient,
+             Workspace& workspace) {
   RowBuffers<T>& buffers = workspace.buffers().template Of<T>();
-  // Targets padded to a great width may be few; CountShortRow fills up to four.
-  size_t most = std::clamp<size_t>(rows.width, 4, 32);
-  for (size_t i = 0; i < rows.rows && rows.width > most; ++i) {
+  // A wide list may be mostly padding.
+  size_t most = std::clamp(rows.width, kMostShortTargets, kMostUncounted);
+  for (size_t i = 0; i < rows.count && rows.width > most; ++i) {
     most = std::max(most, rows.CountTargets(i));
   }
-  const size_t violators = MostViolators(rows.classes) + 4 * kLanes<T>;
+  const size_t violators = MostViolators(rows.classes) + kViolatorStep<T>;
   return buffers.targets.Reserve(most) && buffers.scores.Reserve(most) && buffers.thresholds.Reserve(most) &&
          buffers.above.Reserve(most) && buffers.violators.Reserve(violators) &&
-         buffers.violator_scores.Reserve(violators) && (!kHasDirect<T> || buffers.direct.Reserve(most)) &&
+         buffers.violator_scores.Reserve(violators) && buffers.counts.Reserve(most, rows.classes, kernel) &&
          (with_gradient || buffers.row.Reserve(rows.classes)) &&
-         (!UsesBuckets<T>(most, rows.classes, kernel) || buffers.bucketed.Reserve(most)) &&
          (options.target_order == TargetOrder::kIgnored ||
           (buffers.below.Reserve(most) && buffers.ranked.Reserve(most)));
 }
 
 template <typename T>
-void Compute(const Rows<T>& rows, const Options& options, RowKernel kernel, double* losses, T* grad,
+void Compute(const Rows<T>& rows, const Options& options, KernelChoice kernel, double* losses, T* grad,
              Workspace& workspace) {
   RowBuffers<T>& buffers = workspace.buffers().template Of<T>();
   const double loss_scale = options.reduction == Reduction::kMean ? 1.0 / static_cast<double>(rows.batch_rows) : 1.0;
   RowComputation<T> computation(rows.classes, options, kernel, loss_scale, buffers);
-  for (size_t i = 0; i < rows.rows; ++i) {
+  for (size_t i = 0; i < rows.count; ++i) {
     const size_t num_targets = rows.CountTargets(i);
     std::copy_n(rows.targets + i * rows.width, num_targets, buffers.targets.data());
     const T* scores = rows.scores + i * rows.classes;
     T* row = grad == nullptr ? buffers.row.data() : grad + i * rows.classes;
     if (row != scores) std::memcpy(row, scores, rows.classes * sizeof(T));
-    losses[i] = computation.Compute(row, num_targets);
+    const int32_t* unknown = rows.unknown == nullptr ? nullptr : rows.unknown + i * rows.unknown_width;
+    const double weight = rows.sample_weights == nullptr ? 1.0 : rows.sample_weights[i];
+    losses[i] = computation.Compute(row, num_targets, unknown, rows.CountUnknown(i), weight);
   }
 }
 
-// For every type of scores.
-template Outcome Validate(const Rows<float>&, NanPolicy);
-template Outcome Validate(const Rows<double>&, NanPolicy);
-template bool Reserve(const Rows<float>&, const Options&, RowKernel, bool, Workspace&);
-template bool Reserve(const Rows<double>&, const Options&, RowKernel, bool, Workspace&);
-template void Compute(const Rows<float>&, const Options&, RowKernel, double*, float*, Workspace&);
-template void Compute(const Rows<double>&, const Options&, RowKernel, double*, double*, Workspace&);
+// The instances for both types of scores.
+template Outcome Validate(const Rows<float>&, NanPolicy, Workspace&);
+template Outcome Validate(const Rows<double>&, NanPolicy, Workspace&);
+template bool Reserve(const Rows<float>&, const Options&, KernelChoice, bool, Workspace&);
+template bool Reserve(const Rows<double>&, const Options&, KernelChoice, bool, Workspace&);
+template void Compute(const Rows<float>&, const Options&, KernelChoice, double*, float*, Workspace&);
+template void Compute(const Rows<double>&, const Options&, KernelChoice, double*, double*, Workspace&);
 
 }  // namespace mlml

@@ -5,9 +5,9 @@
 //   loss(x, y) = 1/D * sum over k in Y, over j not in Y, of max(0, margin - x[k] + x[j])
 //
 // where D is C (Normalization::kClasses) or the length of Y (kTargets). TargetOrder::kRanked adds, over i < j,
-// max(0, margin - x[Y[i]] + x[Y[j]]) to the sum. A class listed twice in Y counts twice.
-// Formula: PyTorch, torch.nn.MultiLabelMarginLoss; the conditions are evaluated in the type of the scores as
-// (margin - x[k]) + x[j] > 0.
+// max(0, margin - x[Y[i]] + x[Y[j]]) to the sum. A class listed twice in Y counts twice. Pairs of an unknown class are
+// left out, and a row with a weight has its loss and gradient multiplied by it. Formula: PyTorch,
+// torch.nn.MultiLabelMarginLoss. The conditions are evaluated in the type of the scores as (margin - x[k]) + x[j] > 0.
 #ifndef MULTILABEL_MARGIN_LOSS_LOSS_MULTILABEL_MARGIN_LOSS_H_
 #define MULTILABEL_MARGIN_LOSS_LOSS_MULTILABEL_MARGIN_LOSS_H_
 
@@ -16,15 +16,17 @@
 #include <cstdint>
 #include <memory>
 
+#include "loss/kernel_choice.h"
+
 namespace mlml {
 
 enum class Reduction : int32_t { kNone, kMean, kSum };
 enum class Normalization : int32_t { kClasses, kTargets };
 enum class TargetOrder : int32_t { kIgnored, kRanked };
 
-// What a NaN score does. kIgnore: its pairs add 0. kPropagate: the loss and the whole gradient of its row are NaN.
-// kError: nothing is computed, Status::kNanScore says where the first one is. Pairs of equal infinities, whose
-// difference is NaN though no score is, add 0 under every policy.
+// What a NaN score does, also that of an unknown class. kIgnore: its pairs add 0. kPropagate: the loss and the whole
+// gradient of its row are NaN. kError: nothing is computed, and Status::kNanScore says where the first one is. Pairs of
+// equal infinities, whose difference is NaN though no score is, add 0 under every policy.
 enum class NanPolicy : int32_t { kIgnore, kPropagate, kError };
 
 struct Options {
@@ -35,33 +37,64 @@ struct Options {
   NanPolicy nan_policy = NanPolicy::kIgnore;
 };
 
-// `rows` consecutive rows of a batch of `batch_rows`; all pointers are to row-major arrays.
+// `count` consecutive rows of a batch of `batch_rows`. All arrays are row-major.
 template <typename Score>  // float or double
 struct Rows {
-  const Score* scores = nullptr;     // [rows, classes]
-  const int32_t* targets = nullptr;  // [rows, width]; each entry in [-1, classes)
-  size_t rows = 0;
+  const Score* scores = nullptr;     // [count, classes]
+  const int32_t* targets = nullptr;  // [count, width]; each entry in [-1, classes)
+  size_t count = 0;
   size_t classes = 0;  // 1 <= classes < 2^31
   size_t width = 0;
   size_t batch_rows = 0;  // N, by which Reduction::kMean divides
 
-  // The entries of a row before the first negative one.
-  size_t CountTargets(size_t row) const {
-    const int32_t* begin = targets + row * width;
-    return static_cast<size_t>(std::find_if(begin, begin + width, [](int32_t t) { return t < 0; }) - begin);
+  // [count], or null for 1. Each is in [0, largest number of type Score]. Weight 0 makes the loss and the gradient of a
+  // row 0, whatever its scores.
+  const double* sample_weights = nullptr;
+  // [count, unknown_width], or null for none. Each entry is in [-1, classes), and none before a row's first -1 is among
+  // its targets. The pairs of these classes add 0.
+  const int32_t* unknown = nullptr;
+  size_t unknown_width = 0;
+
+  // The number of targets of a row: the entries before the first negative one.
+  size_t CountTargets(size_t row) const { return CountListed(targets, width, row); }
+  size_t CountUnknown(size_t row) const { return unknown == nullptr ? 0 : CountListed(unknown, unknown_width, row); }
+
+  // The rows from `begin` to before `end`.
+  Rows Slice(size_t begin, size_t end) const {
+    Rows slice = *this;
+    slice.scores += begin * classes;
+    slice.targets += begin * width;
+    slice.count = end - begin;
+    if (sample_weights != nullptr) slice.sample_weights += begin;
+    if (unknown != nullptr) slice.unknown += begin * unknown_width;
+    return slice;
+  }
+
+ private:
+  static size_t CountListed(const int32_t* lists, size_t list_width, size_t row) {
+    const int32_t* begin = lists + row * list_width;
+    return static_cast<size_t>(std::find_if(begin, begin + list_width, [](int32_t t) { return t < 0; }) - begin);
   }
 };
 
-enum class Status : int32_t { kOk, kTargetOutOfRange, kNanScore, kOutOfMemory };
+enum class Status : int32_t {
+  kOk,
+  kTargetOutOfRange,
+  kNanScore,
+  kOutOfMemory,
+  kUnknownOutOfRange,
+  kUnknownTarget,  // a class is both unknown and a target
+};
 
-// For kTargetOutOfRange and kNanScore, the first offender in row-major order; `row` counts from the first of `Rows`.
+// The place of the first invalid value in row-major order: in `targets`, in `scores` for kNanScore, or in `unknown`.
+// `row` counts from the first of `Rows`.
 struct Outcome {
   Status status = Status::kOk;
   size_t row = 0;
   size_t column = 0;
 };
 
-// Scratch memory for one row. Kept between calls, so that a steady stream of them allocates nothing.
+// Scratch memory for one row. It is kept between calls, so that only the first ones allocate.
 class Workspace {
  public:
   Workspace();
@@ -76,39 +109,36 @@ class Workspace {
   std::unique_ptr<Buffers> buffers_;
 };
 
-// Checks every target, also those after a row's first -1, and under NanPolicy::kError every score.
+// Checks every target and every unknown class, also those after a row's first -1, and under NanPolicy::kError every
+// score.
 template <typename Score>
-Outcome Validate(const Rows<Score>& rows, NanPolicy nan_policy);
+Outcome Validate(const Rows<Score>& rows, NanPolicy nan_policy, Workspace& workspace);
 
-// The row kernels, which agree to the bit in their gradients: kDirect compares every score with every threshold,
-// kBucketed looks its rank up. kMeasured takes the faster one for K targets among C classes. For double there is
-// kBucketed alone.
-enum class RowKernel : int32_t { kMeasured, kDirect, kBucketed };
-
-// Makes room for the computation of any of the rows, with a gradient or without. False when there is no memory for it.
+// Makes room for the computation of any of the rows. False when memory is exhausted. Scores of double have the bucketed
+// kernel alone.
 template <typename Score>
-[[nodiscard]] bool Reserve(const Rows<Score>& rows, const Options& options, RowKernel kernel, bool with_gradient,
+[[nodiscard]] bool Reserve(const Rows<Score>& rows, const Options& options, KernelChoice kernel, bool with_gradient,
                            Workspace& workspace);
 
-// Computes rows that are valid and that there is room for.
+// Computes rows for which Validate and Reserve succeeded.
 //
-// Writes the loss of each row to losses[row], unreduced and in double: their sum in row order, divided by N for
-// Reduction::kMean, has the same bits however a batch was divided.
+// Writes the loss of each row to losses[row], unreduced and in double. Their sum in row order, divided by N for
+// Reduction::kMean, has the same bits whatever the parts of a batch are.
 //
-// With `grad` not null, writes the gradient of the reduced loss with respect to the scores: [rows, classes]. It may be
-// the same memory as `rows.scores`, which is the quicker way where the scores are a copy anyway, also where only the
-// losses are wanted.
+// If `grad` is not null, writes the gradient of the reduced loss with respect to the scores there: [count, classes]. It
+// may be the same memory as `rows.scores`, which is faster than a gradient elsewhere or none, since the computation
+// needs a copy of each row.
 template <typename Score>
-void Compute(const Rows<Score>& rows, const Options& options, RowKernel kernel, double* losses, Score* grad,
+void Compute(const Rows<Score>& rows, const Options& options, KernelChoice kernel, double* losses, Score* grad,
              Workspace& workspace);
 
-// The three in turn; writes nothing unless the rows are valid.
+// Validates, reserves and computes. Writes nothing unless the rows are valid.
 template <typename Score>
 Outcome MultilabelMarginLoss(const Rows<Score>& rows, const Options& options, double* losses, Score* grad,
-                             Workspace& workspace, RowKernel kernel = RowKernel::kMeasured) {
-  const Outcome outcome = Validate(rows, options.nan_policy);
+                             Workspace& workspace, KernelChoice kernel = KernelChoice::kMeasured) {
+  const Outcome outcome = Validate(rows, options.nan_policy, workspace);
   if (outcome.status != Status::kOk) return outcome;
-  if (!Reserve(rows, options, kernel, grad != nullptr, workspace)) return {Status::kOutOfMemory, 0, 0};
+  if (!Reserve(rows, options, kernel, grad != nullptr, workspace)) return {.status = Status::kOutOfMemory};
   Compute(rows, options, kernel, losses, grad, workspace);
   return outcome;
 }

@@ -10,8 +10,8 @@
 
 namespace mlml {
 
-// The pairs that TargetOrder::kRanked adds among the targets: position i before j, score of j above threshold of i.
-// Counted with a Fenwick tree over the sorted thresholds, in O(K log K).
+// Counts the pairs that TargetOrder::kRanked adds among the targets: i before j, with the score of j above the
+// threshold of i. A Fenwick tree over the sorted thresholds counts them in O(K log K).
 template <typename T>
 class RankedPairs {
  public:
@@ -27,7 +27,7 @@ class RankedPairs {
     std::fill_n(place_.data(), num_targets, kNowhere);
     for (size_t i = 0; i < size_; ++i) place_[sorted_[i].target] = static_cast<int32_t>(i);
     for (size_t k = 0; k < num_targets; ++k) {
-      // Number of thresholds below the score; none where it is NaN.
+      // The number of thresholds below the score; 0 for NaN.
       rank_[k] = static_cast<int32_t>(
           std::partition_point(sorted_.data(), sorted_.data() + size_,
                                [&](const Threshold<T>& threshold) { return threshold.value < scores[k]; }) -
@@ -58,7 +58,7 @@ class RankedPairs {
   void Add(int32_t place) {
     for (size_t i = static_cast<size_t>(place) + 1; i <= size_; i += i & (~i + 1)) ++tree_[i];
   }
-  // Number of places below `place` that were added.
+  // The number of added places below `place`.
   int64_t AddedBelow(int32_t place) const {
     int64_t sum = 0;
     for (auto i = static_cast<size_t>(place); i > 0; i &= i - 1) sum += tree_[i];
@@ -67,8 +67,8 @@ class RankedPairs {
 
   size_t size_ = 0;
   Buffer<Threshold<T>> sorted_;
-  Buffer<int32_t> place_;  // of target k's threshold in sorted_
-  Buffer<int32_t> rank_;
+  Buffer<int32_t> place_;  // [k]: index in sorted_ of the threshold of target k, or kNowhere
+  Buffer<int32_t> rank_;   // [k]: number of thresholds below the score of target k
   Buffer<int32_t> tree_;
 };
 

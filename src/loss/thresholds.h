@@ -12,10 +12,10 @@ namespace mlml {
 template <typename T>
 struct Threshold {
   T value;
-  int32_t target;  // position in Y
+  int32_t target;  // its index among the targets
 };
 
-// A functor: a function would be called by its pointer.
+// A functor, since a function would be called through its pointer.
 struct Below {
   template <typename T>
   bool operator()(const Threshold<T>& a, const Threshold<T>& b) const {
@@ -23,15 +23,14 @@ struct Below {
   }
 };
 
-// A heap sort, for it is a tenth of the code of std::sort, which would be a sixth of the module.
+// A heap sort takes a tenth of the code of std::sort, which would be a sixth of the module.
 template <typename T>
 void Sort(Threshold<T>* thresholds, size_t size) {
   std::make_heap(thresholds, thresholds + size, Below());
   std::sort_heap(thresholds, thresholds + size, Below());
 }
 
-// Writes the thresholds that a score can be above, in ascending order, and returns their number: nothing is above +Inf
-// or NaN.
+// Writes the thresholds in ascending order without +Inf and NaN, which no score is above, and returns their number.
 template <typename T>
 size_t SortThresholds(const T* thresholds, size_t size, Threshold<T>* sorted) {
   size_t end = 0;

@@ -71,9 +71,6 @@ uint64_t Mix(uint64_t x) {
   return x ^ x >> 31;
 }
 
-// The crossover of the loss, measured there on as many thresholds.
-bool UsesBuckets(size_t num_labels, size_t classes) { return 2 * num_labels > 32 && classes > 256; }
-
 // A few are sorted by exchanges without a branch, which would be mispredicted.
 template <typename T>
 void Sort(T* values, size_t size) {
@@ -98,12 +95,6 @@ size_t ToSet(const int32_t* values, size_t size, int32_t* to) {
   Sort(to, size);
   return static_cast<size_t>(std::unique(to, to + size) - to);
 }
-
-// The kernels count both ways; the metrics need one of them.
-struct Ignore {
-  template <typename Scores, typename Counts, typename T>
-  void operator()(Scores /*scores*/, Counts /*counts*/, T* /*at*/) const {}
-};
 
 }  // namespace
 
@@ -147,27 +138,26 @@ MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, const RowDetails& de
   policy_ = policy;
   if (num_rows() + rows.batch_rows > kMostRows) return {MetricsStatus::kTooManyRows, 0, 0};
   const auto end = static_cast<int32_t>(classes_);
-  for (size_t i = 0; i < rows.rows * rows.width; ++i) {
+  for (size_t i = 0; i < rows.count * rows.width; ++i) {
     if (rows.targets[i] < -1 || rows.targets[i] >= end) {
       return {MetricsStatus::kTargetOutOfRange, i / rows.width, i % rows.width};
     }
   }
   if (policy == NonFinitePolicy::kError) {
-    const size_t i = FindNonFinite(rows.scores, rows.rows * classes_);
-    if (i < rows.rows * classes_) return {MetricsStatus::kNonFiniteScore, i / classes_, i % classes_};
+    const size_t i = FindNonFinite(rows.scores, rows.count * classes_);
+    if (i < rows.count * classes_) return {MetricsStatus::kNonFiniteScore, i / classes_, i % classes_};
   }
 
   size_t most = 1;
-  for (size_t row = 0; row < rows.rows; ++row) most = std::max(most, rows.CountTargets(row));
+  for (size_t row = 0; row < rows.count; ++row) most = std::max(most, rows.CountTargets(row));
   Scratch<T>& scratch = ScratchOf<T>();
   const bool reserved = labels_.Reserve(most) && places_.Reserve(most) && unknown_.Reserve(details.unknown_width) &&
                         counts_.Reserve(2 * most) && ranks_.Reserve(most) && scratch.thresholds.Reserve(2 * most) &&
                         (details.unknown_width == 0 || scratch.known.Reserve(classes_)) &&
-                        scratch.direct.Reserve(2 * most) &&
-                        (!UsesBuckets(most, classes_) || scratch.bucketed.Reserve(2 * most));
+                        scratch.counts.Reserve(2 * most, classes_, KernelChoice::kMeasured);
   if (!reserved) return {MetricsStatus::kOutOfMemory, 0, 0};
   if (first_part) average_precision_.BeginBatch(rows.batch_rows);
-  for (size_t row = 0; row < rows.rows; ++row) {
+  for (size_t row = 0; row < rows.count; ++row) {
     const T* scores = rows.scores + row * classes_;
     if (IsSkipped(scores)) continue;
     const size_t num_unknown = GatherUnknown(details, row);
@@ -186,7 +176,7 @@ bool RankingMetrics::IsSkipped(const T* scores) const {
 template <typename T>
 void RankingMetrics::Add(const Rows<T>& rows, const RowDetails& details) {
   average_precision_.Commit();
-  for (size_t row = 0; row < rows.rows; ++row) {
+  for (size_t row = 0; row < rows.count; ++row) {
     if (IsSkipped(rows.scores + row * classes_)) {
       ++rows_skipped_;
       average_precision_.Skip();
@@ -358,30 +348,9 @@ void RankingMetrics::CountRanks(const KnownRow<T>& row) {
     thresholds[k] = row.scores[row.labels[k]];
     thresholds[row.num_labels + k] = Before(thresholds[k]);
   }
-  if (UsesBuckets(row.num_labels, row.classes)) {
-    CountRanks(row, ScratchOf<T>().bucketed);
-  } else {
-    CountRanks(row, ScratchOf<T>().direct);
-  }
-}
-
-template <typename T, typename Kernel>
-void RankingMetrics::CountRanks(const KnownRow<T>& row, Kernel& kernel) {
-  // Whole vectors in place, where nobody will write; the others in a copy that is filled up.
-  const size_t whole = row.classes - row.classes % kLanes<T>;
-  T rest[kLanes<T>];
-  std::fill(std::copy(row.scores + whole, row.scores + row.classes, rest), rest + kLanes<T>, -kInfinity<T>);
-  struct Part {
-    T* scores;
-    size_t size;
-  };
-  Ignore ignore;
-  kernel.Begin(ScratchOf<T>().thresholds.data(), 2 * row.num_labels);
-  for (const auto& [part, size] :
-       {Part{const_cast<T*>(row.scores), whole}, Part{rest, whole < row.classes ? kLanes<T> : 0}}) {
-    kernel.CountScores(part, size, ignore);
-  }
-  kernel.End(counts_.data());
+  IgnoreCounts ignore;
+  ScratchOf<T>().counts.Count(row.scores, row.classes, thresholds, 2 * row.num_labels, KernelChoice::kMeasured, ignore,
+                              counts_.data());
 }
 
 template <typename Function>

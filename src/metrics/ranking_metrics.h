@@ -27,9 +27,8 @@
 #include <cstdint>
 
 #include "base/buffer.h"
-#include "loss/bucketed_counts.h"
-#include "loss/direct_counts.h"
 #include "loss/multilabel_margin_loss.h"
+#include "loss/row_counts.h"
 #include "metrics/average_precision.h"
 #include "metrics/exact_sum.h"
 #include "metrics/group_sums.h"
@@ -155,8 +154,7 @@ class RankingMetrics {
   struct Scratch {
     Buffer<T> thresholds;
     Buffer<T> known;  // scores of a row without its unknown classes
-    DirectCounts<T> direct;
-    BucketedCounts<T> bucketed;
+    RowCounts<T, /*kHasDirect=*/true> counts;
   };
 
   // A row without its unknown classes.
@@ -183,8 +181,6 @@ class RankingMetrics {
   void AddMargin(const KnownRow<T>& row);
   template <typename T>
   void CountRanks(const KnownRow<T>& row);
-  template <typename T, typename Kernel>
-  void CountRanks(const KnownRow<T>& row, Kernel& kernel);
   void AddAtK(Label group, size_t labels);
   double Discounts(size_t ranks) const { return discounts_[ranks < most_ranks_ ? ranks : most_ranks_]; }
   // Adds to a sum of the row at hand.

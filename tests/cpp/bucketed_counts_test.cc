@@ -119,8 +119,8 @@ TYPED_TEST(BucketedCountsTest, RanksAreExactAtAndBesideTheThresholds) {
       const auto keep = [&](auto, auto vector, T* at) {
         hwy::HWY_NAMESPACE::StoreU(vector, hwy::HWY_NAMESPACE::ScalableTag<CountOf<T>>(), &counts[at - scores.data()]);
       };
-      Keep<decltype(keep)> finish{&keep};
-      kernel.CountScores(scores.data(), scores.size(), finish);
+      Keep<decltype(keep)> consume{&keep};
+      kernel.CountScores(scores.data(), scores.size(), consume);
       std::vector<int64_t> above(size);
       kernel.End(above.data());
       for (size_t j = 0; j < given.size(); ++j) {

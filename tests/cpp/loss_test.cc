@@ -1,5 +1,5 @@
-// Both row kernels, and the choice between them, against the reference. Random tests take their seed from the
-// environment variable MLML_TEST_SEED; a failure prints it.
+// The loss with every row kernel against the reference. Random tests take their seed from the environment variable
+// MLML_TEST_SEED, and a failure prints it.
 
 #include <gtest/gtest.h>
 
@@ -55,20 +55,39 @@ struct Batch {
   size_t rows = 0;
   size_t classes = 0;
   size_t width = 0;
-  std::vector<Score> scores;     // [rows, classes]
-  std::vector<int32_t> targets;  // [rows, width]
+  std::vector<Score> scores = {};     // [rows, classes]
+  std::vector<int32_t> targets = {};  // [rows, width]
+  std::vector<double> weights = {};   // [rows], or empty for 1
+  size_t unknown_width = 0;
+  std::vector<int32_t> unknown = {};  // [rows, unknown_width], or empty for none
 
-  // Callers that only read the scores use this form.
-  Rows<Score> View() const { return {const_cast<Score*>(scores.data()), targets.data(), rows, classes, width, rows}; }
+  Rows<Score> View() const { return At(scores.data(), targets.data()); }
+
+  // The same batch with its scores and targets elsewhere.
+  Rows<Score> At(const Score* scores_at, const int32_t* targets_at) const {
+    return {.scores = scores_at,
+            .targets = targets_at,
+            .count = rows,
+            .classes = classes,
+            .width = width,
+            .batch_rows = rows,
+            .sample_weights = weights.empty() ? nullptr : weights.data(),
+            .unknown = unknown.empty() ? nullptr : unknown.data(),
+            .unknown_width = unknown_width};
+  }
 };
 
 template <typename Score>
 Batch<Score> OneRow(const std::vector<double>& scores, const std::vector<int32_t>& targets) {
-  return {1, scores.size(), targets.size(), {scores.begin(), scores.end()}, {targets.begin(), targets.end()}};
+  return {.rows = 1,
+          .classes = scores.size(),
+          .width = targets.size(),
+          .scores = {scores.begin(), scores.end()},
+          .targets = {targets.begin(), targets.end()}};
 }
 
-// Rows take turns: `num_targets` different classes (as far as there are so many); fewer; as many, but drawn with
-// repetition. Where a row does not fill its width, a -1 and anything that is allowed follow.
+// Rows take turns: `num_targets` different classes, or all if there are fewer; a random number of different classes;
+// `num_targets` classes drawn with repetition. A row that is not full goes on with a -1 and any valid entries.
 std::vector<int32_t> RandomTargets(Rng& rng, size_t rows, size_t classes, size_t width, size_t num_targets) {
   std::vector<int32_t> targets;
   std::vector<int32_t> order(classes);
@@ -140,7 +159,7 @@ Score RandomScore(Rng& rng, Kind kind) {
 
 template <typename Score>
 Batch<Score> RandomBatch(Rng& rng, size_t rows, size_t classes, size_t num_targets, Kind kind) {
-  Batch<Score> batch{rows, classes, num_targets + Uniform(rng, 0, 2), {}, {}};
+  Batch<Score> batch{.rows = rows, .classes = classes, .width = num_targets + Uniform(rng, 0, 2)};
   batch.targets = RandomTargets(rng, rows, classes, batch.width, num_targets);
   for (size_t i = 0; i < rows * classes; ++i) batch.scores.push_back(RandomScore<Score>(rng, kind));
   if (kind == Kind::kSeparated) {  // as after training: few pairs, or none, are left
@@ -151,6 +170,28 @@ Batch<Score> RandomBatch(Rng& rng, size_t rows, size_t classes, size_t num_targe
     }
   }
   return batch;
+}
+
+// Gives each row a weight and a list of unknown classes, some with repetition. A list that is not full goes on with a
+// -1 and any valid entries.
+template <typename Score>
+void AddWeightsAndUnknown(Rng& rng, Batch<Score>& batch) {
+  constexpr double kWeights[] = {0, 1, 0.5, 1.0 / 3, 17.25, 1e-6, 1e6};
+  batch.unknown_width = Uniform(rng, 1, batch.classes + 2);
+  for (size_t row = 0; row < batch.rows; ++row) {
+    batch.weights.push_back(kWeights[Uniform(rng, 0, std::size(kWeights) - 1)]);
+    std::vector<int32_t> others(batch.classes);
+    std::iota(others.begin(), others.end(), int32_t{0});
+    for (const size_t k : TargetsOf(batch.targets.data() + row * batch.width, batch.width)) {
+      std::erase(others, static_cast<int32_t>(k));
+    }
+    const size_t count = others.empty() ? 0 : Uniform(rng, 0, batch.unknown_width);
+    for (size_t i = 0; i < batch.unknown_width; ++i) {
+      batch.unknown.push_back(i < count    ? others[Uniform(rng, 0, others.size() - 1)]
+                              : i == count ? -1
+                                           : static_cast<int32_t>(Uniform(rng, 0, batch.classes)) - 1);
+    }
+  }
 }
 
 constexpr double kMargins[] = {1, 0, 0.1, 2.5, -0.75};
@@ -183,8 +224,8 @@ constexpr bool kAddressSanitizer = __has_feature(address_sanitizer);
 constexpr bool kAddressSanitizer = false;
 #endif
 
-// An array between guards, which tell of a write outside it. With AddressSanitizer nothing follows the array, so that
-// a mere read past its end is told of too. `misalignment` is in elements.
+// An array between guards, which show a write outside it. With AddressSanitizer nothing follows the array, so that it
+// reports a read past the end too. `misalignment` is in elements.
 template <typename T>
 class Guarded {
  public:
@@ -222,17 +263,20 @@ bool SameBits(const std::vector<T>& a, const std::vector<T>& b) {
 enum class GradientAt { kNowhere, kElsewhere, kInPlace };
 
 struct Setup {
-  RowKernel kernel = RowKernel::kMeasured;
+  KernelChoice kernel = KernelChoice::kMeasured;
   GradientAt gradient_at = GradientAt::kElsewhere;
   size_t misalignment = 0;
 };
 
-constexpr Setup kSetups[] = {
-    {RowKernel::kDirect, GradientAt::kElsewhere, 0},   {RowKernel::kBucketed, GradientAt::kElsewhere, 1},
-    {RowKernel::kMeasured, GradientAt::kElsewhere, 0}, {RowKernel::kDirect, GradientAt::kInPlace, 1},
-    {RowKernel::kBucketed, GradientAt::kInPlace, 0},   {RowKernel::kDirect, GradientAt::kNowhere, 0},
-    {RowKernel::kBucketed, GradientAt::kNowhere, 1},   {RowKernel::kMeasured, GradientAt::kNowhere, 1},
-};
+// Every kernel with every place of the gradient.
+std::vector<Setup> AllSetups() {
+  std::vector<Setup> setups;
+  for (const GradientAt gradient_at : {GradientAt::kElsewhere, GradientAt::kInPlace, GradientAt::kNowhere}) {
+    for (const KernelChoice kernel : kKernelChoices) setups.push_back({kernel, gradient_at, setups.size() % 2});
+  }
+  return setups;
+}
+const std::vector<Setup> kSetups = AllSetups();
 
 std::string Describe(const Setup& setup) {
   constexpr const char* kKernels[] = {"measured", "direct", "bucketed"};
@@ -256,7 +300,7 @@ Result<Score> Run(const Batch<Score>& batch, const Options& options, const Setup
   Guarded<double> losses(batch.rows, setup.misalignment);
   Guarded<Score> grad(setup.gradient_at == GradientAt::kElsewhere ? batch.scores.size() : 0, setup.misalignment);
 
-  const Rows<Score> rows{scores.data(), targets.data(), batch.rows, batch.classes, batch.width, batch.rows};
+  const Rows<Score> rows = batch.At(scores.data(), targets.data());
   Score* grad_at = setup.gradient_at == GradientAt::kNowhere ? nullptr : in_place ? scores.data() : grad.data();
   Result<Score> result;
   result.outcome = MultilabelMarginLoss(rows, options, losses.data(), grad_at, workspace, setup.kernel);
@@ -275,16 +319,14 @@ Result<Score> Run(const Batch<Score>& batch, const Options& options, const Setup
 template <typename T>
 constexpr double kUnit = std::numeric_limits<T>::epsilon() / 2;
 
-// A gradient entry is a sum of terms, each a count times g = 1/(D*N). Of a non-target there is one, of a class listed d
-// times there are d. In float, g is rounded once, the term once more, and then there are d - 1 additions. (g comes from
-// double, where it was rounded twice: next to nothing, and less than the distance of kUnit to the largest relative
-// error of a rounding, kUnit / (1 + kUnit).) In double, g is rounded twice, by 1/N and by /D, and the reference, which
-// divides once, adds a rounding of its own.
+// A gradient element is an exact count times g = w/(D*N). In float, g is rounded once and the product once more. (g
+// comes from double, where it was rounded three times: next to nothing, and less than the distance of kUnit to the
+// largest relative error of a rounding, kUnit / (1 + kUnit).) In double, g is rounded by 1/N, by /D and by the weight,
+// and the product once; the reference, which divides once, adds up to three roundings of its own.
 template <typename Score>
-double GradientBound(int64_t listings, double sum_of_terms) {
-  const int64_t terms = std::max<int64_t>(listings, 1);
-  const int64_t roundings = std::is_same_v<Score, float> ? 1 + terms : 3 + terms;
-  return static_cast<double>(roundings) * kUnit<Score> * sum_of_terms;
+double GradientBound(double gradient) {
+  const int64_t roundings = std::is_same_v<Score, float> ? 2 : 7;
+  return static_cast<double>(roundings) * kUnit<Score> * std::abs(gradient);
 }
 
 // The loss of a row is, in double,
@@ -294,8 +336,9 @@ double GradientBound(int64_t listings, double sum_of_terms) {
 // for any number r. The kernels take 0 for float, whose products with a count are exact in double, and the lowest
 // finite threshold for double, lest it lose its digits where scores are far from 0. A term is rounded by t[k], the
 // subtraction and the product, and then by no more than C + 2K additions; the total by the division. So the error is at
-// most (C + 2K + 4) * kUnit * (the sum of the absolute terms) / D. The reference sums hinges, together no more than the
-// absolute terms, in nested loops: C + K + 3 roundings. Both together are below twice the first.
+// most (C + 2K + 4) * kUnit * (the sum of the absolute terms) / D. The weight adds a rounding to both. The reference
+// sums hinges, together no more than the absolute terms, in nested loops: C + K + 4 roundings. Both together are below
+// twice the first.
 template <typename Score>
 double LossBound(const Rows<Score>& batch, const Options& options, const Reference& reference, size_t row) {
   const Score* x = batch.scores + row * batch.classes;
@@ -317,8 +360,8 @@ double LossBound(const Rows<Score>& batch, const Options& options, const Referen
     if (lowers > 0)
       absolute_terms += lowers * std::abs(static_cast<double>(x[j] - static_cast<Score>(options.margin)) - r);
   }
-  const double roundings = static_cast<double>(batch.classes + 2 * targets.size() + 4);
-  return 2 * roundings * kUnit<double> * absolute_terms / reference.divisors[row];
+  const double roundings = static_cast<double>(batch.classes + 2 * targets.size() + 5);
+  return 2 * roundings * kUnit<double> * absolute_terms / reference.divisors[row] * reference.weights[row];
 }
 
 // `actual` was rounded to T once more, at the end. Underflow adds up to a denormal for each of `terms`.
@@ -342,7 +385,7 @@ template <typename Score>
 void ExpectMatches(const Result<Score>& actual, const Rows<Score>& batch, const Options& options,
                    const Reference& expected) {
   ASSERT_EQ(actual.outcome.status, Status::kOk);
-  for (size_t row = 0; row < batch.rows; ++row) {
+  for (size_t row = 0; row < batch.count; ++row) {
     SCOPED_TRACE("row " + std::to_string(row));
     const double loss = expected.losses[row];
     const auto lowers = expected.lowers.begin() + row * batch.classes;
@@ -364,10 +407,7 @@ void ExpectMatches(const Result<Score>& actual, const Rows<Score>& batch, const 
         ADD_FAILURE() << "gradient of class " << j << ": " << gradient << ", expected NaN";
         break;
       }
-      const double row_divisor = options.reduction == Reduction::kMean ? static_cast<double>(batch.batch_rows) : 1;
-      const double terms =
-          static_cast<double>(expected.raises[i] + expected.lowers[i]) / (expected.divisors[row] * row_divisor);
-      const double gradient_bound = GradientBound<Score>(expected.listings[i], terms);
+      const double gradient_bound = GradientBound<Score>(expected.grad[i]);
       // PyTorch has no negative zeros either.
       if (!(std::abs(gradient - expected.grad[i]) <= gradient_bound) || (gradient == 0 && std::signbit(gradient))) {
         ADD_FAILURE() << "gradient of class " << j << ": " << gradient << ", expected " << expected.grad[i]
@@ -522,7 +562,11 @@ TYPED_TEST(LossTest, EveryCombinationOfOptions) {
       for (const Normalization normalization : kNormalizations) {
         for (const TargetOrder target_order : kTargetOrders) {
           for (const NanPolicy nan_policy : kNanPolicies) {
-            const Options options{margin, reduction, normalization, target_order, nan_policy};
+            const Options options{.margin = margin,
+                                  .reduction = reduction,
+                                  .normalization = normalization,
+                                  .target_order = target_order,
+                                  .nan_policy = nan_policy};
             for (const Kind kind : {Kind::kGrid, Kind::kNearTies, Kind::kInfinite}) {
               Check(RandomBatch<Score>(rng, 4, 17, 6, kind), options, this->workspace_);
               Check(RandomBatch<Score>(rng, 3, 301, 40, kind), options, this->workspace_);
@@ -552,6 +596,136 @@ TYPED_TEST(LossTest, MoreTargetsThanClasses) {
   }
 }
 
+// The counts of all copies of a class are added before they are rounded: with GradientBound for any number of copies.
+TYPED_TEST(LossTest, ManyCopiesOfATarget) {
+  using Score = TypeParam;
+  TRACE_SEED();
+  Rng rng(Seed());
+  for (const auto& [classes, listed, width] :
+       {std::tuple<size_t, size_t, size_t>{2, 1, 7001}, {3, 2, 5000}, {70, 3, 3000}, {1000, 7, 999}}) {
+    for (const TargetOrder target_order : kTargetOrders) {
+      auto batch = RandomBatch<Score>(rng, 2, classes, 0, Kind::kNormal);
+      batch.width = width;
+      batch.targets.clear();
+      for (size_t i = 0; i < 2 * width; ++i) batch.targets.push_back(static_cast<int32_t>(Uniform(rng, 0, listed - 1)));
+      Check(batch, {.reduction = Reduction::kNone, .target_order = target_order}, this->workspace_);
+      if constexpr (std::is_same_v<Score, float>) {
+        // The product of one copy may underflow where that of all does not. Double, where 1/D times the weight is
+        // computed, holds it exactly.
+        batch.weights = {static_cast<double>(std::numeric_limits<float>::denorm_min()), 1};
+        const Options options{.reduction = Reduction::kNone, .target_order = target_order};
+        const Result<float> result = Run(batch, options, {}, this->workspace_);
+        const Reference expected = ComputeReference(batch.View(), options);
+        for (size_t j = 0; j < classes; ++j) {
+          if (expected.listings[j] == 0) continue;
+          EXPECT_NEAR(result.grad[j], expected.grad[j], std::numeric_limits<float>::denorm_min()) << "class " << j;
+          EXPECT_FALSE(result.grad[j] == 0 && std::signbit(result.grad[j])) << "class " << j;
+        }
+      }
+      if (this->HasFailure()) return;
+    }
+  }
+}
+
+TYPED_TEST(LossTest, SeventyThousandCopiesRanked) {
+  // Before x[0] there is a pair of each two copies, in which it is both: these cancel. Of the others there are 70,000.
+  const auto batch = OneRow<TypeParam>({0, 0}, std::vector<int32_t>(70'000, 0));
+  const Options options{.reduction = Reduction::kNone, .target_order = TargetOrder::kRanked};
+  const Result<TypeParam> result = Run(batch, options, {}, this->workspace_);
+  EXPECT_EQ(result.grad, (std::vector<TypeParam>{-35'000, 35'000}));
+}
+
+TYPED_TEST(LossTest, WeightsAndUnknownClasses) {
+  using Score = TypeParam;
+  TRACE_SEED();
+  Rng rng(Seed());
+  for (const size_t classes : {1, 3, 10, 63, 64, 65, 300, 1025}) {
+    for (const size_t num_targets : {0, 1, 3, 4, 5, 40}) {
+      for (const Kind kind : {Kind::kNormal, Kind::kGrid, Kind::kSeparated, Kind::kInfinite, Kind::kExtreme}) {
+        for (const TargetOrder target_order : kTargetOrders) {
+          auto batch = RandomBatch<Score>(rng, 6, classes, std::min(num_targets, classes), kind);
+          AddWeightsAndUnknown(rng, batch);
+          Options options = RandomOptions(rng);
+          options.target_order = target_order;
+          Check(batch, options, this->workspace_);
+          if (this->HasFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+TYPED_TEST(LossTest, WeightsAndUnknownWithEveryCombinationOfOptions) {
+  using Score = TypeParam;
+  TRACE_SEED();
+  Rng rng(Seed());
+  for (const Reduction reduction : kReductions) {
+    for (const Normalization normalization : kNormalizations) {
+      for (const TargetOrder target_order : kTargetOrders) {
+        for (const NanPolicy nan_policy : kNanPolicies) {
+          const Options options{.reduction = reduction,
+                                .normalization = normalization,
+                                .target_order = target_order,
+                                .nan_policy = nan_policy};
+          for (const Kind kind : {Kind::kGrid, Kind::kInfinite}) {
+            for (const size_t classes : {17, 301}) {
+              auto batch = RandomBatch<Score>(rng, 5, classes, 6, kind);
+              AddWeightsAndUnknown(rng, batch);
+              Check(batch, options, this->workspace_);
+              if (this->HasFailure()) return;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// Values that can be worked out on paper.
+TYPED_TEST(LossTest, WorkedExamplesOfWeightsAndUnknownClasses) {
+  using Score = TypeParam;
+  constexpr double inf = kInf<double>;
+  constexpr double nan = kNan<double>;
+  const struct {
+    const char* note;
+    std::vector<double> scores;
+    std::vector<int32_t> unknown;
+    double weight;
+    NanPolicy nan_policy;
+    double loss;
+    std::vector<double> grad;
+  } examples[] = {
+      {"an unknown class", {.1, .2, .4, .8}, {1}, 1, NanPolicy::kIgnore, .225, {.25, 0, .25, -.5}},
+      {"the divisor stays", {.1, .2, .4, .8}, {1, 2}, 1, NanPolicy::kIgnore, .075, {.25, 0, 0, -.25}},
+      {"all others unknown", {.1, .2, .4, .8}, {2, 0, 1}, 1, NanPolicy::kIgnore, 0, {0, 0, 0, 0}},
+      {"listed twice", {.1, .2, .4, .8}, {1, 1}, 1, NanPolicy::kIgnore, .225, {.25, 0, .25, -.5}},
+      {"a weight", {.1, .2, .4, .8}, {-1}, 2, NanPolicy::kIgnore, .65, {.5, .5, .5, -1.5}},
+      {"weight 0", {.1, .2, .4, .8}, {-1}, 0, NanPolicy::kIgnore, 0, {0, 0, 0, 0}},
+      {"weight 0 of an infinite loss", {inf, .2, .4, -inf}, {-1}, 0, NanPolicy::kIgnore, 0, {0, 0, 0, 0}},
+      {"weight 0 of NaN", {nan, .2, .4, .8}, {-1}, 0, NanPolicy::kPropagate, 0, {0, 0, 0, 0}},
+      {"an infinite loss", {inf, .2, .4, .8}, {-1}, 2, NanPolicy::kIgnore, inf, {.5, .5, .5, -1.5}},
+      {"unknown NaN", {nan, .2, .4, .8}, {0}, 1, NanPolicy::kIgnore, .25, {0, .25, .25, -.5}},
+      {"unknown NaN is contagious", {nan, .2, .4, .8}, {0}, 1, NanPolicy::kPropagate, nan, {nan, nan, nan, nan}},
+      {"unknown +Inf", {inf, .2, .4, .8}, {0}, 1, NanPolicy::kPropagate, .25, {0, .25, .25, -.5}},
+  };
+  for (const auto& example : examples) {
+    SCOPED_TRACE(example.note);
+    auto batch = OneRow<Score>(example.scores, {3});
+    batch.weights = {example.weight};
+    batch.unknown = example.unknown;
+    batch.unknown_width = example.unknown.size();
+    const Options options{.reduction = Reduction::kNone, .nan_policy = example.nan_policy};
+    const Reference reference = ComputeReference(batch.View(), options);
+    // A dozen roundings of numbers below 2, in examples that are not exact.
+    EXPECT_TRUE(LossMatches(reference.losses[0], example.loss, 24 * kUnit<Score>));
+    for (size_t j = 0; j < batch.classes; ++j) {
+      EXPECT_TRUE(std::isnan(example.grad[j]) ? std::isnan(reference.grad[j]) : reference.grad[j] == example.grad[j])
+          << "class " << j;
+    }
+    Check(batch, options, this->workspace_);
+  }
+}
+
 // The kernels size their memory for the row with the most targets, and have more of some things for a row with fewer.
 TYPED_TEST(LossTest, NumbersOfTargetsThatDiffer) {
   using Score = TypeParam;
@@ -570,9 +744,9 @@ TYPED_TEST(LossTest, NumbersOfTargetsThatDiffer) {
     for (size_t i = 0; i < most; ++i) batch.targets.push_back(i < fewer ? full[i] : int32_t{-1});
     for (size_t i = 0; i < most; ++i) batch.targets.push_back(full[i % fewer]);
     while (batch.scores.size() < batch.rows * kClasses) batch.scores.push_back(Normal<Score>(rng));
-    for (const RowKernel kernel : {RowKernel::kDirect, RowKernel::kBucketed}) {
+    const Reference expected = ComputeReference(batch.View(), {});
+    for (const KernelChoice kernel : kKernelChoices) {
       Workspace fresh;  // with memory for nothing more than this batch
-      const Reference expected = ComputeReference(batch.View(), {});
       ExpectMatches(Run(batch, {}, {kernel}, fresh), batch.View(), {}, expected);
     }
     if (this->HasFailure()) return;
@@ -681,7 +855,7 @@ TYPED_TEST(LossTest, PartsHaveTheBitsOfTheWhole) {
   Rng rng(Seed());
   for (const size_t num_targets : {3, 50}) {
     for (const Reduction reduction : kReductions) {
-      for (const RowKernel kernel : {RowKernel::kDirect, RowKernel::kBucketed, RowKernel::kMeasured}) {
+      for (const KernelChoice kernel : kKernelChoices) {
         const auto batch = RandomBatch<Score>(rng, 23, 301, num_targets, Kind::kNormal);
         const Options options{.reduction = reduction};
         const Result<Score> whole = Run(batch, options, {kernel}, this->workspace_);
@@ -692,12 +866,7 @@ TYPED_TEST(LossTest, PartsHaveTheBitsOfTheWhole) {
         parts.grad.resize(batch.scores.size());
         for (size_t begin = 0; begin < batch.rows;) {
           const size_t rows = Uniform(rng, 0, std::min<size_t>(5, batch.rows - begin));
-          const Rows<Score> part{scores.data() + begin * batch.classes,
-                                 batch.targets.data() + begin * batch.width,
-                                 rows,
-                                 batch.classes,
-                                 batch.width,
-                                 batch.rows};
+          const Rows<Score> part = batch.At(scores.data(), batch.targets.data()).Slice(begin, begin + rows);
           Workspace fresh;  // as another thread has one
           const Outcome outcome = MultilabelMarginLoss(part, options, parts.losses.data() + begin,
                                                        parts.grad.data() + begin * batch.classes,
@@ -714,7 +883,7 @@ TYPED_TEST(LossTest, PartsHaveTheBitsOfTheWhole) {
 
 TYPED_TEST(LossTest, NoRows) {
   TypeParam* const nowhere = nullptr;
-  const Rows<TypeParam> rows{nullptr, nullptr, 0, 5, 2, 0};
+  const Rows<TypeParam> rows{.classes = 5, .width = 2};
   for (const Reduction reduction : kReductions) {
     const Outcome outcome = MultilabelMarginLoss(rows, {.reduction = reduction}, nullptr, nowhere, this->workspace_);
     EXPECT_EQ(outcome.status, Status::kOk);
@@ -726,7 +895,7 @@ TYPED_TEST(LossTest, NoWidth) {
   Score scores[] = {1, 2, 3, 4};
   Score grad[] = {5, 5, 5, 5};
   double losses[] = {5, 5};
-  const Rows<Score> rows{scores, nullptr, 2, 2, 0, 2};
+  const Rows<Score> rows{.scores = scores, .count = 2, .classes = 2, .batch_rows = 2};
   EXPECT_EQ(MultilabelMarginLoss<Score>(rows, {}, losses, grad, this->workspace_).status, Status::kOk);
   for (const double loss : losses) EXPECT_EQ(loss, 0);
   for (const Score g : grad) EXPECT_EQ(g, 0);
@@ -745,7 +914,7 @@ void ExpectOutcome(const Outcome& actual, const Outcome& expected) {
 template <typename Score>
 void ExpectRefused(const Batch<Score>& batch, NanPolicy nan_policy, const Outcome& expected, Workspace& workspace) {
   const Options options{.reduction = Reduction::kNone, .nan_policy = nan_policy};
-  ExpectOutcome(Validate(batch.View(), nan_policy), expected);
+  ExpectOutcome(Validate(batch.View(), nan_policy, workspace), expected);
   for (const Setup& setup : kSetups) {
     SCOPED_TRACE(Describe(setup));
     Guarded<Score> scores(batch.scores, 0);
@@ -782,6 +951,49 @@ TYPED_TEST(LossTest, TargetOutOfRange) {
   }
 }
 
+TYPED_TEST(LossTest, UnknownOutOfRange) {
+  using Score = TypeParam;
+  using Limits = std::numeric_limits<int32_t>;
+  for (const int32_t value : {-2, 4, Limits::min(), Limits::max()}) {
+    // Also after a row's first -1.
+    for (const size_t column : {0, 2}) {
+      Batch<Score> batch{2, 4, 1, std::vector<Score>(8, Score(0.5)), {0, 3}};
+      batch.unknown_width = 3;
+      batch.unknown = {1, 2, -1, 1, -1, 0};
+      batch.unknown[3 + column] = value;
+      ExpectRefused(batch, NanPolicy::kIgnore, {Status::kUnknownOutOfRange, 1, column}, this->workspace_);
+    }
+  }
+}
+
+TYPED_TEST(LossTest, UnknownTarget) {
+  using Score = TypeParam;
+  Batch<Score> batch{3, 4, 2, std::vector<Score>(12, Score(0.5)), {0, 3, 1, -1, -1, 2}};
+  batch.unknown_width = 2;
+  // Row 1 lists a target of row 0, and entries after the first -1 do not count.
+  batch.unknown = {1, 2, 0, 3, 2, -1};
+  ExpectOutcome(Validate(batch.View(), NanPolicy::kError, this->workspace_), {});
+  Check(batch, {}, this->workspace_);
+  batch.unknown = {1, -1, 0, 1, 2, -1};
+  ExpectRefused(batch, NanPolicy::kIgnore, {Status::kUnknownTarget, 1, 1}, this->workspace_);
+  batch.unknown = {1, -1, 0, -1, 2, -1};
+  ExpectOutcome(Validate(batch.View(), NanPolicy::kError, this->workspace_), {});
+  // More classes than the workspace has room for so far.
+  Batch<Score> wide{1, 5000, 1, std::vector<Score>(5000, Score(0.5)), {4999}};
+  wide.unknown_width = 2;
+  wide.unknown = {7, 4999};
+  ExpectRefused(wide, NanPolicy::kIgnore, {Status::kUnknownTarget, 0, 1}, this->workspace_);
+}
+
+TYPED_TEST(LossTest, UnknownNanUnderErrorPolicy) {
+  using Score = TypeParam;
+  auto batch = OneRow<Score>({.1, .2, kNan<double>, .4}, {3});
+  batch.weights = {0};
+  batch.unknown_width = 1;
+  batch.unknown = {2};
+  ExpectRefused(batch, NanPolicy::kError, {Status::kNanScore, 0, 2}, this->workspace_);
+}
+
 TYPED_TEST(LossTest, TargetOutOfRangeFirstOfSeveral) {
   using Score = TypeParam;
   const Batch<Score> batch{3, 4, 2, std::vector<Score>(12, Score(0.5)), {0, -1, -1, 4, -2, 77}};
@@ -791,7 +1003,7 @@ TYPED_TEST(LossTest, TargetOutOfRangeFirstOfSeveral) {
 TYPED_TEST(LossTest, TargetsAtTheEndsOfTheRange) {
   using Score = TypeParam;
   const Batch<Score> batch{2, 4, 3, std::vector<Score>(8, Score(0.5)), {0, 3, -1, -1, 3, 0}};
-  ExpectOutcome(Validate(batch.View(), NanPolicy::kError), {});
+  ExpectOutcome(Validate(batch.View(), NanPolicy::kError, this->workspace_), {});
   Check(batch, {}, this->workspace_);
 }
 

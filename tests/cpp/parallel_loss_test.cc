@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -20,20 +21,43 @@ constexpr size_t kMostThreads = 16;  // more than the machine has: they take tur
 template <typename Score>
 struct Batch {
   Batch(std::mt19937_64& rng, size_t rows, size_t classes, size_t width)
-      : scores(rows * classes), targets(rows * width), rows(rows), classes(classes), width(width) {
+      : scores(rows * classes),
+        targets(rows * width),
+        weights(rows),
+        unknown(rows),
+        rows(rows),
+        classes(classes),
+        width(width) {
     std::normal_distribution<Score> normal;
     for (Score& score : scores) score = normal(rng);
     std::uniform_int_distribution<int32_t> target(-1, static_cast<int32_t>(classes) - 1);
     for (int32_t& t : targets) t = target(rng);
+    for (double& weight : weights) weight = static_cast<double>(target(rng) + 1);
+    for (size_t row = 0; row < rows; ++row) {
+      const int32_t* list = &targets[row * width];
+      unknown[row] = target(rng);
+      if (std::find(list, list + width, unknown[row]) != list + width) unknown[row] = -1;
+    }
   }
 
-  // The part with the rows from `begin` to `end`.
-  Rows<Score> View(size_t begin, size_t end) {
-    return {scores.data() + begin * classes, targets.data() + begin * width, end - begin, classes, width, rows};
+  // The rows from `begin` to before `end`.
+  Rows<Score> View(size_t begin, size_t end) const {
+    const Rows<Score> all = {.scores = scores.data(),
+                             .targets = targets.data(),
+                             .count = rows,
+                             .classes = classes,
+                             .width = width,
+                             .batch_rows = rows,
+                             .sample_weights = weights.data(),
+                             .unknown = unknown.data(),
+                             .unknown_width = 1};
+    return all.Slice(begin, end);
   }
 
   std::vector<Score> scores;
   std::vector<int32_t> targets;
+  std::vector<double> weights;
+  std::vector<int32_t> unknown;  // one class a row, or -1
   size_t rows, classes, width;
 };
 
@@ -72,7 +96,7 @@ void ExpectSameBits(size_t threads, size_t repetitions) {
           Status::kOk);
 
       // In one job.
-      ASSERT_TRUE(loss.Reserve(batch.View(0, rows), options, true));
+      ASSERT_EQ(loss.Prepare(batch.View(0, rows), options, true).status, Status::kOk);
       Result<Score> whole(batch);
       loss.Start(0, batch.View(0, rows), options, whole.losses.data(), whole.grad.data());
       ASSERT_TRUE(loss.Finish(0));
@@ -90,7 +114,7 @@ void ExpectSameBits(size_t threads, size_t repetitions) {
       // In place, and without a gradient.
       Result<Score> in_place(batch);
       Score* const no_gradient = nullptr;
-      ASSERT_TRUE(loss.Reserve(batch.View(0, rows), options, false));
+      ASSERT_EQ(loss.Prepare(batch.View(0, rows), options, false).status, Status::kOk);
       loss.Start(1, batch.View(0, rows), options, in_place.losses.data(), no_gradient);
       ASSERT_TRUE(loss.Finish(1));
       EXPECT_EQ(in_place.losses, expected.losses);
