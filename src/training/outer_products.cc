@@ -21,8 +21,8 @@ constexpr size_t kColumns = 16 * kPanel;
 // Four rows of c, and the terms of a block that any of them has.
 struct RowGroup {
   uint32_t rows[kTile];
-  size_t num_rows = 0;
-  size_t num_terms = 0;
+  size_t num_rows;
+  size_t num_terms;
   uint8_t terms[kDepth];          // numbers in the block
   float factors[kDepth * kTile];  // [num_terms, kTile]
 };
@@ -80,44 +80,40 @@ void MultiplyTile(const RowGroup& group, const float* panel, float* c, size_t co
 size_t GroupRows(const Factors& factors, const uint8_t* present, size_t first, size_t rows, size_t k, size_t depth,
                  bool skips_zeros, RowGroup* groups) {
   size_t size = 0;
-  RowGroup* group = groups;
   const float* of_rows[kTile];
-  const auto finish = [&] {
-    if (group->num_rows == 0) return;
-    for (size_t r = group->num_rows; r < kTile; ++r) of_rows[r] = of_rows[0];
+  uint32_t numbers[kTile];
+  size_t waiting = 0;
+  const auto group_waiting = [&] {
+    RowGroup& group = groups[size++];
+    group.num_rows = waiting;
+    std::copy_n(numbers, waiting, group.rows);
+    for (size_t r = waiting; r < kTile; ++r) of_rows[r] = of_rows[0];
+    waiting = 0;
+    size_t terms = 0;
     for (size_t t = 0; t < depth; ++t) {
-      float* to = group->factors + group->num_terms * kTile;
+      float* to = group.factors + terms * kTile;
       const size_t at = t * factors.step;
       to[0] = of_rows[0][at];
       to[1] = of_rows[1][at];
       to[2] = of_rows[2][at];
       to[3] = of_rows[3][at];
-      group->terms[group->num_terms] = static_cast<uint8_t>(t);
+      group.terms[terms] = static_cast<uint8_t>(t);
       // A NaN is not zero.
-      group->num_terms += !skips_zeros || to[0] != 0 || to[1] != 0 || to[2] != 0 || to[3] != 0 ? 1 : 0;
+      terms += !skips_zeros || to[0] != 0 || to[1] != 0 || to[2] != 0 || to[3] != 0 ? 1 : 0;
     }
-    ++size;
-    ++group;
+    group.num_terms = terms;
   };
-  const auto begin = [&] {
-    group->num_rows = 0;
-    group->num_terms = 0;
-  };
-  begin();
   for (size_t row = first; row < first + rows; ++row) {
-    const float* values = factors.values + row * factors.stride + k * factors.step;
     if (present != nullptr && present[row] == 0) continue;
+    const float* values = factors.values + row * factors.stride + k * factors.step;
     bool has_terms = !skips_zeros || k == 0;
     for (size_t t = 0; t < depth && !has_terms; ++t) has_terms = values[t * factors.step] != 0;
     if (!has_terms) continue;
-    of_rows[group->num_rows] = values;
-    group->rows[group->num_rows++] = static_cast<uint32_t>(row);
-    if (group->num_rows == kTile) {
-      finish();
-      begin();
-    }
+    of_rows[waiting] = values;
+    numbers[waiting++] = static_cast<uint32_t>(row);
+    if (waiting == kTile) group_waiting();
   }
-  finish();
+  if (waiting > 0) group_waiting();
   return size;
 }
 
