@@ -1,5 +1,5 @@
 /**
- * Trains a classifier of musical genres with TensorFlow.js and the multi-label margin loss: 256 spectral features, a hidden
+ * Trains a classifier of musical genres with the multi-label margin loss: 256 spectral features, a hidden
  * layer of 128, a score for each of 10 genres. Ends with the held-out metrics next to those of ranking genres by how
  * frequent they are.
  *
@@ -8,13 +8,8 @@
  * The tracks are generated: a genre is a spectrum, and a track is a mixture of those of its one to three genres, at
  * different volumes, under noise. The same ones come out every time.
  */
-import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
-import * as tf from '@tensorflow/tfjs';
-import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
-import { fromMultiHot } from 'multilabel-margin-loss';
+import * as torch from 'multilabel-margin-loss';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
-import { multiLabelMarginLoss } from 'multilabel-margin-loss/tfjs';
 import { mulberry32, Progress } from './training.js';
 
 const GENRES = ['blues', 'classical', 'disco', 'electronic', 'folk', 'hip-hop', 'jazz', 'metal', 'reggae', 'rock'];
@@ -33,9 +28,9 @@ const SEED = 1;
 
 interface Tracks {
   /** [tracks, FEATURES] */
-  features: tf.Tensor2D;
-  /** 1 for the genres of a track: [tracks, GENRES] */
-  mask: tf.Tensor2D;
+  features: torch.Tensor<'float32'>;
+  /** The genres of each track. */
+  genres: number[][];
 }
 
 const random = mulberry32(SEED);
@@ -65,72 +60,80 @@ function drawGenres(): Set<number> {
 
 function makeTracks(count: number, spectra: readonly Float32Array[]): Tracks {
   const features = new Float32Array(count * FEATURES);
-  const mask = new Float32Array(count * GENRES.length);
+  const genres: number[][] = [];
   for (let track = 0; track < count; track++) {
     const spectrum = features.subarray(track * FEATURES, (track + 1) * FEATURES);
-    for (const genre of drawGenres()) {
-      mask[track * GENRES.length + genre] = 1;
+    const drawn = [...drawGenres()];
+    genres.push(drawn);
+    for (const genre of drawn) {
       const volume = 0.3 + 0.7 * random();
       for (let i = 0; i < FEATURES; i++) spectrum[i]! += volume * spectra[genre]![i]!;
     }
     // Loudness is heard on a logarithmic scale.
     for (let i = 0; i < FEATURES; i++) spectrum[i] = Math.log1p(4 * spectrum[i]!) + NOISE * normal();
   }
-  return { features: tf.tensor2d(features, [count, FEATURES]), mask: tf.tensor2d(mask, [count, GENRES.length]) };
+  return { features: torch.tensor(features, { shape: [count, FEATURES] }), genres };
 }
 
-function makeModel(): tf.Sequential {
-  const kernel = (seed: number) => tf.initializers.glorotUniform({ seed });
-  const model = tf.sequential({
-    layers: [
-      tf.layers.dense({
-        units: HIDDEN,
-        activation: 'relu',
-        inputShape: [FEATURES],
-        kernelInitializer: kernel(SEED),
-      }),
-      // No activation: the loss compares scores, of any size.
-      tf.layers.dense({ units: GENRES.length, kernelInitializer: kernel(SEED + 1) }),
-    ],
-  });
-  model.compile({ optimizer: tf.train.adam(LEARNING_RATE), loss: multiLabelMarginLoss() });
-  return model;
+/** The tracks from `start` to before `end`. */
+function slice({ features, genres }: Tracks, start: number, end: number): Tracks {
+  const part = features.data.subarray(start * FEATURES, end * FEATURES);
+  return { features: torch.tensor(part, { shape: [end - start, FEATURES] }), genres: genres.slice(start, end) };
 }
 
-async function train(model: tf.Sequential, { features, mask }: Tracks): Promise<void> {
-  const batches = TRAINING_TRACKS / BATCH_SIZE;
+class GenreClassifier extends torch.nn.Module {
+  fc1 = new torch.nn.Linear(FEATURES, HIDDEN);
+  fc2 = new torch.nn.Linear(HIDDEN, GENRES.length);
+
+  forward(audio: torch.Tensor): torch.Tensor {
+    const h = torch.relu(this.fc1.forward(audio));
+    return this.fc2.forward(h); // Scores, not probabilities: the loss compares them.
+  }
+}
+
+function train(model: GenreClassifier, tracks: Tracks): void {
+  const lossFn = new torch.nn.MultiLabelMarginLoss({ nan: 'error' });
+  const optimizer = new torch.optim.Adam(model.parameters(), { lr: LEARNING_RATE });
   for (let epoch = 1; epoch <= EPOCHS; epoch++) {
-    const progress = new Progress(`Epoch ${epoch}/${EPOCHS}`, batches);
-    const { history } = await model.fit(features, mask, {
-      batchSize: BATCH_SIZE,
-      // The tracks are in no order, and TensorFlow.js has no seed for another.
-      shuffle: false,
-      verbose: 0,
-      callbacks: { onBatchEnd: (batch, logs) => progress.update(batch + 1, `loss ${metric(Number(logs?.['loss']))}`) },
-    });
+    const progress = new Progress(`Epoch ${epoch}/${EPOCHS}`, TRAINING_TRACKS);
+    let sum = 0;
+    // The tracks are in no order.
+    for (let start = 0; start < TRAINING_TRACKS; start += BATCH_SIZE) {
+      const { features, genres } = slice(tracks, start, start + BATCH_SIZE);
+      optimizer.zero_grad();
+      const loss = lossFn.forward(model.forward(features), genres);
+      loss.backward();
+      optimizer.step();
+      sum += loss.item() * BATCH_SIZE;
+      progress.update(start + BATCH_SIZE, `loss ${metric(sum / (start + BATCH_SIZE))}`);
+    }
     progress.stop();
-    console.log(`Epoch ${epoch}/${EPOCHS}  loss ${metric(Number(history['loss']![0]))}`);
+    console.log(`Epoch ${epoch}/${EPOCHS}  loss ${metric(sum / TRAINING_TRACKS)}`);
   }
 }
 
 /** Label ranking average precision, the mean over the tracks. */
-function lrap(scores: tf.Tensor2D, { mask }: Tracks): number {
+function lrap(scores: torch.Tensor, { genres }: Tracks): number {
   const evaluator = new Evaluator();
-  evaluator.update(
-    { data: scores.dataSync<'float32'>(), shape: scores.shape },
-    fromMultiHot({ data: mask.dataSync(), shape: mask.shape }),
-  );
+  evaluator.update(scores, genres);
   return evaluator.result().labelRankingAveragePrecision;
+}
+
+/** Scores each genre by its share of the tracks, whatever the track. */
+function genrePrior({ genres }: Tracks, rows: number): torch.Tensor {
+  const scores = torch.zeros(rows, GENRES.length);
+  for (const genre of genres.flat()) {
+    for (let row = 0; row < rows; row++) scores.data[row * GENRES.length + genre]! += 1 / genres.length;
+  }
+  return scores;
 }
 
 function metric(value: number): string {
   return value.toFixed(3);
 }
 
-async function main(): Promise<void> {
-  setWasmPaths(`${dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm'))}/`);
-  await tf.setBackend('wasm');
-
+function main(): void {
+  torch.manual_seed(SEED);
   const spectra = GENRES.map(makeSpectrum);
   const training = makeTracks(TRAINING_TRACKS, spectra);
   const heldOut = makeTracks(HELD_OUT_TRACKS, spectra);
@@ -138,13 +141,13 @@ async function main(): Promise<void> {
     `${TRAINING_TRACKS} generated tracks of 1 to ${MOST_GENRES} of ${GENRES.length} genres to train on, ` +
       `${HELD_OUT_TRACKS} held out.\n`,
   );
-  const model = makeModel();
-  await train(model, training);
+  const model = new GenreClassifier();
+  train(model, training);
 
-  const prior = tf.tile(tf.mean<tf.Tensor2D>(training.mask, 0, true), [HELD_OUT_TRACKS, 1]);
+  const scores = torch.no_grad(() => model.forward(heldOut.features));
   console.log('\nHeld out        LRAP');
-  console.log(`genre prior    ${metric(lrap(prior, heldOut))}`);
-  console.log(`this model     ${metric(lrap(model.predict(heldOut.features) as tf.Tensor2D, heldOut))}`);
+  console.log(`genre prior    ${metric(lrap(genrePrior(training, HELD_OUT_TRACKS), heldOut))}`);
+  console.log(`this model     ${metric(lrap(scores, heldOut))}`);
 }
 
-await main();
+main();

@@ -1,4 +1,4 @@
-// The example on TensorFlow.js, as a user runs it.
+// The example, as a user runs it.
 
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
