@@ -27,6 +27,7 @@ const LIBRARY = [
   'js/loss',
   'js/training/',
   'js/functional',
+  'js/loss/',
   'js/training/',
   'js/nn',
   'js/optim',
@@ -35,8 +36,10 @@ const LIBRARY = [
 const upTo = (last) => LIBRARY.slice(0, LIBRARY.indexOf(last) + 1);
 
 // The entry points of the package, by name and as built.
-const ENTRY_NAMES = ['', '/threads', '/evaluate', '/webgpu', '/tfjs'].map((entry) => `multilabel-margin-loss${entry}`);
-const ENTRY_FILES = ['', 'threads/', 'evaluate/', 'webgpu/', 'tfjs/'].map((entry) => `dist/${entry}index`);
+const ENTRY_NAMES = ['', '/loss', '/threads', '/evaluate', '/webgpu', '/tfjs'].map(
+  (entry) => `multilabel-margin-loss${entry}`,
+);
+const ENTRY_FILES = ['', 'loss/', 'threads/', 'evaluate/', 'webgpu/', 'tfjs/'].map((entry) => `dist/${entry}index`);
 
 const COMMAND = ['cli/', 'node:', ...ENTRY_NAMES];
 const TESTS = ['tests/', 'examples/', ...ENTRY_FILES, '*'];

@@ -11,6 +11,7 @@ const path = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 const one = {
   alias: [
     { find: /^multilabel-margin-loss$/, replacement: path('dist/index.js') },
+    { find: /^multilabel-margin-loss\/loss$/, replacement: path('dist/loss/index.js') },
     { find: /^multilabel-margin-loss\/threads$/, replacement: path('dist/threads/index.js') },
     { find: /^multilabel-margin-loss\/evaluate$/, replacement: path('dist/evaluate/index.js') },
     { find: /^multilabel-margin-loss\/webgpu$/, replacement: path('dist/webgpu/index.js') },
