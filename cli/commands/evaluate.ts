@@ -1,13 +1,16 @@
 import { resolve } from 'node:path';
-import { Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
+import { type EvaluationResult, Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
 import { type Command, parse, toCount, toNumber } from '../command.js';
 import { defaultThreads, type Evaluated, evaluatePieces } from '../evaluation/evaluate-pieces.js';
+import { evaluateExactly } from '../evaluation/exact.js';
 import { describeShard, parseShard, shardOf } from '../evaluation/shards.js';
 import { nameOf, type Reading, type Source } from '../input/input.js';
 import { piecesOf } from '../input/pieces.js';
 import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
 import { InputError } from '../errors.js';
 import { LOSS_ARGUMENTS, lossOptionsOf } from '../loss-options.js';
+import { formatWhole } from '../output/metrics.js';
+import { warn } from '../output/print.js';
 import { tellReading } from '../output/reading.js';
 import { Progress } from '../output/progress.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
@@ -28,6 +31,8 @@ ${INPUT_USAGE}
   --shard <i/n>           evaluate the i-th of n parts of the input, from 1, for merge --expect n
   --queue <address>       have the workers of a queue do it: redis://… or postgres://… (see worker --help)
   --shards <n>            for --queue, jobs to cut the input into (default: one for each 256 MB)
+  --exact                 exact average precisions, whatever the number of scores: reads files twice, by one thread,
+                          and takes up to 40 bytes of memory for each label of a row
   --skip-non-finite       leave out rows with NaN or infinite scores, and count them
 ${OUTPUT_USAGE}`;
 
@@ -39,12 +44,16 @@ const OPTIONS = {
   shards: { type: 'string' },
   k: { type: 'string' },
   ...LOSS_ARGUMENTS,
+  exact: { type: 'boolean' },
   'skip-non-finite': { type: 'boolean' },
   ...OUTPUT_OPTIONS,
 } as const;
 
 /** A few seconds of work for a core. */
 const BYTES_PER_SHARD = 2 ** 28;
+
+/** Bytes that a user wants to know about before they are taken. */
+const MUCH_MEMORY = 2 ** 28;
 
 type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
 
@@ -64,6 +73,7 @@ async function run(args: readonly string[]): Promise<void> {
   const threads = values.threads === undefined ? undefined : toCount('threads', values.threads);
   const shard = values.shard === undefined ? null : parseShard(values.shard);
   const sources = sourcesOf(values, positionals);
+  if (values.exact === true) checkExact(values, sources);
   if (values.queue !== undefined) {
     if (shard !== null) throw new InputError('--queue evaluates all shards: give no --shard');
     const { evaluator: merged, reading } = await evaluateOnQueue(values.queue, sources, options, values.shards);
@@ -78,18 +88,45 @@ async function run(args: readonly string[]): Promise<void> {
   tellReading(all);
   const pieces = shard === null ? all : shardOf(all, shard.index, shard.of);
   const shards = shard === null ? null : describeShard(all, evaluator, shard.index, shard.of);
-  const progress = new Progress(pieces);
+  const isExact = values.exact === true;
+  const progress = new Progress(isExact ? [...pieces, ...pieces] : pieces);
+  let amend: ((result: EvaluationResult) => EvaluationResult) | undefined;
   let reading: Reading | null;
   try {
     const onBatch = (bytes: number, rows: number): void => progress.add(bytes, rows);
-    const evaluated = await evaluatePieces(pieces, options, threads ?? defaultThreads(pieces), onBatch);
-    evaluator.merge(evaluated.evaluator);
-    ({ reading } = evaluated);
+    if (isExact) {
+      const evaluated = await evaluateExactly(evaluator, pieces, options, onBatch, tellMemory);
+      amend = (result) => evaluated.exact.amend(result);
+      ({ reading } = evaluated);
+    } else {
+      const evaluated = await evaluatePieces(pieces, options, threads ?? defaultThreads(pieces), onBatch);
+      evaluator.merge(evaluated.evaluator);
+      ({ reading } = evaluated);
+    }
   } finally {
     progress.stop();
   }
   if (all[0]?.reading === null) tellReading([{ ...all[0], reading }]);
-  await putOut(evaluator, { shards, targetsAre: (reading ?? all[0]?.reading)?.targetsAre ?? null });
+  await putOut(evaluator, { shards, targetsAre: (reading ?? all[0]?.reading)?.targetsAre ?? null }, amend);
+}
+
+/** @throws InputError for what --exact cannot be beside */
+function checkExact(values: Values, sources: readonly Source[]): void {
+  for (const option of ['shard', 'queue', 'threads'] as const) {
+    if (values[option] !== undefined && !(option === 'threads' && values.threads === '1')) {
+      throw new InputError(`--exact is for one thread that reads all: give no --${option}`);
+    }
+  }
+  const pipe = sources.find(({ isPipe }) => isPipe);
+  if (pipe !== undefined) throw new InputError(`${nameOf(pipe.scoresFile)} cannot be read twice, as --exact does`);
+}
+
+/** Says what --exact takes, where that is much. */
+function tellMemory(labels: number, bytes: number): void {
+  if (bytes < MUCH_MEMORY) return;
+  warn(
+    `--exact takes up to ${formatWhole(Math.ceil(bytes / 2 ** 20))} MB for the ${formatWhole(labels)} labels of the rows`,
+  );
 }
 
 /** @param shards how many, as it was given */

@@ -10,11 +10,17 @@ export type OnBatch = (bytes: number, rows: number) => void;
 /**
  * Adds the rows of a piece to an evaluator.
  *
+ * @param onRows is called with each batch that was added, for what else is made of it
  * @returns how targets were read, or null for no rows
  * @throws InputError for a fault of the files, in one line that names file and row
  * @throws CommandError with exit code 1 where memory does not suffice
  */
-export async function addPiece(evaluator: Evaluator, piece: Piece, onBatch: OnBatch): Promise<Reading | null> {
+export async function addPiece(
+  evaluator: Evaluator,
+  piece: Piece,
+  onBatch: OnBatch,
+  onRows?: (batch: RowBatch) => void,
+): Promise<Reading | null> {
   let reading: Reading | null = null;
   for await (const batch of readPiece(piece)) {
     try {
@@ -24,6 +30,7 @@ export async function addPiece(evaluator: Evaluator, piece: Piece, onBatch: OnBa
         firstRow: batch.firstRow,
         ...(batch.rowIds === null ? {} : { rowIds: batch.rowIds }),
       });
+      onRows?.(batch);
     } catch (error) {
       throw error instanceof LossError ? inFile(error, piece, batch) : error;
     }

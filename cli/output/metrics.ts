@@ -28,3 +28,19 @@ export function averagePrecisionNote(result: EvaluationResult): string | null {
   const between = ({ low, high }: Bounds): string => `between ${formatMetric(low)} and ${formatMetric(high)}`;
   return `Scores were counted in bins: macro average precision is ${between(macro)}, micro ${between(micro)}.`;
 }
+
+/** Bounds of an average precision that lie further apart than this are worth a warning. */
+const WIDE = 0.005;
+
+/** That the bounds of average precisions are wide, and what makes them exact; null where they are not. */
+export function precisionWarning(result: EvaluationResult): string | null {
+  const isWide = (bounds: Bounds | null): boolean => bounds !== null && bounds.high - bounds.low > WIDE;
+  const labels = result.perLabel.filter(({ averagePrecisionBounds }) => isWide(averagePrecisionBounds)).length;
+  const names = [
+    ...(isWide(result.macroAveragePrecisionBounds) ? ['macro average precision'] : []),
+    ...(isWide(result.microAveragePrecisionBounds) ? ['micro average precision'] : []),
+    ...(labels > 0 ? [`the average precision of ${formatWhole(labels)} labels`] : []),
+  ];
+  if (names.length === 0) return null;
+  return `the bounds of ${names.join(', ')} are more than ${WIDE} apart: evaluate --exact gives exact values`;
+}

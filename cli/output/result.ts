@@ -1,11 +1,11 @@
-import type { Evaluator } from 'multilabel-margin-loss/evaluate';
+import type { EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
 import { type Origin, toState } from '../input/state.js';
 import { InputError } from '../errors.js';
 import { loadCharts } from './charts.js';
 import { isPageName } from './page.js';
-import { print } from './print.js';
+import { print, warn } from './print.js';
 import { reportOf } from './report.js';
-import { formatWhole } from './metrics.js';
+import { formatWhole, precisionWarning } from './metrics.js';
 import { toTable } from './table.js';
 import { checkWritable, writeWhole } from './write.js';
 
@@ -29,7 +29,11 @@ interface Values {
 }
 
 /** Prints the metrics, and then writes the files that --out asks for. */
-type PutOut = (evaluator: Evaluator, origin: Origin) => Promise<void>;
+type PutOut = (
+  evaluator: Evaluator,
+  origin: Origin,
+  amend?: (result: EvaluationResult) => EvaluationResult,
+) => Promise<void>;
 
 /**
  * Checks what can be wrong with the output. To be called before the work is done.
@@ -46,13 +50,15 @@ export async function prepareOutput({ out = [], json, 'allow-empty': allowsEmpty
     checkWritable(file);
   }
   const draw = out.every(isState) ? null : await loadCharts();
-  return async (evaluator, { shards, targetsAre }) => {
-    const result = evaluator.result();
+  return async (evaluator, { shards, targetsAre }, amend = (result) => result) => {
+    const result = amend(evaluator.result());
     // A shard may be empty where there are more shards than rows.
     if (result.rows === 0 && shards === null && allowsEmpty !== true) {
       const skipped = result.rowsSkipped === 0 ? '' : `: all ${formatWhole(result.rowsSkipped)} were skipped`;
       throw new InputError(`there are no rows to evaluate${skipped} (--allow-empty prints metrics all the same)`);
     }
+    const warning = precisionWarning(result);
+    if (warning !== null) warn(warning);
     let problem: unknown;
     try {
       await print(json === true ? JSON.stringify(result) : toTable(result));

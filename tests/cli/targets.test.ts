@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import * as arrow from 'apache-arrow';
+import type { EvaluationResult } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { evaluatePieces } from '../../cli/evaluation/evaluate-pieces.js';
 import { piecesOf } from '../../cli/input/pieces.js';
@@ -262,6 +263,71 @@ describe('one or two classes', () => {
     expect(evaluated(args(file))).toMatchObject({ rowsWithoutLabels: 1, rowsWithAllLabels: 0 });
     const labels = write('labels.npy', npy('<i4', [3], Int32Array.of(0, 1, 1)));
     expect(evaluated(args(labels))).toMatchObject({ rowsWithoutLabels: 0, rowsWithAllLabels: 0 });
+  });
+});
+
+describe('--exact', () => {
+  // More scores than an evaluator keeps, all near 1, which fall into few bins.
+  const rows = 11_000;
+  const columns = 100;
+  const data = Float32Array.from(
+    { length: rows * columns },
+    (_, i) => 1 - 2 ** -6 * (((i * 7919) % 104_729) / 104_729),
+  );
+  const labels = Int32Array.from({ length: rows }, (_, row) => (row * 31) % columns);
+  const args = [
+    ...['--scores', write('near-one.npy', npy('<f4', [rows, columns], data))],
+    ...['--targets', write('near-one-targets.npy', npy('<i4', [rows], labels))],
+  ];
+
+  test('gives the average precisions themselves, which are within the bounds of bins', () => {
+    const exact = evaluated([...args, '--exact']) as EvaluationResult;
+    const binned = JSON.parse(run(['evaluate', '--json', ...args]).stdout) as EvaluationResult;
+    // By its definition, for the label of a few rows.
+    const ofLabel = (label: number): number => {
+      const order = [...Array(rows).keys()].sort((a, b) => data[b * columns + label]! - data[a * columns + label]!);
+      let found = 0;
+      let sum = 0;
+      for (let i = 0; i < rows;) {
+        const score = data[order[i]! * columns + label];
+        let tied = 0;
+        for (; i < rows && data[order[i]! * columns + label] === score; i++)
+          tied += labels[order[i]!] === label ? 1 : 0;
+        found += tied;
+        sum += (tied * found) / i;
+      }
+      return sum / found;
+    };
+    for (const label of [0, 1, 57, 99]) {
+      const value = exact.perLabel[label]!.averagePrecision!;
+      // Sums of some hundred numbers up to 1 in another order.
+      expect(Math.abs(value - ofLabel(label))).toBeLessThan(1e-12);
+      const { low, high } = binned.perLabel[label]!.averagePrecisionBounds!;
+      expect(low).toBeLessThan(high);
+      expect(value).toBeGreaterThanOrEqual(low);
+      expect(value).toBeLessThanOrEqual(high);
+    }
+    expect(exact.macroAveragePrecisionBounds).toEqual({
+      low: exact.macroAveragePrecision,
+      high: exact.macroAveragePrecision,
+    });
+    expect(exact.loss).toBe(binned.loss);
+  });
+
+  test.each([
+    [['--shard', '1/2'], /--exact is for one thread that reads all: give no --shard/],
+    [['--queue', 'redis://127.0.0.1:1'], /give no --queue/],
+    [['--threads', '2'], /give no --threads/],
+  ])('is not beside %j', (more, message) => {
+    const { status, stdout, stderr } = run(['evaluate', ...args, '--exact', ...more]);
+    expect(stderr).toMatch(message);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+
+  test('cannot read a pipe twice', () => {
+    const { status, stderr } = run(['evaluate', '-', '--exact'], '{"scores":[1,2,3],"targets":[0]}');
+    expect(stderr).toBe('multilabel-margin-loss: standard input cannot be read twice, as --exact does\n');
+    expect(status).toBe(2);
   });
 });
 
