@@ -5,6 +5,7 @@ import { importsRule } from './scripts/imports-rule.js';
 
 // The files and folders of the main entry, lowest first: each imports from those before it.
 const LIBRARY = [
+  'js/brand',
   'js/errors',
   'js/usability',
   'js/dtypes',

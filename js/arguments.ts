@@ -7,30 +7,77 @@ import {
   type LossOptions,
 } from './backend.js';
 import { DeviceTensor } from './device-tensor.js';
-import type { FloatDType, TypedArray } from './dtypes.js';
-import { LossError } from './errors.js';
+import { type FloatDType, plainArray, type TypedArray } from './dtypes.js';
+import { describe, LossError } from './errors.js';
+import { checkSampleWeight } from './sample-weight.js';
 import { toScores } from './scores.js';
 import { formatShape, sameShape, type Shape } from './shapes.js';
-import { toTargets, warnOfMultiHot } from './targets.js';
+import { type ClassList, type Targets, toTargets, toUnknown, warnOfMultiHot } from './targets.js';
 import { isTensor, Tensor, type TensorLike, toTensor } from './tensor.js';
+
+type IndexTensor = Tensor<'int32'> | Tensor<'int64'>;
+
+/**
+ * Options of {@link MultiLabelMarginLoss.forward} and {@link MultiLabelMarginLoss.forwardAsync}, for one batch.
+ *
+ * @example
+ * import { type ForwardOptions, MultiLabelMarginLoss } from 'multilabel-margin-loss';
+ *
+ * const options: ForwardOptions = { sampleWeight: [2, 1], unknown: [[2], []] };
+ * const lossFn = new MultiLabelMarginLoss({ reduction: 'none' });
+ * const scores = [[0, 0, 9, 0], [0, 0, 0, 0]];
+ * lossFn.forward(scores, [[3, 0], [1]], options).tolist(); // => [1, 0.75]
+ */
+export interface ForwardOptions {
+  /**
+   * [N], float32 or float64, finite and not negative: each multiplies the loss and the gradient of its row. 'mean' divides
+   * by N all the same. For scores [C] and [], one weight.
+   * @default 1 for each row
+   */
+  sampleWeight?: Float32Array | Float64Array | readonly number[] | number | TensorLike | undefined;
+  /**
+   * Classes of each row that are neither targets nor other classes: their pairs add 0 to loss and gradient, and the divisor
+   * stays the number of classes C (of targets, for normalization 'targets'). Class indices in the forms of the targets, or
+   * a mask of booleans, [N, C] or [C]; a mask of 0 and 1 is recognised where it cannot be class indices, for C > 2. A class
+   * of the row's targets is refused.
+   * @default none
+   */
+  unknown?: Targets | readonly boolean[] | readonly (readonly boolean[])[] | undefined;
+}
+
+export const FORWARD_OPTIONS = ['sampleWeight', 'unknown'] as const;
+
+interface GivenOptions extends ForwardOptions {
+  grad?: TensorLike | DeviceTensor | undefined;
+}
 
 /** The arguments of a call, once their types and shapes are known to be right. */
 export class LossArguments {
   readonly batch: DeviceBatch;
-  /** Where to write the gradient; null if that was not said. */
+  /** Where to write the gradient; null for a new array. */
   readonly into: FloatArray | DeviceTensor | null;
+  /** Where to copy the gradient in the end, because it may be memory that is read until then. */
+  readonly #copyTo: FloatArray | null;
   readonly #scoresShape: Shape;
   readonly #grad: Tensor<FloatDType> | DeviceTensor | null;
 
-  constructor(scoresGiven: unknown, targetsGiven: unknown, gradGiven: TensorLike | DeviceTensor | undefined) {
+  constructor(scoresGiven: unknown, targetsGiven: unknown, { grad: gradGiven, sampleWeight, unknown }: GivenOptions) {
     const scores = toScores(scoresGiven);
     const targets =
       targetsGiven instanceof DeviceTensor
         ? toDeviceTargets(targetsGiven as DeviceTensor)
         : toTargets(targetsGiven, scores.shape);
-    const grad = gradGiven === undefined ? null : toGrad(gradGiven, scores, targets);
-    this.batch = toBatch(scores, targets);
-    this.into = grad instanceof DeviceTensor ? grad : grad && grad.data;
+    const lists = unknown === undefined || unknown === null ? null : toUnknown(unknown, scores.shape);
+    const weights = sampleWeight === undefined || sampleWeight === null ? null : toWeights(sampleWeight, scores);
+    const grad = gradGiven === undefined ? null : toGrad(gradGiven, scores);
+    const read = [scores, targets, ...(lists ? [lists] : []), ...(weights ? [weights] : [])];
+    if (grad !== null && read.some((other) => sharesMemory(grad, other)))
+      throw new LossError('ERR_SHAPE', GRAD_OVERLAP);
+    this.batch = toBatch(scores, targets, lists, weights);
+    const into = isTensor(grad) ? plainArray(grad.data) : grad;
+    const isUncertain = isTensor(grad) && read.some((other) => isTensor(other) && mayAlias(grad.data, other.data));
+    this.into = isUncertain ? null : into;
+    this.#copyTo = isUncertain ? (into as FloatArray) : null;
     this.#scoresShape = scores.shape;
     this.#grad = grad;
     if (isTensor(targets)) warnOfMultiHot(targets, this.batch.classes);
@@ -54,10 +101,9 @@ export class LossArguments {
     { loss, grad }: DeviceResult,
   ): { loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | DeviceTensor | null } {
     const shape: Shape = reduction === 'none' && this.#scoresShape.length === 2 ? [this.batch.rows] : [];
-    return {
-      loss: new Tensor(loss, shape),
-      grad: this.#grad ?? (grad === null || grad instanceof DeviceTensor ? grad : new Tensor(grad, this.#scoresShape)),
-    };
+    const made = grad === null || grad instanceof DeviceTensor ? grad : new Tensor(grad, this.#scoresShape);
+    if (isTensor(made)) this.#copyTo?.set(made.data);
+    return { loss: new Tensor(loss, shape), grad: this.#grad ?? made };
   }
 }
 
@@ -77,40 +123,66 @@ function toDeviceTargets(targets: DeviceTensor): DeviceTensor<'int32' | 'int64'>
 
 function toBatch(
   scores: Tensor<FloatDType> | DeviceTensor,
-  targets: Tensor<'int32'> | Tensor<'int64'> | DeviceTensor,
+  targets: IndexTensor | DeviceTensor,
+  unknown: IndexTensor | null,
+  weights: Tensor<FloatDType> | null,
 ): DeviceBatch {
-  const dimensions = scores.shape.length;
-  const rows = dimensions === 2 ? (scores.shape[0] as number) : 1;
-  const targetsFit =
-    dimensions === 2
-      ? targets.shape.length === 2 && targets.shape[0] === rows
-      : targets.shape.length === 1 || (dimensions === 0 && targets.shape.length === 0);
-  if (!targetsFit) {
-    const wanted = dimensions === 2 ? `[${rows}, K]` : dimensions === 1 ? '[K]' : '[] or [K]';
-    throw new LossError(
-      'ERR_SHAPE',
-      `targets for scores of shape ${formatShape(scores.shape)} must have shape ${wanted}, with any K, ` +
-        `got ${formatShape(targets.shape)}`,
-    );
-  }
+  checkListShape(targets.shape, scores.shape, 'targets');
+  if (unknown !== null) checkListShape(unknown.shape, scores.shape, 'unknown');
   return {
-    scores: scores instanceof DeviceTensor ? scores : scores.data,
-    targets: targets instanceof DeviceTensor ? targets : targets.data,
-    rows,
+    scores: scores instanceof DeviceTensor ? scores : plainArray(scores.data),
+    targets: targets instanceof DeviceTensor ? targets : plainArray(targets.data),
+    rows: scores.shape.length === 2 ? (scores.shape[0] as number) : 1,
     classes: scores.shape.at(-1) ?? 1,
     width: targets.shape.at(-1) ?? 1,
-    sampleWeight: null,
-    unknown: null,
-    unknownWidth: 0,
+    sampleWeight: weights && plainArray(weights.data),
+    unknown: unknown && plainArray(unknown.data),
+    unknownWidth: unknown === null ? 0 : (unknown.shape.at(-1) ?? 1),
   };
 }
 
-/** What is to be written, and must not be written over anything that is yet to be read. */
+/** Lists of classes are [N, K] for scores [N, C], [K] for [C]; one class may be [] for a single class, [1] or []. */
+function checkListShape(shape: Shape, scores: Shape, name: ClassList): void {
+  const fits =
+    scores.length === 2
+      ? shape.length === 2 && shape[0] === scores[0]
+      : shape.length === 1 || (shape.length === 0 && (scores[0] ?? 1) === 1);
+  if (fits) return;
+  const wanted = scores.length === 2 ? `[${scores[0]}, K]` : (scores[0] ?? 1) === 1 ? '[] or [K]' : '[K]';
+  throw new LossError(
+    'ERR_SHAPE',
+    `${name} for scores of shape ${formatShape(scores)} must have shape ${wanted}, with any K, ` +
+      `got ${formatShape(shape)}`,
+  );
+}
+
+function toWeights(given: unknown, scores: Tensor<FloatDType> | DeviceTensor<FloatDType>): Tensor<FloatDType> {
+  const weights = toTensor(given, 'float64', 'sampleWeight');
+  if (weights.dtype !== 'float32' && weights.dtype !== 'float64') {
+    throw new LossError('ERR_DTYPE', `sampleWeight must be float32 or float64, got ${weights.dtype}`);
+  }
+  const [rows, isOne] = scores.shape.length === 2 ? [scores.shape[0], false] : [1, weights.shape.length === 0];
+  if (!isOne && !sameShape(weights.shape, [rows as number])) {
+    throw new LossError(
+      'ERR_SHAPE',
+      `sampleWeight for scores of shape ${formatShape(scores.shape)} must have shape [${rows}], a weight for each row, ` +
+        `got ${formatShape(weights.shape)}`,
+    );
+  }
+  checkSampleWeight(weights.data as FloatArray, scores.dtype);
+  return weights as Tensor<FloatDType>;
+}
+
 function toGrad(
   given: TensorLike | DeviceTensor,
   scores: Tensor<FloatDType> | DeviceTensor<FloatDType>,
-  targets: Tensor | DeviceTensor,
 ): Tensor<FloatDType> | DeviceTensor {
+  if (Array.isArray(given) || typeof given === 'number') {
+    throw new LossError(
+      'ERR_DTYPE',
+      `grad is written to: it must be a Tensor, { data, shape } or a typed array, got ${describe(given)}`,
+    );
+  }
   const grad = given instanceof DeviceTensor ? given : toTensor(given, scores.dtype, 'grad');
   if (grad.dtype !== scores.dtype) {
     throw new LossError('ERR_DTYPE', `grad must have the dtype of the scores, ${scores.dtype}, got ${grad.dtype}`);
@@ -121,7 +193,6 @@ function toGrad(
       `grad must have the shape of the scores, ${formatShape(scores.shape)}, got ${formatShape(grad.shape)}`,
     );
   }
-  for (const other of [scores, targets]) if (sharesMemory(grad, other)) throw new LossError('ERR_SHAPE', GRAD_OVERLAP);
   return grad as Tensor<FloatDType> | DeviceTensor;
 }
 
@@ -138,7 +209,16 @@ function sharesMemory(grad: Tensor | DeviceTensor, other: Tensor | DeviceTensor)
 }
 
 function overlap(a: TypedArray, b: TypedArray): boolean {
-  return (
-    a.buffer === b.buffer && a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength
-  );
+  return a.buffer === b.buffer && rangesMeet(a, b);
+}
+
+function rangesMeet(a: TypedArray, b: TypedArray): boolean {
+  return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength;
+}
+
+/** Whether two arrays may be in the same shared memory, of which a program can have several SharedArrayBuffer objects. */
+function mayAlias(a: TypedArray, b: TypedArray): boolean {
+  const isShared = (array: TypedArray): boolean =>
+    Object.prototype.toString.call(array.buffer) === '[object SharedArrayBuffer]';
+  return a.buffer !== b.buffer && rangesMeet(a, b) && isShared(a) && isShared(b);
 }

@@ -1,22 +1,21 @@
 import type { DeviceTensor } from './device-tensor.js';
-import type { FloatDType } from './dtypes.js';
+import { type FloatDType, plainArray } from './dtypes.js';
 import { LossError } from './errors.js';
-import { formatShape, sameShape } from './shapes.js';
-import { gradNode, isTensor, storage, Tensor, toTensor } from './tensor.js';
+import { checkGrad, gradNode, isTensor, storage, Tensor } from './tensor.js';
 
 export function requiresGrad(scores: unknown): boolean {
   return isTensor(scores) && scores.requires_grad;
 }
 
-let operations = 0;
-
 /** What an operation on tensors that require a gradient leaves on its result, for `backward()`. */
 export abstract class GradNode {
-  /** A result has a higher number than all that it was computed from. */
-  readonly sequence = ++operations;
-  #isUsed = false;
+  /** A result has a higher number than all that it was computed from, in whichever copy of this package. */
+  readonly sequence: number;
+  isUsed = false;
 
-  constructor(readonly inputs: readonly Tensor[]) {}
+  constructor(readonly inputs: readonly Tensor[]) {
+    this.sequence = 1 + Math.max(0, ...inputs.map((input) => input[gradNode]?.sequence ?? 0));
+  }
 
   /** @throws LossError if what `backward()` needs is gone */
   check(): void {}
@@ -43,7 +42,7 @@ export abstract class GradNode {
       // Every node comes after all whose input its result was.
       const ofInputs = node.backward(grads.get(node) as Tensor, retain);
       grads.delete(node);
-      node.#isUsed = !retain;
+      node.isUsed = !retain;
       node.inputs.forEach((input, i) => {
         const grad = ofInputs[i];
         if (!grad) return;
@@ -62,7 +61,7 @@ export abstract class GradNode {
     const nodes = new Set<GradNode>([this]);
     // A set is iterated over what is added meanwhile, too.
     for (const node of nodes) {
-      if (node.#isUsed) {
+      if (node.isUsed) {
         throw new LossError(
           'ERR_BACKWARD',
           'backward() can be called once for each loss: what it needs is freed then, unless it is called with ' +
@@ -72,8 +71,8 @@ export abstract class GradNode {
       node.check();
       for (const input of node.inputs) {
         const source = input[gradNode] as GradNode | null;
-        if (source === null) checkGrad(input);
-        else nodes.add(source);
+        if (source !== null) nodes.add(source);
+        else if (input.requires_grad && !(accumulateGrad in input) && input.grad !== null) checkGrad(input.grad, input);
       }
     }
     return [...nodes].sort((a, b) => b.sequence - a.sequence);
@@ -94,7 +93,8 @@ class LossNode extends GradNode {
   }
 
   /** Row by row where gradOutput has a value for each. */
-  override backward({ data: factors }: Tensor, retain: boolean): [Tensor] {
+  override backward(gradOutput: Tensor, retain: boolean): [Tensor] {
+    const factors = plainArray(gradOutput.data);
     const grad = retain ? new Tensor<FloatDType>(this.grad.data.slice(), this.grad.shape) : this.grad;
     const product = grad.data;
     const columns = factors.length === 1 ? product.length : product.length / factors.length;
@@ -121,23 +121,10 @@ export function differentiable(
 }
 
 /** Of a tensor that keeps its gradient elsewhere than in an array: adds to it. */
-export const accumulateGrad = Symbol('accumulateGrad');
+export const accumulateGrad = Symbol.for('multilabel-margin-loss.accumulateGrad');
 
 interface Accumulator {
   [accumulateGrad](grad: Tensor): void;
-}
-
-/** A program may have put there what it likes, or have transferred its buffer. */
-function checkGrad(tensor: Tensor): void {
-  if (!tensor.requires_grad || accumulateGrad in tensor || tensor.grad === null) return;
-  const grad = toTensor(tensor.grad, 'float32', "the scores' grad");
-  if (grad.dtype !== tensor.dtype || !sameShape(grad.shape, tensor.shape)) {
-    throw new LossError(
-      'ERR_SHAPE',
-      `the scores' grad must be null, or ${tensor.dtype} of their shape ${formatShape(tensor.shape)}, got ` +
-        `${grad.dtype} of shape ${formatShape(grad.shape)}`,
-    );
-  }
 }
 
 /** tensor.grad += grad, which may be kept. */
@@ -150,6 +137,6 @@ function accumulate(tensor: Tensor, grad: Tensor): void {
     tensor.grad = grad[storage] === null ? grad : new Tensor((grad.data as Float32Array).slice(), grad.shape);
     return;
   }
-  const sum = tensor.grad.data;
+  const sum = plainArray(tensor.grad.data);
   for (let i = 0; i < sum.length; i++) (sum[i] as number) += grad.data[i] as number;
 }

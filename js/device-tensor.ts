@@ -1,3 +1,4 @@
+import { brand } from './brand.js';
 import type { DType } from './dtypes.js';
 import type { Shape } from './shapes.js';
 
@@ -29,3 +30,5 @@ export class DeviceTensor<D extends DType = DType> {
     this.dtype = dtype;
   }
 }
+
+brand(DeviceTensor, 'DeviceTensor');

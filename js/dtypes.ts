@@ -47,24 +47,47 @@ const DTYPES = Object.keys(ARRAY_OF) as DType[];
 /** The arrays of all dtypes, for messages. */
 export const ARRAY_NAMES = DTYPES.map((dtype) => ARRAY_OF[dtype].name).join(', ');
 
-/** By its tag and not its class: an array of another realm (an iframe, a vm context) has another class. */
+// The getters that all typed arrays inherit. They read the array itself, so they are right for arrays of another realm (an
+// iframe, a vm context), whose class is another one, and for subclasses that override them.
+const TYPED_ARRAY = Object.getPrototypeOf(Int8Array.prototype) as object;
+const getter = <T>(key: PropertyKey) => {
+  const descriptor = Object.getOwnPropertyDescriptor(TYPED_ARRAY, key) as { get: { call(array: unknown): T } };
+  return descriptor.get;
+};
+const nameOf = getter<string | undefined>(Symbol.toStringTag);
+const lengthOf = getter<number>('length');
+const bufferOf = getter<ArrayBuffer>('buffer');
+const byteOffsetOf = getter<number>('byteOffset');
+
+/** The name of a typed array's class, 'Uint8Array' for one; undefined for anything else. */
+export function arrayName(value: unknown): string | undefined {
+  return nameOf.call(value);
+}
+
+/** The number of elements, whatever a subclass says. */
+export function arrayLength(array: TypedArray): number {
+  return lengthOf.call(array);
+}
+
+/** The one function that tells dtypes. */
 export function dtypeOf(data: unknown): DType | null {
-  switch (isTypedArray(data) && data[Symbol.toStringTag]) {
-    case 'Float32Array':
-      return 'float32';
-    case 'Float64Array':
-      return 'float64';
-    case 'Int32Array':
-      return 'int32';
-    case 'BigInt64Array':
-      return 'int64';
-    default:
-      return null;
-  }
+  const name = arrayName(data);
+  return DTYPES.find((dtype) => ARRAY_OF[dtype].name === name) ?? null;
 }
 
 export function isTypedArray(value: unknown): value is TypedArray {
-  return ArrayBuffer.isView(value) && (value as TypedArray)[Symbol.toStringTag] !== ('DataView' as string);
+  return arrayName(value) !== undefined;
+}
+
+/**
+ * The same elements as an array of this realm's own class: the array itself if it is one, else a view of its memory. What
+ * reads and writes elements needs no care for subclasses that override `length`, `subarray()` or `set()`.
+ */
+export function plainArray<A extends TypedArray>(array: A): A {
+  const own = ARRAY_OF[dtypeOf(array) as DType];
+  const length = lengthOf.call(array);
+  if (Object.getPrototypeOf(array) === own.prototype && array.length === length) return array;
+  return new own(bufferOf.call(array), byteOffsetOf.call(array), length) as A;
 }
 
 export function checkDType(dtype: unknown): void {

@@ -1,3 +1,5 @@
+import { brand } from './brand.js';
+
 /**
  * What went wrong, for programs to tell apart:
  *
@@ -56,6 +58,8 @@ export class LossError extends Error {
 export function nanScore(row: number, column: number): LossError {
   return new LossError('ERR_NAN', `score at row ${row}, column ${column} is NaN, and nan is 'error'`);
 }
+
+brand(LossError, 'LossError');
 
 /** A value as it would be written in a message: short, and never an exception of its own. */
 export function describe(value: unknown): string {

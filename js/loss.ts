@@ -1,12 +1,13 @@
-import { LossArguments } from './arguments.js';
+import { FORWARD_OPTIONS, type ForwardOptions, LossArguments } from './arguments.js';
 import { differentiable, requiresGrad } from './autograd.js';
-import type { AsyncBackend, Backend, Reduction } from './backend.js';
+import type { AsyncBackend, Backend, LossOptions, Reduction } from './backend.js';
 import type { DeviceTensor } from './device-tensor.js';
-import type { FloatDType } from './dtypes.js';
+import type { ArrayTypes, FloatDType } from './dtypes.js';
 import { describe, LossError } from './errors.js';
 import { checkOptions } from './options.js';
-import type { DTypeOf, GradOf, Scores } from './scores.js';
-import type { Targets } from './targets.js';
+import type { DTypeOf, GradOf, NoIntegers, Scores } from './scores.js';
+import type { Shape } from './shapes.js';
+import type { NoFloats, Targets } from './targets.js';
 import { isTensor, storage, type Tensor, type TensorLike } from './tensor.js';
 import { wasmBackend } from './wasm/backend.js';
 
@@ -24,34 +25,34 @@ export interface MultiLabelMarginLossOptions<B extends Backend | AsyncBackend = 
    * 'mean' averages the losses of the rows, 'sum' adds them, 'none' leaves them as they are.
    * @default 'mean'
    */
-  reduction?: Reduction;
+  reduction?: Reduction | undefined;
   /**
    * By how much a target is to outscore every other class. PyTorch has no such option: there it is 1.
    * @default 1
    */
-  margin?: number;
+  margin?: number | undefined;
   /**
    * Whether the loss of a row is divided by its number of classes C, as in PyTorch, or by its number of targets.
    * @default 'classes'
    */
-  normalization?: 'classes' | 'targets';
+  normalization?: 'classes' | 'targets' | undefined;
   /**
    * 'ranked' adds, for each two targets of a row, max(0, margin - x[earlier] + x[later]): the first is to rank highest.
    * @default 'ignored', as in PyTorch
    */
-  targetOrder?: 'ignored' | 'ranked';
+  targetOrder?: 'ignored' | 'ranked' | undefined;
   /**
    * What a NaN score does: 'ignore' leaves its pairs out of loss and gradient, as PyTorch does; 'propagate' makes the
    * loss and the gradient of its row NaN; 'error' throws ERR_NAN before anything is computed.
    * @default 'ignore'
    */
-  nan?: 'ignore' | 'propagate' | 'error';
+  nan?: 'ignore' | 'propagate' | 'error' | undefined;
   /**
    * Where the loss is computed: what `createThreadsBackend()` of `multilabel-margin-loss/threads` resolves to, or
    * `createWebGPUBackend()` of `multilabel-margin-loss/webgpu`.
    * @default one thread
    */
-  backend?: B;
+  backend?: B | undefined;
 }
 
 /**
@@ -64,14 +65,21 @@ export interface MultiLabelMarginLossOptions<B extends Backend | AsyncBackend = 
  * const { grad } = new MultiLabelMarginLoss().valueAndGrad([[0.1, 0.2, 0.4, 0.8]], [[3, 0]], options);
  * grad === options.grad; // => true
  */
-export interface ValueAndGradOptions<D extends FloatDType = FloatDType> {
+export interface ValueAndGradOptions<D extends FloatDType = FloatDType> extends ForwardOptions {
   /**
    * Where to write the gradient: a tensor of the shape and dtype of the scores, or anything with such `data` and `shape`.
    * To use one again and again is quicker than a new one for each batch. It may be the scores themselves.
    * @default a new tensor
    */
-  grad?: Tensor<D> | TensorLike;
+  grad?: ArrayAndShape<D> | undefined;
 }
+
+interface ArrayAndShape<D extends FloatDType> {
+  readonly data: ArrayTypes[D];
+  readonly shape: Shape;
+}
+
+const VALUE_AND_GRAD_OPTIONS = ['grad', ...FORWARD_OPTIONS];
 
 const CHOICES = {
   reduction: ['none', 'mean', 'sum'],
@@ -107,7 +115,7 @@ export const OPTION_NAMES: readonly string[] = ['margin', ...Object.keys(CHOICES
  */
 export class MultiLabelMarginLoss {
   /** The options given, with the defaults filled in. */
-  readonly options: Readonly<Required<Omit<MultiLabelMarginLossOptions, 'backend'>>>;
+  readonly options: Readonly<LossOptions>;
   readonly #backend: Backend | AsyncBackend | undefined;
 
   /**
@@ -155,6 +163,7 @@ export class MultiLabelMarginLoss {
    *
    * @param scores float32 or float64, [N, C], [C] or []
    * @param targets int32 or int64, [N, K], [K] or []; each in [-1, C), also after the first -1 of a row
+   * @param options `sampleWeight` and `unknown`: see {@link ForwardOptions}
    * @returns of the dtype of the scores; [N] for reduction 'none' of scores [N, C], else []
    * @throws LossError ERR_SHAPE, ERR_DTYPE, ERR_TARGET_RANGE, ERR_NAN, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE;
    * ERR_DISPOSED where the option `backend` was disposed
@@ -164,8 +173,13 @@ export class MultiLabelMarginLoss {
    * const lossFn = new MultiLabelMarginLoss({ reduction: 'none' });
    * lossFn.forward([[0.1, 0.2, 0.4, 0.8], [0.5, 0.1, 0.2, 0.3]], [[3, 0], [1]]).tolist(); // => [0.85, 0.925]
    */
-  forward<S extends Scores>(scores: S, targets: Targets): Tensor<DTypeOf<S>> {
-    const { loss, grad } = this.#compute(scores, targets, requiresGrad(scores), undefined, 'forwardAsync()');
+  forward<S extends Scores, T extends Targets>(
+    scores: S & NoIntegers<S>,
+    targets: T & NoFloats<T>,
+    options: ForwardOptions = {},
+  ): Tensor<DTypeOf<S>> {
+    const given = checkOptions(options, FORWARD_OPTIONS, 'forward()');
+    const { loss, grad } = this.#compute(scores, targets, requiresGrad(scores), given, 'forwardAsync()');
     return differentiable(loss, scores, grad) as Tensor<DTypeOf<S>>;
   }
 
@@ -175,6 +189,7 @@ export class MultiLabelMarginLoss {
    *
    * @param scores as for {@link forward}; or in a GPU's memory, where a WebGPU backend reads them
    * @param targets as for forward; or in a GPU's memory
+   * @param options `sampleWeight` and `unknown`: see {@link ForwardOptions}
    * @returns a promise of what forward returns
    * @throws (rejects with) LossError as forward throws
    * @example
@@ -183,11 +198,13 @@ export class MultiLabelMarginLoss {
    * const loss = await new MultiLabelMarginLoss().forwardAsync([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
    * loss.item(); // => 0.85
    */
-  async forwardAsync<S extends Scores | DeviceTensor>(
-    scores: S,
-    targets: Targets | DeviceTensor,
+  async forwardAsync<S extends Scores | DeviceTensor, T extends Targets | DeviceTensor>(
+    scores: S & NoIntegers<S>,
+    targets: T & NoFloats<T>,
+    options: ForwardOptions = {},
   ): Promise<Tensor<DTypeOf<S>>> {
-    const { loss, grad } = await this.#computeAsync(scores, targets, requiresGrad(scores), undefined);
+    const given = checkOptions(options, FORWARD_OPTIONS, 'forwardAsync()');
+    const { loss, grad } = await this.#computeAsync(scores, targets, requiresGrad(scores), given);
     return differentiable(loss, scores, grad) as Tensor<DTypeOf<S>>;
   }
 
@@ -197,7 +214,7 @@ export class MultiLabelMarginLoss {
    *
    * @param scores as for {@link forward}
    * @param targets as for {@link forward}
-   * @param options `grad`: where to write the gradient
+   * @param options `grad`: where to write the gradient; `sampleWeight` and `unknown`: see {@link ForwardOptions}
    * @returns `loss` as of forward; `grad` of the shape and dtype of the scores: the tensor given as the option, if one was
    * @throws LossError as forward does; ERR_SHAPE or ERR_DTYPE for a `grad` that does not fit
    * @example
@@ -208,13 +225,13 @@ export class MultiLabelMarginLoss {
    * loss.item(); // => 0.85
    * grad.data; // => [-0.5, 0.5, 0.5, -0.5]
    */
-  valueAndGrad<S extends Scores>(
-    scores: S,
-    targets: Targets,
+  valueAndGrad<S extends Scores, T extends Targets>(
+    scores: S & NoIntegers<S>,
+    targets: T & NoFloats<T>,
     options: ValueAndGradOptions<DTypeOf<S>> = {},
   ): { loss: Tensor<DTypeOf<S>>; grad: Tensor<DTypeOf<S>> } {
-    const { grad } = checkOptions(options, ['grad'], 'valueAndGrad()');
-    return this.#compute(scores, targets, true, grad, 'valueAndGradAsync()') as {
+    const given = checkOptions(options, VALUE_AND_GRAD_OPTIONS, 'valueAndGrad()');
+    return this.#compute(scores, targets, true, given, 'valueAndGradAsync()') as {
       loss: Tensor<DTypeOf<S>>;
       grad: Tensor<DTypeOf<S>>;
     };
@@ -226,7 +243,8 @@ export class MultiLabelMarginLoss {
    *
    * @param scores as for {@link forwardAsync}
    * @param targets as for forwardAsync
-   * @param options `grad`: where to write the gradient, in memory or, with a WebGPU backend, on the GPU
+   * @param options `grad`: where to write the gradient, in memory or, with a WebGPU backend, on the GPU; `sampleWeight` and
+   * `unknown`: see {@link ForwardOptions}
    * @returns a promise of `loss`, as of forward, and of `grad`, of the shape and dtype of the scores: the tensor given as
    * the option, if one was; else a new one where the scores are, in an array, or in a GPUBuffer, which is the caller's to
    * destroy
@@ -238,12 +256,16 @@ export class MultiLabelMarginLoss {
    * loss.item(); // => 0.85
    * grad.tolist(); // => [[-0.5, 0.5, 0.5, -0.5]]
    */
-  async valueAndGradAsync<S extends Scores | DeviceTensor, G extends TensorLike | DeviceTensor | undefined = undefined>(
-    scores: S,
-    targets: Targets | DeviceTensor,
-    options: {
+  async valueAndGradAsync<
+    S extends Scores | DeviceTensor,
+    T extends Targets | DeviceTensor,
+    G extends ArrayAndShape<DTypeOf<S>> | DeviceTensor | undefined = undefined,
+  >(
+    scores: S & NoIntegers<S>,
+    targets: T & NoFloats<T>,
+    options: ForwardOptions & {
       /** Where to write the gradient: of the shape and dtype of the scores. */
-      grad?: G;
+      grad?: G | undefined;
     } = {},
   ): Promise<{
     /** In memory, of the shape that forward gives. */
@@ -251,8 +273,8 @@ export class MultiLabelMarginLoss {
     /** Of the shape and dtype of the scores. */
     grad: GradOf<S, G>;
   }> {
-    const { grad } = checkOptions(options, ['grad'], 'valueAndGradAsync()');
-    return (await this.#computeAsync(scores, targets, true, grad)) as {
+    const given = checkOptions(options, VALUE_AND_GRAD_OPTIONS, 'valueAndGradAsync()');
+    return (await this.#computeAsync(scores, targets, true, given)) as {
       loss: Tensor<DTypeOf<S>>;
       grad: GradOf<S, G>;
     };
@@ -262,7 +284,7 @@ export class MultiLabelMarginLoss {
     scores: Scores,
     targets: Targets,
     withGradient: boolean,
-    grad: TensorLike | undefined,
+    options: ForwardOptions & { grad?: TensorLike | undefined },
     asyncForm: string,
   ): { loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | null } {
     const backend = this.#backend ?? backendOf(scores) ?? wasmBackend();
@@ -272,7 +294,7 @@ export class MultiLabelMarginLoss {
         `the ${backend.name} backend cannot give a result at once: use ${asyncForm}, and await it`,
       );
     }
-    const call = new LossArguments(scores, targets, grad);
+    const call = new LossArguments(scores, targets, options);
     return call.result(
       this.options,
       backend.compute(call.inMemory(), this.options, withGradient, call.intoMemory()),
@@ -286,10 +308,10 @@ export class MultiLabelMarginLoss {
     scores: Scores | DeviceTensor,
     targets: Targets | DeviceTensor,
     withGradient: boolean,
-    grad: TensorLike | DeviceTensor | undefined,
+    given: ForwardOptions & { grad?: TensorLike | DeviceTensor | undefined },
   ): Promise<{ loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | DeviceTensor | null }> {
     const backend = this.#backend ?? backendOf(scores) ?? wasmBackend();
-    const call = new LossArguments(scores, targets, grad);
+    const call = new LossArguments(scores, targets, given);
     const { options } = this;
     return call.result(
       options,

@@ -1,9 +1,17 @@
-import { allocate, type DType, type TypedArray } from './dtypes.js';
+import { allocate, type DType, isTypedArray, type TypedArray } from './dtypes.js';
 import { describe, LossError } from './errors.js';
 import { sizeOf } from './shapes.js';
 
-/** Numbers, nested as deep as the shape is long; every list at one depth has the same length. */
-export type NestedArray = number | bigint | readonly NestedArray[];
+/**
+ * Numbers, nested as deep as the shape is long; every list at one depth has the same length. The innermost lists may be
+ * typed arrays.
+ */
+export type NestedArray = number | bigint | TypedArray | readonly NestedArray[];
+
+/** Whether this is a list of elements or of lists. */
+export function isList(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || isTypedArray(value);
+}
 
 // More dimensions than anyone means: a list that contains itself.
 const MOST_DIMENSIONS = 32;
@@ -11,7 +19,7 @@ const MOST_DIMENSIONS = 32;
 /** Row-major elements and shape of nested arrays. */
 export function fromNested(value: NestedArray, dtype: DType, name: string): { data: TypedArray; shape: number[] } {
   const shape: number[] = [];
-  for (let inner: unknown = value; Array.isArray(inner); inner = inner[0]) {
+  for (let inner: unknown = value; isList(inner); inner = inner[0]) {
     shape.push(inner.length);
     if (shape.length > MOST_DIMENSIONS) {
       throw new LossError('ERR_SHAPE', `${name} must be nested at most ${MOST_DIMENSIONS} deep`);
@@ -27,7 +35,7 @@ export function fromNested(value: NestedArray, dtype: DType, name: string): { da
       data[at++] = toElement(inner, dtype, here);
       return;
     }
-    if (!Array.isArray(inner) || inner.length !== shape[depth]) {
+    if (!isList(inner) || inner.length !== shape[depth]) {
       throw new LossError(
         'ERR_SHAPE',
         `${here()} must be an array of length ${shape[depth]}, as the first one at its depth, got ${describe(inner)}`,

@@ -1,14 +1,28 @@
 import { describe, LossError } from './errors.js';
 
-/** The options, or ERR_OPTION for a key that is not among those known. */
+/**
+ * The options that were given, in an object of their own that inherits nothing, or ERR_OPTION for a key that is not known.
+ * Options inherited from another object count, as in `Object.create(defaults)`; those of `Object.prototype` do not: any
+ * program may have put them there.
+ */
 export function checkOptions<T extends object>(options: T, known: readonly string[], where: string): T {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new LossError('ERR_OPTION', `the options of ${where} must be an object, got ${describe(options)}`);
   }
-  for (const key of Object.keys(options)) {
-    if (!known.includes(key)) {
-      throw new LossError('ERR_OPTION', `unknown option '${key}' of ${where}; it knows ${known.join(', ')}`);
+  const chosen = Object.create(null) as Record<string, unknown>;
+  for (let level: object = options; ;) {
+    const parent = Object.getPrototypeOf(level) as object | null;
+    if (parent === null && level !== options) return chosen as T;
+    for (const key of Object.keys(level)) {
+      if (!known.includes(key)) {
+        throw new LossError('ERR_OPTION', `unknown option '${key}' of ${where}; it knows ${known.join(', ')}`);
+      }
     }
+    // By descriptor as well: the getters of a class are not among the keys.
+    for (const key of known) {
+      if (!(key in chosen) && Object.hasOwn(level, key)) chosen[key] = (options as Record<string, unknown>)[key];
+    }
+    if (parent === null) return chosen as T;
+    level = parent;
   }
-  return options;
 }

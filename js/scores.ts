@@ -1,12 +1,29 @@
-import type { FloatDType } from './dtypes.js';
+import { arrayName, type FloatDType } from './dtypes.js';
 import { DeviceTensor } from './device-tensor.js';
 import { LossError } from './errors.js';
-import type { NestedArray } from './nested.js';
-import { formatShape } from './shapes.js';
+import { formatShape, type Shape } from './shapes.js';
 import { type Tensor, type TensorLike, toTensor } from './tensor.js';
 
-/** Scores: a tensor of float32 or float64 of shape [N, C], [C] or [], or nested arrays of numbers (float32). */
-export type Scores = TensorLike | Float32Array | Float64Array | NestedArray;
+/** A Float16Array, where the engine has them, as the compilers that know none see it. */
+interface Float16 {
+  readonly [Symbol.toStringTag]: 'Float16Array';
+  readonly length: number;
+  readonly [index: number]: number;
+}
+
+type ScoreList = Float32Array | Float64Array | Float16 | readonly (number | bigint)[];
+
+/**
+ * Scores: a tensor of float32 or float64 of shape [N, C], [C] or []; nested arrays of numbers (float32), of which the rows
+ * may be typed arrays; or float16, which is computed in float32.
+ */
+export type Scores =
+  TensorLike | { readonly data: Float16; readonly shape: Shape } | ScoreList | readonly ScoreList[] | number | bigint;
+
+/** Refuses scores of type S when compiled, if they cannot be but integers. */
+export type NoIntegers<S> = S extends { readonly data: Int32Array | BigInt64Array }
+  ? 'scores must be floating-point'
+  : unknown;
 
 /** The dtype of a loss: that of its scores. */
 export type DTypeOf<S extends Scores | DeviceTensor> =
@@ -14,13 +31,17 @@ export type DTypeOf<S extends Scores | DeviceTensor> =
     ? D & FloatDType
     : S extends DeviceTensor
       ? 'float32'
-      : S extends Float64Array | { readonly data: Float64Array }
+      : S extends Float64Array | readonly Float64Array[] | { readonly data: Float64Array }
         ? 'float64'
         : S extends TensorLike
           ? S['data'] extends Float32Array
             ? 'float32'
             : FloatDType
-          : 'float32';
+          : S extends readonly (infer Row)[]
+            ? Float64Array extends Row
+              ? FloatDType
+              : 'float32'
+            : 'float32';
 
 /**
  * What {@link MultiLabelMarginLoss.valueAndGradAsync} gives for a gradient, of scores S and an option `grad` of type G: what
@@ -35,7 +56,7 @@ export type GradOf<S extends Scores | DeviceTensor, G> = G extends DeviceTensor
       : Tensor<DTypeOf<S>>;
 
 export function toScores(given: unknown): Tensor<FloatDType> | DeviceTensor<FloatDType> {
-  const scores = given instanceof DeviceTensor ? given : toTensor(given, 'float32', 'scores');
+  const scores = given instanceof DeviceTensor ? given : toTensor(widened(given), dtypeOfRows(given), 'scores');
   if (scores.dtype !== 'float32' && scores.dtype !== 'float64') {
     throw new LossError('ERR_DTYPE', `scores must be float32 or float64, got ${scores.dtype}`);
   }
@@ -53,4 +74,26 @@ export function toScores(given: unknown): Tensor<FloatDType> | DeviceTensor<Floa
     );
   }
   return scores as Tensor<FloatDType> | DeviceTensor<FloatDType>;
+}
+
+/** Scores of float16 as float32, in which they are computed. */
+function widened(given: unknown): unknown {
+  const { data = given, shape } = Object(given) as { data?: unknown; shape?: unknown };
+  if (arrayName(data) !== 'Float16Array') return given;
+  const float32 = Float32Array.from(data as ArrayLike<number>);
+  return shape === undefined ? float32 : { data: float32, shape };
+}
+
+/** The dtype of nested arrays: float64 if a row is a Float64Array, else float32. */
+function dtypeOfRows(given: unknown): FloatDType {
+  let dtype: FloatDType = 'float32';
+  if (!Array.isArray(given)) return dtype;
+  for (const row of given as unknown[]) {
+    const name = arrayName(row);
+    if (name === 'Float64Array') dtype = 'float64';
+    else if (name !== undefined && !name.startsWith('Float')) {
+      throw new LossError('ERR_DTYPE', `scores must be float32 or float64, got a row of ${name}`);
+    }
+  }
+  return dtype;
 }

@@ -1,3 +1,4 @@
+import { arrayLength, isTypedArray } from './dtypes.js';
 import { describe, LossError } from './errors.js';
 
 /** The lengths of the dimensions, the outermost first: [N, C] for N rows of C; [] for a scalar. */
@@ -31,13 +32,13 @@ export function checkShape(shape: unknown, data: { length: number; buffer?: Arra
     );
   }
   const size = sizeOf(shape);
-  if (size !== data.length) {
+  const length = isTypedArray(data) ? arrayLength(data) : data.length;
+  if (size !== length) {
     // A detached array has length 0, and so would one of an empty buffer, but for that no shape would be given.
-    const detached =
-      data.length === 0 && data.buffer?.byteLength === 0 ? ' (its ArrayBuffer is empty or detached)' : '';
+    const detached = length === 0 && data.buffer?.byteLength === 0 ? ' (its ArrayBuffer is empty or detached)' : '';
     throw new LossError(
       'ERR_SHAPE',
-      `${name} of shape ${formatShape(shape)} needs ${size} elements, its data has ${data.length}${detached}`,
+      `${name} of shape ${formatShape(shape)} needs ${size} elements, its data has ${length}${detached}`,
     );
   }
 }

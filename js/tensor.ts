@@ -1,3 +1,4 @@
+import { brand } from './brand.js';
 import {
   allocate,
   ARRAY_NAMES,
@@ -74,14 +75,19 @@ export interface BackwardOptions {
 
 /** What an operation leaves on its result so that `backward()` finds its way: see autograd.ts. */
 export interface Differentiable {
+  /** Higher than those of all that the result was computed from. */
+  readonly sequence: number;
   propagate(gradOutput: Tensor, retain: boolean): void;
 }
 
-/** Not part of the public API. */
-export const gradNode = Symbol('gradNode');
+/** Not part of the public API. Registered, so that tensors of another copy of this package have it too. */
+export const gradNode = Symbol.for('multilabel-margin-loss.gradNode');
+
+/** Where a tensor keeps its `grad`. */
+export const gradient = Symbol.for('multilabel-margin-loss.gradient');
 
 /** What a tensor has whose elements are not in an array of its own. */
-export const storage = Symbol('storage');
+export const storage = Symbol.for('multilabel-margin-loss.storage');
 
 /** Where the elements of a tensor are that are not in an array of its own: in linear memory. */
 export interface Storage<D extends DType = DType> {
@@ -120,8 +126,8 @@ export class Tensor<D extends DType = DType> implements TensorLike {
   readonly dtype: D;
   /** Whether losses of this tensor compute the gradient with respect to it. */
   requires_grad: boolean;
-  /** What `backward()` accumulated, of the same shape and dtype; null before. Set it to null to start anew. */
-  grad: Tensor<D> | null = null;
+  /** @internal */
+  [gradient]: Tensor<D> | null = null;
   /** @internal */
   [gradNode]: Differentiable | null = null;
   /** @internal */
@@ -152,6 +158,20 @@ export class Tensor<D extends DType = DType> implements TensorLike {
     if (inMemory === null) this.data = data as ArrayTypes[D];
     // An own property too, which structuredClone() and spreading see.
     else Object.defineProperty(this, 'data', { get: () => inMemory.view(), enumerable: true, configurable: true });
+  }
+
+  /**
+   * What `backward()` accumulated, of the same shape and dtype; null before. Set it to null to start anew.
+   *
+   * @throws LossError ERR_DTYPE or ERR_SHAPE where it is set to anything but null or a tensor of this shape and dtype
+   */
+  get grad(): Tensor<D> | null {
+    return this[gradient];
+  }
+
+  set grad(value: Tensor<D> | null) {
+    if (value !== null) checkGrad(value, this);
+    this[gradient] = value;
   }
 
   /**
@@ -251,6 +271,8 @@ export class Tensor<D extends DType = DType> implements TensorLike {
   }
 }
 
+brand(Tensor, 'Tensor');
+
 /**
  * A tensor of the numbers given. A typed array is wrapped, not copied, unless `dtype` asks for another type.
  *
@@ -333,6 +355,22 @@ export function toTensor(value: unknown, nestedDType: DType, name: string): Tens
   }
   checkShape(value.shape, value.data as TypedArray, name);
   return new Tensor(value.data as TypedArray, value.shape as Shape);
+}
+
+/** Refuses what cannot be added to as the gradient of a tensor. */
+export function checkGrad(grad: unknown, { dtype, shape }: Tensor): void {
+  if (!isTensor(grad)) {
+    throw new LossError('ERR_DTYPE', `grad of a tensor must be null or a Tensor, got ${describe(grad)}`);
+  }
+  // Its buffer may have been transferred.
+  toTensor(grad, dtype, 'grad');
+  if (grad.dtype !== dtype || !sameShape(grad.shape, shape)) {
+    throw new LossError(
+      grad.dtype === dtype ? 'ERR_SHAPE' : 'ERR_DTYPE',
+      `grad of a tensor must be null, or ${dtype} of its shape ${formatShape(shape)}, got ` +
+        `${grad.dtype} of shape ${formatShape(grad.shape)}`,
+    );
+  }
 }
 
 /** With types: instanceof gives Tensor<any>. */

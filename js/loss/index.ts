@@ -9,13 +9,14 @@
  *
  * @module multilabel-margin-loss/loss
  */
+export type { ForwardOptions } from '../arguments.js';
 export type { AsyncBackend, Backend, Reduction } from '../backend.js';
 export type { DeviceTensor } from '../device-tensor.js';
 export { LossError, type LossErrorCode } from '../errors.js';
 export { MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type ValueAndGradOptions } from '../loss.js';
 export type { DTypeOf, GradOf, Scores } from '../scores.js';
 export { createWasmBackend } from '../wasm/backend.js';
-export { fromMultiHot, type MultiHotMask, type Targets } from '../targets.js';
+export { fromMultiHot, type MultiHotMask, type MultiHotOptions, type Targets } from '../targets.js';
 export {
   type ArrayTypes,
   type DType,

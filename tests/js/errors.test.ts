@@ -99,7 +99,8 @@ describe('scores', () => {
     ['a string in a row', [[1, '2']], [[0]], 'ERR_DTYPE', ['scores[0][1]', "'2'"]],
     ['null in a row', [[1, null]], [[0]], 'ERR_DTYPE', ['scores[0][1]', 'null']],
     ['undefined in a row', [[undefined, 1]], [[0]], 'ERR_DTYPE', ['scores[0][0]', 'undefined']],
-    ['a typed array in a list', [new Float32Array(2)], [[0]], 'ERR_DTYPE', ['scores[0]', 'a Float32Array']],
+    ['a typed array of integers in a list', [new Int32Array(2)], [[0]], 'ERR_DTYPE', ['scores', 'Int32Array']],
+    ['a row of another length', [[1, 2], new Float32Array(3)], [[0], [0]], 'ERR_SHAPE', ['scores[1]']],
     ['data too short for its shape', f32(3, 1, 4), Y, 'ERR_SHAPE', ['scores', '[1, 4]', '4', '3']],
     ['data too long for its shape', f32(5, 1, 4), Y, 'ERR_SHAPE', ['scores', '[1, 4]', '4', '5']],
     ['a shape beyond any memory', f32(4, 2 ** 40, 2 ** 40), Y, 'ERR_SHAPE', ['scores', '1099511627776', '4']],
@@ -157,9 +158,38 @@ describe('scores', () => {
 
   test('a grad of another shape is not silently mixed up', () => {
     const scores = tensor(X, { requires_grad: true });
-    scores.grad = tensor([0, 0]);
+    const before = tensor([[1, 2, 3, 4]]);
+    scores.grad = before;
+    const refused: [unknown, LossErrorCode, Parts][] = [
+      [tensor([0, 0]), 'ERR_SHAPE', ['grad', '[2]', '[1, 4]']],
+      [tensor(X, { dtype: float64 }), 'ERR_DTYPE', ['grad', 'float64', 'float32']],
+      [[[0, 0, 0, 0]], 'ERR_DTYPE', ['grad', 'an array of length 1']],
+      [new Float32Array(4), 'ERR_DTYPE', ['grad', 'a Float32Array']],
+      [undefined, 'ERR_DTYPE', ['grad', 'undefined']],
+    ];
+    for (const [grad, code, parts] of refused) {
+      expectLossError(() => (scores.grad = untyped(grad)), code, parts);
+      expect(scores.grad).toBe(before);
+    }
+    scores.grad = null;
+    expect(scores.grad).toBeNull();
+  });
+
+  test('a backward() that fails has changed nothing', () => {
+    const scores = tensor(X, { requires_grad: true });
+    scores.grad = tensor([[1, 1, 1, 1]]);
     const loss = lossFn.forward(scores, Y);
-    expectLossError(() => loss.backward(), 'ERR_SHAPE', ['grad', '[2]', '[1, 4]']);
+    const kept = scores.grad.data;
+    detached(kept);
+    expectLossError(() => loss.backward(untyped(2)), 'ERR_SHAPE', ['grad', 'detached']);
+    scores.grad = null;
+    // Not scaled twice.
+    loss.backward(2);
+    expect(scores.grad!.tolist()).toEqual([[-1, 1, 1, -1]]);
+  });
+
+  test.each([[[[0, 0, 0, 0]]], [0]])('a grad option that cannot be filled is refused: %j', (grad) => {
+    expectLossError(() => lossFn.valueAndGrad(X, Y, { grad: untyped(grad) }), 'ERR_DTYPE', ['grad', 'written to']);
   });
 });
 
@@ -184,13 +214,18 @@ describe('targets', () => {
   test.each<[string, unknown, LossErrorCode, Parts]>([
     ['float32', f32(4, 1, 4), 'ERR_DTYPE', ['targets', 'int64', 'float32', 'fromMultiHot']],
     ['float64', tensor(Y, { dtype: float64 }), 'ERR_DTYPE', ['targets', 'int32', 'float64']],
+    ['uint32', { data: Uint32Array.of(0, 2 ** 31 + 3), shape: [1, 2] }, 'ERR_TARGET_RANGE', ['2147483651', 'column 1']],
     [
-      'Uint8Array',
-      { data: new Uint8Array(4), shape: [1, 4] },
-      'ERR_DTYPE',
-      ['targets.data', 'Int32Array', 'a Uint8Array'],
+      'uint64',
+      { data: BigUint64Array.of(2n ** 64n - 1n), shape: [1, 1] },
+      'ERR_TARGET_RANGE',
+      ['18446744073709551615'],
     ],
-    ['BigUint64Array', new BigUint64Array(4), 'ERR_DTYPE', ['targets', 'BigInt64Array', 'a BigUint64Array']],
+    ['uint8', { data: Uint8Array.of(3, 9), shape: [1, 2] }, 'ERR_TARGET_RANGE', ['9', 'row 0, column 1']],
+    ['a mask of float32', f32(4, 1, 4), 'ERR_DTYPE', ['float32', 'fromMultiHot(mask)']],
+    ['a mask of booleans', [[true, false, false, true]], 'ERR_DTYPE', ['true', 'fromMultiHot(mask)']],
+    ['a list of float32', [new Float32Array(4)], 'ERR_DTYPE', ['Float32Array', 'fromMultiHot(mask)']],
+    ['booleans as data', { data: [true, false], shape: [1, 2] }, 'ERR_DTYPE', ['fromMultiHot(mask)']],
     ['null', null, 'ERR_DTYPE', ['targets', 'null']],
     ['undefined', undefined, 'ERR_DTYPE', ['targets', 'undefined']],
     ['a string', '3', 'ERR_DTYPE', ['targets', "'3'"]],
@@ -430,6 +465,8 @@ describe('options', () => {
   ])('%s', (_name, options, parts) => {
     expectLossError(() => new MultiLabelMarginLoss(untyped(options)), 'ERR_OPTION', parts);
     expectLossError(() => new nn.MultiLabelMarginLoss(untyped(options)), 'ERR_OPTION', parts);
+    // There, null is no options.
+    if (options === null) return;
     expectLossError(() => nn.functional.multilabel_margin_loss(X, Y, untyped(options)), 'ERR_OPTION', parts);
   });
 
