@@ -2,6 +2,7 @@ import { arrayName, type FloatDType } from './dtypes.js';
 import { DeviceTensor } from './device-tensor.js';
 import { LossError } from './errors.js';
 import { formatShape, type Shape } from './shapes.js';
+import type { HasOnly } from './targets.js';
 import { type Tensor, type TensorLike, toTensor } from './tensor.js';
 
 /** A Float16Array, where the engine has them, as the compilers that know none see it. */
@@ -21,13 +22,13 @@ export type Scores =
   TensorLike | { readonly data: Float16; readonly shape: Shape } | ScoreList | readonly ScoreList[] | number | bigint;
 
 /** Refuses scores of type S when compiled, if they cannot be but integers. */
-export type NoIntegers<S> = S extends { readonly data: Int32Array | BigInt64Array }
-  ? 'scores must be floating-point'
-  : unknown;
+export type NoIntegers<S> =
+  HasOnly<S, Int32Array | BigInt64Array> extends true ? 'scores must be floating-point' : unknown;
 
 /** The dtype of a loss: that of its scores. */
-export type DTypeOf<S extends Scores | DeviceTensor> =
-  S extends Tensor<infer D>
+export type DTypeOf<S extends Scores | DeviceTensor> = [S] extends [never]
+  ? FloatDType
+  : S extends Tensor<infer D>
     ? D & FloatDType
     : S extends DeviceTensor
       ? 'float32'

@@ -32,9 +32,18 @@ type IndexList = readonly (number | bigint)[] | IntegerArray;
 export type Targets = IndicesLike | IndexList | readonly IndexList[] | number | bigint;
 
 /** Refuses targets of type T when compiled, if they cannot be but floating-point. */
-export type NoFloats<T> = T extends { readonly data: Float32Array | Float64Array }
-  ? 'targets must be integers'
-  : unknown;
+export type NoFloats<T> = HasOnly<T, Float32Array | Float64Array> extends true ? 'targets must be integers' : unknown;
+
+/** Whether the `data` of T, in every type that it may have, is one of the arrays A. */
+export type HasOnly<T, A> = T extends { readonly data: infer D }
+  ? [D] extends [never]
+    ? false
+    : 0 extends 1 & D
+      ? false
+      : [D] extends [A]
+        ? true
+        : false
+  : false;
 
 type MaskElement = number | bigint | boolean;
 

@@ -190,7 +190,7 @@ describe('weights and unknown classes', () => {
     const lists = Array.from({ length: rows }, () => permutation(classes, chance));
     const cut = lists.map(() => Math.floor(chance() * (classes / 2)));
     return {
-      scores: Type.from({ length: rows * classes }, next),
+      scores: new Type(Array.from({ length: rows * classes }, next)),
       rows,
       classes,
       targets: lists.map((list, row) => list.slice(0, cut[row])),
@@ -209,7 +209,7 @@ describe('weights and unknown classes', () => {
     const { scores, rows, classes, targets, unknown, weights } = batch;
     const shape = [rows, classes];
     const { reduction = 'mean' } = options;
-    const { loss, grad } = new MultiLabelMarginLoss(options).valueAndGrad({ data: scores, shape } as Tensor, targets, {
+    const { loss, grad } = new MultiLabelMarginLoss(options).valueAndGrad({ data: scores, shape }, targets, {
       ...(useWeights ? { sampleWeight: weights } : {}),
       ...(useUnknown ? { unknown } : {}),
     });
@@ -227,7 +227,7 @@ describe('weights and unknown classes', () => {
       const factor = (weight * divisor) / (reduction === 'mean' ? rows : 1);
       const part = reference(
         {
-          scores: (scores instanceof Float32Array ? Float32Array : Float64Array).from(known, (j) => x[j]!),
+          scores: new (scores instanceof Float32Array ? Float32Array : Float64Array)(known.map((j) => x[j]!)),
           rows: 1,
           classes: known.length,
           targets: [targets[row]!.map((target) => known.indexOf(target))],

@@ -5,7 +5,6 @@ import {
   int64,
   MultiLabelMarginLoss,
   type MultiLabelMarginLossOptions,
-  type NestedArray,
   nn,
   type Reduction,
   tensor,
@@ -286,7 +285,7 @@ describe('forms of the inputs', () => {
       ],
     ],
     ['nested bigints', [x, y.map((row) => row.map(BigInt))]],
-    ['integers in nested scores as bigints', [[x[0]!, [3n, 0.25, -0.5, 1n]] as NestedArray, y]],
+    ['integers in nested scores as bigints', [[x[0]!, [3n, 0.25, -0.5, 1n]], y]],
     [
       'views into larger buffers',
       [
