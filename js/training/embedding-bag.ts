@@ -3,11 +3,11 @@ import type { NestedArray } from '../nested.js';
 import { checkOptions } from '../options.js';
 import { generator } from '../random.js';
 import { formatShape, sameShape } from '../shapes.js';
-import { Tensor, type TensorLike, toTensor, zeros } from '../tensor.js';
+import { Tensor, type TensorLike, toTensor } from '../tensor.js';
 import { checkCount } from './counts.js';
 import { Module } from './nn-module.js';
 import { needsGrad, OperationNode, resultOf, toOperand } from './operation.js';
-import { type BagGradient, checkParameter, Parameter } from './parameter.js';
+import { type BagGradient, checkParameter, Parameter, Unfilled } from './parameter.js';
 import { type LinearStorage, newActivation } from './storage.js';
 
 /**
@@ -74,7 +74,7 @@ export class EmbeddingBag extends Module {
     }
     this.num_embeddings = num_embeddings;
     this.embedding_dim = embedding_dim;
-    this.weight = new Parameter(zeros([num_embeddings, embedding_dim]));
+    this.weight = new Parameter(new Unfilled([num_embeddings, embedding_dim]));
     generator().fillNormal(this.weight.data);
   }
 

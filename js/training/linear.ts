@@ -3,11 +3,11 @@ import type { NestedArray } from '../nested.js';
 import { checkOptions } from '../options.js';
 import { generator } from '../random.js';
 import { formatShape, sizeOf } from '../shapes.js';
-import { Tensor, type TensorLike, zeros } from '../tensor.js';
+import { Tensor, type TensorLike } from '../tensor.js';
 import { checkCount } from './counts.js';
 import { Module } from './nn-module.js';
 import { needsGrad, type Operand, OperationNode, resultOf, toOperand } from './operation.js';
-import { checkParameter, newPresent, Parameter } from './parameter.js';
+import { checkParameter, newPresent, Parameter, Unfilled } from './parameter.js';
 import { type LinearStorage, newActivation, newStorage } from './storage.js';
 
 /**
@@ -72,9 +72,9 @@ export class Linear extends Module {
     this.in_features = in_features;
     this.out_features = out_features;
     const bound = 1 / Math.sqrt(in_features);
-    this.weight = new Parameter(zeros([out_features, in_features]));
+    this.weight = new Parameter(new Unfilled([out_features, in_features]));
     generator().fillUniform(this.weight.data, -bound, bound);
-    this.bias = bias ? new Parameter(zeros([out_features])) : null;
+    this.bias = bias ? new Parameter(new Unfilled([out_features])) : null;
     if (this.bias !== null) generator().fillUniform(this.bias.data, -bound, bound);
   }
 

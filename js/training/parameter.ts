@@ -23,6 +23,12 @@ interface DenseGradient {
 
 const DROPPED = 'the gradient of a parameter, which was set to null or replaced; clone() keeps one';
 
+/** Stands for the data of a Parameter that a layer fills itself: large tables need no array beside their linear memory. */
+export class Unfilled {
+  readonly data = new Float32Array();
+  constructor(readonly shape: Shape) {}
+}
+
 /**
  * A tensor of a model that an optimizer trains. It requires a gradient, unless `requires_grad` is set to false, and is
  * in linear memory: `data` is a new view at each read, and views made before may be dead once that memory has grown.
@@ -52,7 +58,7 @@ export class Parameter extends Tensor<'float32'> {
    * new nn.Parameter([[1, 2], [3, 4]]).shape; // => [2, 2]
    */
   constructor(data: TensorLike | NestedArray) {
-    const values = toFloat32(data, 'the data of a Parameter');
+    const values = data instanceof Unfilled ? data : toFloat32(data, 'the data of a Parameter');
     const memory = newStorage(sizeOf(values.shape), () => `a parameter of shape ${formatShape(values.shape)}`);
     memory.view().set(values.data);
     super(memory, values.shape, true);

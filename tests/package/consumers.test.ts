@@ -22,6 +22,7 @@ const RUNTIMES = [
 /** The suites that run on each version of Node: all but those of documentation, servers and examples. */
 const SUITE = [
   'tests/js',
+  'tests/training',
   'tests/evaluate',
   'tests/tfjs',
   'tests/threads',
@@ -111,7 +112,9 @@ describe('Node', () => {
     await mkdir(join(project, 'control/multilabel-margin-loss'), { recursive: true });
     await writeFile(join(project, 'control/multilabel-margin-loss/look.js'), 'typeof document;');
     const looked = await node('server-side.js');
-    expect(lineOf('entries', looked)).toMatch(/^entries multilabel-margin-loss multilabel-margin-loss\/threads /);
+    expect(lineOf('entries', looked)).toMatch(
+      /^entries multilabel-margin-loss multilabel-margin-loss\/loss multilabel-margin-loss\/threads /,
+    );
     expect(looked).toContain('touched');
     expect(lineOf('control', looked)).toMatch(/^control document at [^ ]*control[^ ]*look\.js:1:1$/);
   });
