@@ -100,7 +100,7 @@ export function multiLabelMarginLoss<R extends Reduction = 'mean'>(
     if (yPred.dtype !== 'float32') throw new LossError('ERR_DTYPE', `yPred must be float32, got ${yPred.dtype}`);
     const { indices, unknown } = toTargets(yTrue, yPred);
     const scores = { data: yPred.dataSync<'float32'>(), shape: yPred.shape };
-    const { loss, grad } = lossFn.valueAndGrad(scores, indices, unknown === null ? {} : ({ unknown } as never));
+    const { loss, grad } = lossFn.valueAndGrad(scores, indices, unknown === null ? {} : { unknown });
     // An operation on yPred alone: yTrue has no gradient.
     const operation = customGrad(() => ({
       value: tensor(loss.data, [...loss.shape]),

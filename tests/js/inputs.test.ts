@@ -112,7 +112,12 @@ describe('options of an object', () => {
     expectLossError(() => new MultiLabelMarginLoss(Object.create({ reduce: true }) as object), 'ERR_OPTION', [
       "'reduce'",
     ]);
-    Object.defineProperty(Object.prototype, 'margin', { value: 7, configurable: true, enumerable: true, writable: true });
+    Object.defineProperty(Object.prototype, 'margin', {
+      value: 7,
+      configurable: true,
+      enumerable: true,
+      writable: true,
+    });
     try {
       expect(new MultiLabelMarginLoss().options.margin).toBe(1);
       expect(new MultiLabelMarginLoss({ reduction: 'sum' }).options.margin).toBe(1);

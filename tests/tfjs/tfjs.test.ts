@@ -384,8 +384,8 @@ describe.each(BACKENDS)('backend %s', (backend) => {
     const optimizer = tf.train.sgd(0.1);
     model.compile({ optimizer, loss });
     const samples = [{ xs: [1, 0], ys: [2, 0, -1] }, { xs: [0, 1], ys: [1, -1, -1] }]; // prettier-ignore
-    const dataset = tf.data.array(samples).batch(2) as tf.data.Dataset<tf.TensorContainer>;
-    const { history } = await model.fitDataset(dataset as never, { epochs: 1, verbose: 0 });
+    const dataset = tf.data.array(samples).batch(2);
+    const { history } = await model.fitDataset(dataset, { epochs: 1, verbose: 0 });
     // Two targets and one, hinges of 1 with the other one and two classes, over 3 classes and 2 rows.
     expectWithin(history['loss'] as number[], [4 / 6], u);
     model.dispose();

@@ -29,10 +29,19 @@ const sharing: Backend = {
   },
 };
 
+function inheriting(options: real.MultiLabelMarginLossOptions): real.MultiLabelMarginLossOptions {
+  const own = Object.getOwnPropertyDescriptors(options);
+  return Object.create(Object.getPrototypeOf(options) as object | null, {
+    ...own,
+    backend: { value: sharing, enumerable: true },
+  }) as real.MultiLabelMarginLossOptions;
+}
+
 export class MultiLabelMarginLoss extends real.MultiLabelMarginLoss {
   constructor(options: real.MultiLabelMarginLossOptions = {}) {
     const isObject = typeof options === 'object' && options !== null && !Array.isArray(options);
-    super(isObject ? { backend: sharing, ...options } : options);
+    // Inherits the options, because those that an object inherits count too.
+    super(isObject && options.backend === undefined ? inheriting(options) : options);
   }
 }
 

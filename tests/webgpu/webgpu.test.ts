@@ -161,6 +161,31 @@ test('16 x 100,000 with 200 targets: the loss within a rounding of the reference
   expectWithin(floats(loss), [exact.loss], exact.lossBound, 'loss');
 });
 
+describe('a target that is listed many times', () => {
+  // Row 0 of these shapes has one class, 0, as every target; every other class violates its threshold.
+  test.each([
+    [5, 9, 'ignored'],
+    [3, 70_000, 'ignored'],
+    [2, 70_000, 'ranked'],
+    [70_000, 70_000, 'ignored'], // more pairs than 32 bits count
+  ] as const)('%i classes, %i times, %s', async (classes, times, targetOrder) => {
+    const scores = Float32Array.from({ length: classes }, (_, j) => (j === 0 ? -10 : j / classes));
+    const targets = { data: new Int32Array(times), shape: [1, times] };
+    const lossFn = new Loss({ backend, targetOrder });
+    const { loss, grad } = await lossFn.valueAndGradAsync({ data: scores, shape: [1, classes] }, targets);
+    // The count is exact; its product with 1 / C is rounded to float64 and then to float32. A copy's ranked pairs with
+    // other copies change its count by as much as theirs.
+    const pairs = times * (classes - 1);
+    const expected = new Float32Array(classes).fill(times * Math.fround(1 / classes));
+    expected[0] = -pairs / classes;
+    expectSameBits(grad.data, expected, 'gradient');
+    let sum = targetOrder === 'ranked' ? (times * (times - 1)) / 2 : 0;
+    for (let j = 1; j < classes; j++) sum += times * (scores[j]! + 11);
+    // A sum of up to 70,000 terms in float64 here, another there, and the rounding to float32.
+    expectWithin(loss.data, [sum / classes], (2 * classes * 2 ** -53 + 2 ** -24) * (sum / classes), 'loss');
+  });
+});
+
 test('thresholds are those of float32: the loss is that of the pairs as they were compared', async () => {
   const scores = Float32Array.of(-0.3, -1.2999);
   const { loss } = await new Loss({ backend }).valueAndGradAsync({ data: scores, shape: [1, 2] }, [[0]]);

@@ -92,12 +92,13 @@ ${MAIN} {
   for (var k = number % params.spread * LANES + thread % LANES; k < numEntries; k += LANES * params.spread) {
     let column = entries[entriesAt + k].y;
     if (column < params.begin || column >= params.end) { continue; }
-    // The thread that has the first entry of a class writes its gradient.
+    // The thread that has the first entry of a class adds up the counts of all, which are exact, and rounds once.
     if (k > 0u && entries[entriesAt + k - 1u].y == column) { continue; }
-    var sum = 0.0;
+    var count = vec2(0u, 0u);
     for (var i = k; i < numEntries && entries[entriesAt + i].y == column; i++) {
-      sum += scaled(plus(vec2(0u), i32(histogram[countsAt + i])), scale);
+      count = plus(count, i32(histogram[countsAt + i]));
     }
+    let sum = scaled(count, scale);
     gradient[params.gradAt + row * params.classes + column] = bitcast<u32>(sum);
   }
 }
