@@ -3,7 +3,8 @@
 // registered once, and all of its types are known, so that most of the glue has no use: 7 kB of it, and a need for a TextDecoder,
 // which AudioWorklets and jsdom lack.
 addToLibrary({
-  _embind_register_bool__deps: [],
+  // Other types use the constant too, and leave it to this one to name it.
+  _embind_register_bool__deps: ['$GenericWireTypeSize'],
   _embind_register_bool: () => {},
   _embind_register_std_string__deps: [],
   _embind_register_std_string: () => {},

@@ -8,7 +8,7 @@ import {
   type MultiLabelMarginLossOptions,
 } from 'multilabel-margin-loss';
 import { multiLabelMarginLoss, type TfjsLossOptions } from 'multilabel-margin-loss/tfjs';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { reference } from '../js/reference.js';
 import { expectLossError, expectWithin, normal, uniform, untyped } from '../js/support.js';
 import { BACKENDS, useBackend } from './backends.js';
@@ -371,6 +371,26 @@ describe.each(BACKENDS)('backend %s', (backend) => {
     });
   });
 
+  test('-1 in a mask: the class is unknown, and has neither loss nor gradient', () => {
+    const yPred = tf.tensor2d([[0.25, 0.5, 0.75, 1], [2, 0.5, 0, 1]]); // prettier-ignore
+    const lists = { targets: [[0], [2, 1]], unknown: [[2], []] };
+    for (const dtype of ['float32', 'int32'] as const) {
+      const yTrue = tf.tensor2d([[1, 0, -1, 0], [0, 1, 1, 0]], undefined, dtype); // prettier-ignore
+      for (const reduction of ['mean', 'none'] as const) {
+        const expected = new MultiLabelMarginLoss({ reduction }).valueAndGrad(
+          { data: yPred.dataSync<'float32'>(), shape: [2, 4] },
+          lists.targets,
+          { unknown: lists.unknown },
+        );
+        const { value, grad } = tf.valueAndGrad((x: tf.Tensor) => tf.sum(multiLabelMarginLoss({ reduction })(yTrue, x)))(yPred); // prettier-ignore
+        const total = expected.loss.data.reduce((sum, one) => sum + one, 0);
+        expectWithin(value.dataSync(), [total], 2 * u * total, 'loss');
+        expectWithin(grad.dataSync(), expected.grad.data, 0, 'gradient');
+        expect(grad.dataSync()[2]).toBe(0);
+      }
+    }
+  });
+
   test('index lists of float32, as datasets give them', async () => {
     const batch = makeBatch(10);
     const loss = multiLabelMarginLoss({ targets: 'indices' });
@@ -533,6 +553,25 @@ describe.each(BACKENDS)('backend %s', (backend) => {
     );
     expect(Array.from(grad)).toEqual([-0.5, 0.5, 0.5, -0.5]);
   });
+});
+
+test('a mask that looks like padded class indices is warned of once', () => {
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+  const loss = multiLabelMarginLoss();
+  const of = (rows: number[][]): void => {
+    loss(tf.tensor2d(rows), tf.zeros([rows.length, rows[0]!.length])).dispose();
+  };
+  of([[1, 0, 0, -1], [0, 1, -1, -1]]); // prettier-ignore
+  of([[1, 1, -1, -1], [0, 1, -1, -1]]); // prettier-ignore
+  of([[0, 1, -1]]);
+  of([[1, 0, 0, 1]]);
+  expect(warn).not.toHaveBeenCalled();
+  const looksLikeIndices = [[1, 0, -1, -1], [1, -1, -1, -1], [-1, -1, -1, -1]]; // prettier-ignore
+  of(looksLikeIndices);
+  of(looksLikeIndices);
+  expect(warn.mock.calls).toEqual([[expect.stringMatching(/padded with -1.*4 classes|4 classes.*padded with -1/)]]);
+  expect(String(warn.mock.calls[0])).toContain("{ targets: 'indices' }");
+  warn.mockRestore();
 });
 
 test('the function that makes the loss, given for the loss, says so', async () => {

@@ -13,7 +13,7 @@ import { type AutoBackend, createAutoBackend, createWebGPUBackend, fromGPUBuffer
 import { BufferPool, Pipelines } from '../../dist/webgpu/device.js';
 import { checkRowFits, partsOf } from '../../dist/webgpu/plan.js';
 import { reference } from '../js/reference.js';
-import { expectSameBits, expectWithin, normal, uniform, untyped } from '../js/support.js';
+import { expectSameBits, expectWithin, normal, permutation, uniform, untyped } from '../js/support.js';
 
 vi.spyOn(console, 'warn').mockImplementation(() => {});
 
@@ -231,6 +231,131 @@ describe('empty', () => {
       expect(loss.item()).toBe(0);
       expect(grad.tolist()).toEqual([[0, 0], [0, 0]]); // prettier-ignore
     }
+  });
+});
+
+describe('weights of rows and unknown classes', () => {
+  /** Targets as of makeInput(), and up to `most` unknown classes a row that are no targets. */
+  function makePartial(rows: number, classes: number, width: number, most: number, seed: number) {
+    const input = makeInput(rows, classes, width, seed, 0.01);
+    const chance = uniform(seed + 2);
+    const data = new Int32Array(rows * most).fill(-1);
+    for (let row = 0; row < rows; row++) {
+      const targets = Array.from(input.targets.data.subarray(row * width, (row + 1) * width), Number);
+      const others = permutation(classes, chance).filter((column) => !targets.includes(column));
+      others.slice(0, Math.floor(chance() * (most + 1))).forEach((column, i) => {
+        data[row * most + i] = column;
+      });
+    }
+    const sampleWeight = Float32Array.from({ length: rows }, (_, row) => (row % 3 === 1 ? 0 : 2 * chance()));
+    return { ...input, unknown: { data, shape: [rows, most] as [number, number] }, sampleWeight };
+  }
+
+  const shapes = [
+    [70, 10, 3, 3],
+    [9, 300, 20, 200],
+    [3, 700, 300, 150],
+    [2, 40_000, 10, 100],
+  ] as const;
+  test.each(shapes)('%i x %i, %i targets, %i unknown', async (rows, classes, width, most) => {
+    const { scores, targets, unknown, sampleWeight } = makePartial(rows, classes, width, most, rows);
+    const onGPU = fromGPUBuffer(upload(scores.data), { shape: scores.shape });
+    const targetsOnGPU = fromGPUBuffer(upload(targets.data), { shape: targets.shape, dtype: 'int32' });
+    const wide = { data: BigInt64Array.from(unknown.data, BigInt), shape: unknown.shape };
+    for (const options of OPTIONS) {
+      for (const given of [{ unknown }, { sampleWeight }, { unknown: wide, sampleWeight }]) {
+        const expected = new Loss(options).valueAndGrad(scores, targets, given);
+        const bounds = Array.from(floats(expected.loss), (one) => 2 ** -23 * one);
+        for (const one of [backend, plain]) {
+          const { loss, grad } = await new Loss({ ...options, backend: one }).valueAndGradAsync(scores, targets, given);
+          expectSameBits(floats(grad), floats(expected.grad), 'gradient');
+          expectWithin(floats(loss), floats(expected.loss), bounds, 'loss');
+        }
+        const resident = await new Loss({ ...options, backend }).valueAndGradAsync(onGPU, targetsOnGPU, given);
+        expectSameBits(
+          await download(resident.grad.buffer, rows * classes),
+          floats(expected.grad),
+          'resident gradient',
+        );
+        resident.grad.buffer.destroy();
+      }
+    }
+  });
+
+  test('in several parts, and in slices of a row', async () => {
+    const limits = { maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 17 + 512 };
+    const split = await createWebGPUBackend({ device: deviceWith({ limits }) });
+    for (const [rows, classes, width, most] of [
+      [2, 70_000, 30, 40],
+      [90, 1000, 100, 60],
+    ] as const) {
+      const { scores, targets, unknown, sampleWeight } = makePartial(rows, classes, width, most, 3);
+      for (const options of OPTIONS) {
+        const expected = new Loss(options).valueAndGrad(scores, targets, { unknown, sampleWeight });
+        const { grad } = await new Loss({ ...options, backend: split }).valueAndGradAsync(scores, targets, {
+          unknown,
+          sampleWeight,
+        });
+        expectSameBits(floats(grad), floats(expected.grad), 'gradient');
+      }
+    }
+    split.dispose();
+  });
+
+  test('an unknown class that is a target, or no class, is named, and nothing is written', async () => {
+    const grad = { data: new Float32Array(8).fill(7), shape: [2, 4] };
+    const lossFn = new Loss({ backend });
+    const scores = [[1, 2, 3, 4], [4, 3, 2, 1]]; // prettier-ignore
+    const targets = [[0, 2], [1, -1]]; // prettier-ignore
+    for (const [unknown, parts] of [
+      [
+        [[1], [3, 1]],
+        ['unknown class 1 at row 1, column 1', 'target'],
+      ],
+      [
+        [[1], [3, 4]],
+        ['unknown class 4 at row 1, column 1', '[0, 4)'],
+      ],
+      [[[-2], [3, 4]], ['unknown class -2 at row 0, column 0']],
+    ] as [number[][], string[]][]) {
+      await expectRejection(lossFn.valueAndGradAsync(scores, targets, { unknown, grad }), 'ERR_TARGET_RANGE', parts);
+    }
+    expectSameBits(grad.data, new Float32Array(8).fill(7), 'gradient');
+    // What comes after a -1 is no target, and none is unknown either.
+    const { loss } = await lossFn.valueAndGradAsync([[1, 2, 3]], [[0, -1, 1]], { unknown: [[1, -1, 0]] });
+    expect(loss.item()).toBe(1);
+  });
+
+  test('weight 0: no loss and no gradient, whatever the scores', async () => {
+    const lossFn = new Loss({ backend, reduction: 'none', nan: 'propagate' });
+    const scores = [[NaN, 1, 2], [-Infinity, 1, 2], [NaN, 1, 2]]; // prettier-ignore
+    const { loss, grad } = await lossFn.valueAndGradAsync(scores, [[0], [0], [0]], { sampleWeight: [0, 0, 1] });
+    expect(loss.tolist()).toEqual([0, 0, NaN]);
+    expect(grad.tolist()).toEqual([[0, 0, 0], [0, 0, 0], [NaN, NaN, NaN]]); // prettier-ignore
+  });
+
+  test('weights that a GPU could round to 0 or to infinity are refused', async () => {
+    const lossFn = new Loss({ backend });
+    for (const weight of [2 ** -99, 1e-40, 2 ** 63]) {
+      await expectRejection(
+        lossFn.forwardAsync(
+          [
+            [1, 2],
+            [1, 2],
+          ],
+          [[0], [0]],
+          { sampleWeight: [1, weight] },
+        ),
+        'ERR_OPTION',
+        [
+          // prettier-ignore
+          'sampleWeight',
+          `got ${weight} for row 1`,
+        ],
+      );
+    }
+    const { loss } = await lossFn.valueAndGradAsync([[1, 2]], [[0]], { sampleWeight: [2 ** -90] });
+    expect(loss.item()).toBe(2 ** -90);
   });
 });
 
