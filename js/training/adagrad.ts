@@ -1,11 +1,4 @@
-import {
-  type Addresses,
-  type BagAddresses,
-  checkNumbers,
-  Optimizer,
-  type ParameterState,
-  withDefaults,
-} from './optimizer.js';
+import { type Algorithm, checkNumbers, Optimizer } from './optimizer.js';
 import type { Parameter } from './parameter.js';
 
 /**
@@ -46,6 +39,32 @@ export interface AdagradOptions {
   eps?: number;
 }
 
+const ALGORITHM: Algorithm<AdagradOptions> = {
+  name: 'Adagrad',
+  defaults: { lr: 0.01, lr_decay: 0, weight_decay: 0, initial_accumulator_value: 0, eps: 1e-10 },
+
+  check(options) {
+    checkNumbers(options, ['lr', 'lr_decay', 'weight_decay', 'initial_accumulator_value', 'eps'], 'Adagrad');
+  },
+
+  buffersOf: ({ initial_accumulator_value }) => ({ sum: initial_accumulator_value }),
+  keepsFromStart: true,
+
+  step(module, { memory }, { step, buffers }, grad, { lr, lr_decay, eps, weight_decay }) {
+    const sum = buffers['sum']!.address;
+    module.adagradStep(...grad, memory.address, sum, step, lr, lr_decay, eps, weight_decay);
+  },
+
+  bagStepOf({ lr, lr_decay, eps, weight_decay }) {
+    // An eps of 0 makes NaN of an element without a gradient whose sum is 0.
+    if (weight_decay !== 0 || eps === 0) return null;
+    return (module, { columns, memory }, { step, buffers }, bag) => {
+      const sum = buffers['sum']!.address;
+      module.bagAdagradStep(...bag, columns, step, lr, lr_decay, eps, memory.address, sum);
+    };
+  },
+};
+
 /**
  * Adagrad, as torch.optim.Adagrad computes it.
  *
@@ -69,51 +88,6 @@ export class Adagrad extends Optimizer<AdagradOptions> {
    * new optim.Adagrad(new nn.Linear(3, 2).parameters()).param_groups[0].lr; // => 0.01
    */
   constructor(params: Iterable<Parameter>, options: AdagradOptions = {}) {
-    const defaults = { lr: 0.01, lr_decay: 0, weight_decay: 0, initial_accumulator_value: 0, eps: 1e-10 };
-    super(params, withDefaults(options, defaults, 'Adagrad'), 'Adagrad');
-    // As in PyTorch, state_dict() has it before the first step.
-    for (const parameter of this.param_groups[0].params) this.stateOf(parameter);
-  }
-
-  protected override checkGroup(options: Required<AdagradOptions>): void {
-    checkNumbers(options, ['lr', 'lr_decay', 'weight_decay', 'initial_accumulator_value', 'eps'], 'Adagrad');
-  }
-
-  protected override buffersOf({ initial_accumulator_value }: Required<AdagradOptions>): Record<string, number> {
-    return { sum: initial_accumulator_value };
-  }
-
-  protected override stepDense(
-    parameter: Parameter,
-    { step, buffers }: ParameterState,
-    grad: Addresses,
-    { lr, lr_decay, eps, weight_decay }: Required<AdagradOptions>,
-  ): void {
-    const sum = buffers['sum']!.address;
-    this.memory.module.adagradStep(...grad, parameter.memory.address, sum, step, lr, lr_decay, eps, weight_decay);
-  }
-
-  /** An eps of 0 makes NaN of an element without a gradient whose sum is 0. */
-  protected override skipsZeros({ weight_decay, eps }: Required<AdagradOptions>): boolean {
-    return weight_decay === 0 && eps > 0;
-  }
-
-  protected override stepBag(
-    parameter: Parameter,
-    { step, buffers }: ParameterState,
-    bag: BagAddresses,
-    { lr, lr_decay, eps }: Required<AdagradOptions>,
-  ): void {
-    const sum = buffers['sum']!.address;
-    this.memory.module.bagAdagradStep(
-      ...bag,
-      parameter.columns,
-      step,
-      lr,
-      lr_decay,
-      eps,
-      parameter.memory.address,
-      sum,
-    );
+    super(params, options, ALGORITHM);
   }
 }

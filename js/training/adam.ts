@@ -1,5 +1,5 @@
 import { describe, LossError } from '../errors.js';
-import { type Addresses, checkNumbers, Optimizer, type ParameterState, withDefaults } from './optimizer.js';
+import { type Algorithm, checkNumbers, Optimizer } from './optimizer.js';
 import type { Parameter } from './parameter.js';
 
 /**
@@ -34,60 +34,41 @@ export interface AdamOptions {
   weight_decay?: number;
 }
 
-/** What Adam and AdamW have in common. */
-abstract class AnyAdam extends Optimizer<AdamOptions> {
-  protected constructor(
-    params: Iterable<Parameter>,
-    options: AdamOptions,
-    weight_decay: number,
-    name: 'Adam' | 'AdamW',
-  ) {
-    const defaults = { lr: 1e-3, betas: [0.9, 0.999] as const, eps: 1e-8, weight_decay };
-    super(params, withDefaults(options, defaults, name), name);
-  }
+/** Adam and AdamW differ in how they decay weights. */
+function algorithm(name: 'Adam' | 'AdamW', weight_decay: number): Algorithm<AdamOptions> {
+  return {
+    name,
+    defaults: { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay },
 
-  protected override checkGroup(options: Required<AdamOptions>): void {
-    checkNumbers(options, ['lr', 'eps', 'weight_decay'], this.name);
-    const betas: unknown = options.betas;
-    if (
-      !Array.isArray(betas) ||
-      betas.length !== 2 ||
-      betas.some((beta) => !(typeof beta === 'number' && beta >= 0 && beta < 1))
-    ) {
-      const given = Array.isArray(betas) ? `[${betas.map(describe).join(', ')}]` : describe(betas);
-      throw new LossError('ERR_OPTION', `betas of ${this.name} must be two numbers in [0, 1), got ${given}`);
-    }
-  }
+    check(options) {
+      checkNumbers(options, ['lr', 'eps', 'weight_decay'], name);
+      const betas: unknown = options.betas;
+      if (
+        !Array.isArray(betas) ||
+        betas.length !== 2 ||
+        betas.some((beta) => !(typeof beta === 'number' && beta >= 0 && beta < 1))
+      ) {
+        const given = Array.isArray(betas) ? `[${betas.map(describe).join(', ')}]` : describe(betas);
+        throw new LossError('ERR_OPTION', `betas of ${name} must be two numbers in [0, 1), got ${given}`);
+      }
+    },
 
-  protected override buffersOf(): Record<string, number> {
-    return { exp_avg: 0, exp_avg_sq: 0 };
-  }
+    buffersOf: () => ({ exp_avg: 0, exp_avg_sq: 0 }),
+    keepsFromStart: false,
 
-  /** Its means change without a gradient, too. */
-  protected override skipsZeros(): boolean {
-    return false;
-  }
+    step(module, parameter, { step, buffers }, grad, { lr, betas, eps, weight_decay }) {
+      const averages = [buffers['exp_avg']!.address, buffers['exp_avg_sq']!.address] as const;
+      const { address } = parameter.memory;
+      module.adamStep(...grad, address, ...averages, step, lr, ...betas, eps, weight_decay, name === 'AdamW');
+    },
 
-  protected override stepDense(
-    parameter: Parameter,
-    { step, buffers }: ParameterState,
-    grad: Addresses,
-    { lr, betas, eps, weight_decay }: Required<AdamOptions>,
-  ): void {
-    this.memory.module.adamStep(
-      ...grad,
-      parameter.memory.address,
-      buffers['exp_avg']!.address,
-      buffers['exp_avg_sq']!.address,
-      step,
-      lr,
-      ...betas,
-      eps,
-      weight_decay,
-      this.name === 'AdamW',
-    );
-  }
+    // The averages change without a gradient, too.
+    bagStepOf: () => null,
+  };
 }
+
+const ADAM = algorithm('Adam', 0);
+const ADAMW = algorithm('AdamW', 0.01);
 
 /**
  * Adam, as torch.optim.Adam computes it: without amsgrad.
@@ -99,7 +80,7 @@ abstract class AnyAdam extends Optimizer<AdamOptions> {
  * const optimizer = new optim.Adam(model.parameters(), { lr: 0.01 });
  * optimizer.param_groups[0].betas; // => [0.9, 0.999]
  */
-export class Adam extends AnyAdam {
+export class Adam extends Optimizer<AdamOptions> {
   /**
    * @param params what `parameters()` of a model gives
    * @param options {@link AdamOptions}
@@ -110,7 +91,7 @@ export class Adam extends AnyAdam {
    * new optim.Adam(new nn.Linear(3, 2).parameters()).param_groups[0].lr; // => 0.001
    */
   constructor(params: Iterable<Parameter>, options: AdamOptions = {}) {
-    super(params, options, 0, 'Adam');
+    super(params, options, ADAM);
   }
 }
 
@@ -124,7 +105,7 @@ export class Adam extends AnyAdam {
  * const optimizer = new optim.AdamW(model.parameters(), { lr: 0.01 });
  * optimizer.param_groups[0].weight_decay; // => 0.01
  */
-export class AdamW extends AnyAdam {
+export class AdamW extends Optimizer<AdamOptions> {
   /**
    * @param params what `parameters()` of a model gives
    * @param options {@link AdamOptions}
@@ -135,6 +116,6 @@ export class AdamW extends AnyAdam {
    * new optim.AdamW(new nn.Linear(3, 2).parameters()).param_groups[0].lr; // => 0.001
    */
   constructor(params: Iterable<Parameter>, options: AdamOptions = {}) {
-    super(params, options, 0.01, 'AdamW');
+    super(params, options, ADAMW);
   }
 }

@@ -41,7 +41,20 @@ export abstract class Module implements Disposable {
   /** Whether Dropout drops: see {@link train}. */
   training = true;
 
-  /** What the model computes. */
+  /** @hidden */
+  constructor() {}
+
+  /**
+   * What the model computes: each class has its own.
+   *
+   * @param inputs what it computes from
+   * @returns what it computes
+   * @throws LossError ERR_SHAPE, ERR_DTYPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY, as the layers in it do
+   * @example
+   * import { nn, randn } from 'multilabel-margin-loss';
+   *
+   * new nn.Linear(3, 2).forward(randn([4, 3])).shape; // => [4, 2]
+   */
   abstract forward(...inputs: never[]): unknown;
 
   /**
@@ -76,9 +89,10 @@ export abstract class Module implements Disposable {
   }
 
   /**
-   * Copies of the values of all Parameters, by name. A Parameter of several names is there under each.
+   * Copies of the values of all Parameters, by name.
    *
-   * @throws LossError ERR_OPTION as {@link parameters} does; ERR_DISPOSED
+   * @returns arrays of their own; a Parameter of several names is there under each
+   * @throws LossError ERR_OPTION as parameters() does; ERR_DISPOSED
    * @example
    * import { nn } from 'multilabel-margin-loss';
    *
@@ -200,7 +214,15 @@ export abstract class Module implements Disposable {
     for (const parameter of this.parameters()) parameter.dispose();
   }
 
-  /** As {@link dispose}, for `using`. */
+  /**
+   * As {@link dispose}, for `using`.
+   *
+   * @example
+   * import { nn } from 'multilabel-margin-loss';
+   *
+   * using model = new nn.Linear(3, 2);
+   * model.training; // => true
+   */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -5,6 +5,7 @@ import { checkOptions } from '../options.js';
 import { formatShape, sameShape } from '../shapes.js';
 import { isTensor, Tensor, type TensorLike, toTensor } from '../tensor.js';
 import { type TrainingMemory, trainingMemory } from './memory.js';
+import type { TrainingModule } from './module.js';
 import { isParameter, type Parameter, reserveBagBackward } from './parameter.js';
 import { type LinearStorage, newStorage } from './storage.js';
 
@@ -22,7 +23,12 @@ export interface OptimizerState {
   /** Tensors by name, for each parameter: `step` of shape [], the others of the shape of the parameter. */
   state: Record<number, Record<string, TensorLike>>;
   /** One group: the options, and the numbers of all parameters. */
-  param_groups: [{ params: number[] } & Record<string, unknown>];
+  param_groups: [
+    {
+      /** From 0 on. */
+      params: number[];
+    } & Record<string, unknown>,
+  ];
 }
 
 /**
@@ -36,7 +42,10 @@ export interface OptimizerState {
  * group.lr = 0.01;
  * optimizer.state_dict().param_groups[0].lr; // => 0.01
  */
-export type ParamGroup<Options extends object> = { readonly params: readonly Parameter[] } & Required<Options>;
+export type ParamGroup<Options extends object> = {
+  /** What is trained. */
+  readonly params: readonly Parameter[];
+} & Required<Options>;
 
 /** What an optimizer keeps of a parameter. */
 export interface ParameterState {
@@ -47,6 +56,29 @@ export interface ParameterState {
 
 const DISPOSED = "disposed of by its optimizer's dispose()";
 
+/** What makes an optimizer what it is. */
+export interface Algorithm<Options extends object> {
+  readonly name: string;
+  readonly defaults: Required<Options>;
+  /** @throws LossError ERR_OPTION for options that do not fit */
+  check(options: Required<Options>): void;
+  /** The names of what is kept of a parameter, and the values they start with. */
+  buffersOf(options: Required<Options>): Record<string, number>;
+  /** Whether `state_dict()` has them before the first step, as in PyTorch. */
+  readonly keepsFromStart: boolean;
+  step(
+    module: TrainingModule,
+    parameter: Parameter,
+    state: ParameterState,
+    grad: Addresses,
+    options: Required<Options>,
+  ): void;
+  /** A step of the gradient of an EmbeddingBag as it is; null where rows without a gradient do not stay as they are. */
+  bagStepOf(options: Required<Options>): BagStep | null;
+}
+
+export type BagStep = (module: TrainingModule, parameter: Parameter, state: ParameterState, bag: BagAddresses) => void;
+
 /**
  * What the optimizers have in common.
  *
@@ -55,38 +87,21 @@ const DISPOSED = "disposed of by its optimizer's dispose()";
 export abstract class Optimizer<Options extends object> implements Disposable {
   /** One group: `params`, and the options, which may be set between steps: `param_groups[0].lr`. */
   readonly param_groups: readonly [ParamGroup<Options>];
-  protected readonly memory: TrainingMemory;
+  readonly #memory: TrainingMemory;
+  readonly #algorithm: Algorithm<Options>;
   readonly #states = new Map<Parameter, ParameterState>();
   #isDisposed = false;
 
-  protected constructor(
-    params: Iterable<Parameter>,
-    options: Required<Options>,
-    protected readonly name: string,
-  ) {
-    const parameters = checkParameters(params, name);
-    this.memory = trainingMemory();
-    this.checkGroup(options);
-    this.param_groups = [{ params: parameters, ...options }];
+  /** @internal */
+  constructor(params: Iterable<Parameter>, options: Options, algorithm: Algorithm<Options>) {
+    const parameters = checkParameters(params, algorithm.name);
+    const all = withDefaults(options, algorithm.defaults, algorithm.name);
+    algorithm.check(all);
+    this.#algorithm = algorithm;
+    this.#memory = trainingMemory();
+    this.param_groups = [{ params: parameters, ...all }];
+    if (algorithm.keepsFromStart) for (const parameter of parameters) this.#stateOf(parameter);
   }
-
-  /** @throws LossError ERR_OPTION for options that do not fit */
-  protected abstract checkGroup(options: Required<Options>): void;
-
-  /** The names of what is kept of a parameter, and the values they start with. */
-  protected abstract buffersOf(options: Required<Options>): Record<string, number>;
-
-  protected abstract stepDense(
-    parameter: Parameter,
-    state: ParameterState,
-    grad: Addresses,
-    options: Required<Options>,
-  ): void;
-
-  /** Whether a step can be made of the gradient of an EmbeddingBag as it is, because rows without a gradient stay. */
-  protected abstract skipsZeros(options: Required<Options>): boolean;
-
-  protected stepBag?(parameter: Parameter, state: ParameterState, bag: BagAddresses, options: Required<Options>): void;
 
   /**
    * Steps all parameters whose `grad` is not null, and recycles all activations of this thread.
@@ -104,36 +119,39 @@ export abstract class Optimizer<Options extends object> implements Disposable {
    */
   step(): void {
     const options = this.#group();
-    const skipsZeros = this.skipsZeros(options);
+    const bagStep = this.#algorithm.bagStepOf(options);
     // All that can fail comes first.
     for (const { memory } of options.params) void memory.address;
     const steps = options.params
       .filter(({ hasGrad }) => hasGrad)
       .map((parameter) => {
         const { bagGradient } = parameter;
-        if (bagGradient === null || !skipsZeros) parameter.denseGradient();
+        if (bagGradient === null || bagStep === null) parameter.denseGradient();
         else reserveBagBackward(parameter, bagGradient.input.length, bagGradient.offsets.length);
-        return { parameter, state: this.stateOf(parameter) };
+        return { parameter, state: this.#stateOf(parameter) };
       });
+    const { module } = this.#memory;
     for (const { parameter, state } of steps) {
       state.step++;
       parameter.version++;
       const { bagGradient } = parameter;
       if (bagGradient !== null) {
         const { input, offsets, weights, dy } = bagGradient;
-        this.stepBag?.(
-          parameter,
-          state,
-          [input.address, weights?.address ?? 0, offsets.address, input.length, offsets.length, dy.address],
-          options,
-        );
+        bagStep?.(module, parameter, state, [
+          input.address,
+          weights?.address ?? 0,
+          offsets.address,
+          input.length,
+          offsets.length,
+          dy.address,
+        ]);
         continue;
       }
       const { values, present } = parameter.denseGradient()!;
       const grad: Addresses = [values.address, present?.address ?? 0, parameter.rows, parameter.columns];
-      this.stepDense(parameter, state, grad, options);
+      this.#algorithm.step(module, parameter, state, grad, options);
     }
-    this.memory.recycle(0, 'recycled by optimizer.step(); clone() keeps a tensor');
+    this.#memory.recycle(0, 'recycled by optimizer.step(); clone() keeps a tensor');
   }
 
   /**
@@ -204,7 +222,7 @@ export abstract class Optimizer<Options extends object> implements Disposable {
         const next: ParameterState = { step: given.step, buffers: {} };
         allocated.push([parameter, next]);
         for (const [name, { data }] of Object.entries(given.buffers)) {
-          const buffer = newStorage(data.length, () => `'${name}' of the state of ${this.name}`);
+          const buffer = newStorage(data.length, () => `'${name}' of the state of ${this.#algorithm.name}`);
           next.buffers[name] = buffer;
           buffer.view().set(data as Float32Array);
         }
@@ -235,21 +253,29 @@ export abstract class Optimizer<Options extends object> implements Disposable {
     this.#states.clear();
   }
 
-  /** As {@link dispose}, for `using`. */
+  /**
+   * As {@link dispose}, for `using`.
+   *
+   * @example
+   * import { nn, optim } from 'multilabel-margin-loss';
+   *
+   * using optimizer = new optim.Adam(new nn.Linear(3, 2).parameters());
+   * optimizer.param_groups[0].lr; // => 0.001
+   */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
   /** What is kept of a parameter, made at its first step. */
-  protected stateOf(parameter: Parameter): ParameterState {
+  #stateOf(parameter: Parameter): ParameterState {
     let state = this.#states.get(parameter);
     if (state !== undefined) return state;
     state = { step: 0, buffers: {} };
     try {
-      for (const [name, value] of Object.entries(this.buffersOf(this.param_groups[0]))) {
-        const buffer = newStorage(parameter.memory.length, () => `'${name}' of the state of ${this.name}`);
+      for (const [name, value] of Object.entries(this.#algorithm.buffersOf(this.param_groups[0]))) {
+        const buffer = newStorage(parameter.memory.length, () => `'${name}' of the state of ${this.#algorithm.name}`);
         state.buffers[name] = buffer;
-        this.memory.module.fill(buffer.address, buffer.length, value);
+        this.#memory.module.fill(buffer.address, buffer.length, value);
       }
     } catch (error) {
       free(state.buffers);
@@ -262,12 +288,12 @@ export abstract class Optimizer<Options extends object> implements Disposable {
   #group(): ParamGroup<Options> {
     this.#checkUsable();
     const group = this.param_groups[0];
-    this.checkGroup(group);
+    this.#algorithm.check(group);
     return group;
   }
 
   #checkUsable(): void {
-    if (this.#isDisposed) throw new LossError('ERR_DISPOSED', `this ${this.name} was ${DISPOSED}`);
+    if (this.#isDisposed) throw new LossError('ERR_DISPOSED', `this ${this.#algorithm.name} was ${DISPOSED}`);
   }
 
   #read(given: unknown): {
@@ -275,7 +301,7 @@ export abstract class Optimizer<Options extends object> implements Disposable {
     states: ({ step: number; buffers: Record<string, Tensor> } | undefined)[];
   } {
     const wrong = (what: string): LossError =>
-      new LossError('ERR_STATE', `this is not the state of a ${this.name} of these parameters: ${what}`);
+      new LossError('ERR_STATE', `this is not the state of a ${this.#algorithm.name} of these parameters: ${what}`);
     const { state, param_groups } = Object(given) as Partial<Record<keyof OptimizerState, unknown>>;
     const group: unknown = Array.isArray(param_groups) && param_groups.length === 1 ? param_groups[0] : null;
     if (typeof state !== 'object' || state === null || typeof group !== 'object' || group === null) {
@@ -292,13 +318,13 @@ export abstract class Optimizer<Options extends object> implements Disposable {
     }
     for (const key of Object.keys(own)) if (!Object.hasOwn(others, key)) throw wrong(`its option '${key}' is missing`);
     const options = Object.fromEntries(Object.keys(own).map((key) => [key, others[key]])) as Required<Options>;
-    this.checkGroup(options);
+    this.#algorithm.check(options);
     for (const key of Object.keys(state)) {
       if (!(Number.isInteger(Number(key)) && Number(key) >= 0 && Number(key) < params.length)) {
         throw wrong(`it has a state of parameter ${describe(key)}, of ${params.length}`);
       }
     }
-    const names = Object.keys(this.buffersOf(options));
+    const names = Object.keys(this.#algorithm.buffersOf(options));
     const states = params.map((parameter, i) => {
       const ofParameter = (state as Record<number, unknown>)[i];
       if (ofParameter === undefined) return undefined;
@@ -391,7 +417,7 @@ export function checkNumbers<Options extends object>(
 }
 
 /** The options with defaults for those left out. */
-export function withDefaults<Options extends object>(
+function withDefaults<Options extends object>(
   options: Options,
   defaults: Required<Options>,
   optimizer: string,

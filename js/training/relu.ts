@@ -47,6 +47,11 @@ class ReLUNode extends OperationNode {
  * new nn.ReLU().forward(tensor([-1, 0, 2])).tolist(); // => [0, 0, 2]
  */
 export class ReLU extends Module {
+  /** @hidden */
+  constructor() {
+    super();
+  }
+
   /**
    * @param input float32, of any shape
    * @returns of the same shape

@@ -11,7 +11,10 @@ import { Module } from './nn-module.js';
  * const layers: nn.Layer[] = [new nn.Linear(3, 2), new nn.ReLU()];
  * new nn.Sequential(...layers).parameters().length; // => 2
  */
-export type Layer = Module & { forward(input: Tensor): Tensor };
+export type Layer = Module & {
+  /** The tensor that the Module computes from one tensor. */
+  forward(input: Tensor): Tensor;
+};
 
 /**
  * Modules one after the other, each of which gets what the one before it gives. They are its properties `0`, `1` and so on.

@@ -1,12 +1,5 @@
 import { describe, LossError } from '../errors.js';
-import {
-  type Addresses,
-  type BagAddresses,
-  checkNumbers,
-  Optimizer,
-  type ParameterState,
-  withDefaults,
-} from './optimizer.js';
+import { type Algorithm, checkNumbers, Optimizer } from './optimizer.js';
 import type { Parameter } from './parameter.js';
 
 /**
@@ -40,6 +33,44 @@ export interface SGDOptions {
   nesterov?: boolean;
 }
 
+const ALGORITHM: Algorithm<SGDOptions> = {
+  name: 'SGD',
+  // lr has none, which check() says.
+  defaults: { lr: undefined as never, momentum: 0, dampening: 0, weight_decay: 0, nesterov: false },
+
+  check(options) {
+    if (options.lr === undefined) throw new LossError('ERR_OPTION', 'lr of SGD must be given: it has no default');
+    checkNumbers(options, ['lr', 'momentum', 'weight_decay'], 'SGD');
+    const { dampening, nesterov, momentum } = options;
+    if (typeof dampening !== 'number' || !Number.isFinite(dampening)) {
+      throw new LossError('ERR_OPTION', `dampening of SGD must be a finite number, got ${describe(dampening)}`);
+    }
+    if (typeof nesterov !== 'boolean') {
+      throw new LossError('ERR_OPTION', `nesterov of SGD must be true or false, got ${describe(nesterov)}`);
+    }
+    if (nesterov && (momentum === 0 || dampening !== 0)) {
+      throw new LossError(
+        'ERR_OPTION',
+        `nesterov of SGD needs a momentum above 0 and no dampening, got momentum ${momentum} and dampening ${dampening}`,
+      );
+    }
+  },
+
+  buffersOf: ({ momentum }) => (momentum === 0 ? {} : { momentum_buffer: 0 }),
+  keepsFromStart: false,
+
+  step(module, parameter, { step, buffers }, grad, { lr, momentum, dampening, weight_decay, nesterov }) {
+    const buffer = buffers['momentum_buffer']?.address ?? 0;
+    const { address } = parameter.memory;
+    module.sgdStep(...grad, address, buffer, step, lr, momentum, dampening, weight_decay, nesterov);
+  },
+
+  bagStepOf({ lr, momentum, weight_decay }) {
+    if (momentum !== 0 || weight_decay !== 0) return null;
+    return (module, parameter, _, bag) => module.bagSgdStep(...bag, parameter.columns, lr, parameter.memory.address);
+  },
+};
+
 /**
  * Stochastic gradient descent, as torch.optim.SGD computes it.
  *
@@ -63,62 +94,6 @@ export class SGD extends Optimizer<SGDOptions> {
    * new optim.SGD(new nn.Linear(3, 2).parameters(), { lr: 0.1 }).param_groups[0].lr; // => 0.1
    */
   constructor(params: Iterable<Parameter>, options: SGDOptions) {
-    const defaults = { lr: undefined as never, momentum: 0, dampening: 0, weight_decay: 0, nesterov: false };
-    super(params, withDefaults(options ?? {}, defaults, 'SGD'), 'SGD');
-  }
-
-  protected override checkGroup(options: Required<SGDOptions>): void {
-    if (options.lr === undefined) throw new LossError('ERR_OPTION', 'lr of SGD must be given: it has no default');
-    checkNumbers(options, ['lr', 'momentum', 'weight_decay'], 'SGD');
-    const { dampening, nesterov, momentum } = options;
-    if (typeof dampening !== 'number' || !Number.isFinite(dampening)) {
-      throw new LossError('ERR_OPTION', `dampening of SGD must be a finite number, got ${describe(dampening)}`);
-    }
-    if (typeof nesterov !== 'boolean') {
-      throw new LossError('ERR_OPTION', `nesterov of SGD must be true or false, got ${describe(nesterov)}`);
-    }
-    if (nesterov && (momentum === 0 || dampening !== 0)) {
-      throw new LossError(
-        'ERR_OPTION',
-        `nesterov of SGD needs a momentum above 0 and no dampening, got momentum ${momentum} and dampening ${dampening}`,
-      );
-    }
-  }
-
-  protected override buffersOf({ momentum }: Required<SGDOptions>): Record<string, number> {
-    return momentum === 0 ? {} : { momentum_buffer: 0 };
-  }
-
-  protected override stepDense(
-    parameter: Parameter,
-    { step, buffers }: ParameterState,
-    grad: Addresses,
-    { lr, momentum, dampening, weight_decay, nesterov }: Required<SGDOptions>,
-  ): void {
-    const buffer = buffers['momentum_buffer']?.address ?? 0;
-    this.memory.module.sgdStep(
-      ...grad,
-      parameter.memory.address,
-      buffer,
-      step,
-      lr,
-      momentum,
-      dampening,
-      weight_decay,
-      nesterov,
-    );
-  }
-
-  protected override skipsZeros({ momentum, weight_decay }: Required<SGDOptions>): boolean {
-    return momentum === 0 && weight_decay === 0;
-  }
-
-  protected override stepBag(
-    parameter: Parameter,
-    _state: ParameterState,
-    bag: BagAddresses,
-    { lr }: Required<SGDOptions>,
-  ): void {
-    this.memory.module.bagSgdStep(...bag, parameter.columns, lr, parameter.memory.address);
+    super(params, options ?? {}, ALGORITHM);
   }
 }
