@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "bindings/call.h"
+#include "bindings/export.h"
 #include "loss/multilabel_margin_loss.h"
 #include "training/dropout.h"
 #include "training/elementwise.h"
@@ -29,7 +30,7 @@ constexpr size_t kAlignment = 64;
 
 }  // namespace
 
-#define MLML_EXPORT(name) extern "C" __attribute__((export_name(#name)))
+MLML_EXPORT(maximumMemory) size_t MaximumMemory() { return MLML_MAXIMUM_MEMORY; }
 
 // Address of a block, whose contents are whatever was there; 0 when memory is exhausted.
 MLML_EXPORT(allocate) void* Allocate(size_t bytes) {

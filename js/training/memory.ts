@@ -1,7 +1,9 @@
 import type { ArrayTypes } from '../dtypes.js';
 import { LossError } from '../errors.js';
 import { type Address, LinearMemory } from '../wasm/linear-memory.js';
-import { instantiateTraining } from './instantiate.js';
+import { instantiate } from '../wasm/instantiate.js';
+import { decode } from '../wasm/printable.js';
+import binary from './binary.mjs';
 import type { TrainingModule } from './module.js';
 
 /** A block of linear memory. Each that needs it holds it; it is freed when the last one lets go. */
@@ -43,11 +45,8 @@ export class TrainingMemory {
   // Frees what nobody disposed of. A block knows nothing of its owner, which could not be collected otherwise.
   readonly #registry = new FinalizationRegistry<Block>((block) => block.free('garbage-collected'));
 
-  constructor(
-    readonly module: TrainingModule,
-    maximumBytes: number,
-  ) {
-    this.views = new LinearMemory(module.memory, maximumBytes);
+  constructor(readonly module: TrainingModule) {
+    this.views = new LinearMemory(module.memory, module.maximumMemory());
   }
 
   /**
@@ -102,11 +101,10 @@ export class TrainingMemory {
 
 let shared: TrainingMemory | undefined;
 
+const PRECOMPILED = 'torch.nn and torch.optim compile their module from bytes, so they do not run here';
+
 /** The memory of this thread; the module is compiled at the first call. */
 export function trainingMemory(): TrainingMemory {
-  if (shared === undefined) {
-    const { module, maximumBytes } = instantiateTraining();
-    shared = new TrainingMemory(module, maximumBytes);
-  }
+  shared ??= new TrainingMemory(instantiate<TrainingModule>(() => new WebAssembly.Module(decode(binary)), PRECOMPILED));
   return shared;
 }

@@ -1,3 +1,4 @@
+import type { BareModule } from '../wasm/instantiate.js';
 import type { Address } from '../wasm/linear-memory.js';
 
 /**
@@ -5,11 +6,7 @@ import type { Address } from '../wasm/linear-memory.js';
  * arrays are float32 and row-major but where it says so, and a result may take the place of an operand of its size in the
  * elementwise functions. Nothing is checked: shapes and addresses must fit. Functions without a result cannot fail.
  */
-export interface TrainingModule {
-  readonly memory: WebAssembly.Memory;
-  /** Constructors of C++: to be called once, before all others. */
-  _initialize(): void;
-
+export interface TrainingModule extends BareModule {
   /** A block, aligned to 64 bytes, of undefined contents; 0 when memory is exhausted. Memory may grow, which detaches views. */
   allocate(bytes: number): Address;
   release(block: Address): void;

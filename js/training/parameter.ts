@@ -227,7 +227,8 @@ function partsOf({ input, offsets, weights, dy }: BagGradient): LinearStorage<'f
 }
 
 /** Which rows of a gradient are there, one byte for each. */
-export function newPresent({ rows, shape }: Parameter): LinearStorage {
+export function newPresent(parameter: Parameter): LinearStorage {
+  const { rows, shape } = parameter;
   return newStorage(Math.ceil(rows / 4), () => `the gradient of a parameter of shape ${formatShape(shape)}`);
 }
 

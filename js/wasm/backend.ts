@@ -5,7 +5,7 @@ import binary from './binary.mjs';
 import { KernelCall, outOfMemory, type Places } from './call.js';
 import { checkModule, instantiate } from './instantiate.js';
 import { type Address, ALIGNMENT, align, layoutOf, LinearMemory, rowBytesOf, STAGED_BYTES } from './linear-memory.js';
-import createModule, { type LossModule } from './multilabel_margin_loss.mjs';
+import type { LossModule } from './module.js';
 import { decode } from './printable.js';
 
 /** Where the parts of a batch are staged. */
@@ -28,7 +28,7 @@ class WasmBackend implements Backend {
 
   constructor(module: LossModule) {
     this.#module = module;
-    this.#memory = new LinearMemory(module.wasmMemory, module.maximumMemory());
+    this.#memory = new LinearMemory(module.memory, module.maximumMemory());
     this.#call = new KernelCall(this.#memory, module.callAddress());
   }
 
@@ -116,7 +116,7 @@ let shared: WasmBackend | undefined;
 
 /** The backend of one thread with SIMD128. It is made on first use, and all losses of this thread share it. */
 export function wasmBackend(): Backend {
-  shared ??= new WasmBackend(instantiate(createModule, compile, PRECOMPILED));
+  shared ??= new WasmBackend(instantiate<LossModule>(compile, PRECOMPILED));
   return shared;
 }
 
@@ -143,7 +143,7 @@ export function wasmBackend(): Backend {
 export function createWasmBackend(options: { module: WebAssembly.Module }): Backend {
   const { module } = checkOptions(options, ['module'], 'createWasmBackend()');
   checkModule(module);
-  return new WasmBackend(instantiate(createModule, () => module, PRECOMPILED));
+  return new WasmBackend(instantiate<LossModule>(() => module, PRECOMPILED));
 }
 
 function compile(): WebAssembly.Module {

@@ -1,42 +1,33 @@
 import { describe, LossError } from '../errors.js';
 
-/** Emscripten calls it with the imports and a function that takes the instance and returns its exports. */
-export type InstantiateWasm = (
-  imports: WebAssembly.Imports,
-  receive: (instance: WebAssembly.Instance) => WebAssembly.Exports,
-) => WebAssembly.Exports;
+/** What each module without glue exports. */
+export interface BareModule {
+  readonly memory: WebAssembly.Memory;
+  /** The constructors of C++: instantiate() calls them. */
+  _initialize(): void;
+  /** Bytes to which the memory can grow. */
+  maximumMemory(): number;
+}
 
 /**
  * Instantiates a module of this package synchronously.
  *
- * @param create the factory of Emscripten's glue
  * @param compile makes the module or returns one that was compiled before
  * @param precompiled what to do where the environment refuses to compile bytes
  * @throws LossError ERR_BACKEND_UNAVAILABLE, ERR_OUT_OF_MEMORY
  */
-export function instantiate<Module>(
-  create: (options: { instantiateWasm: InstantiateWasm }) => Module,
-  compile: () => WebAssembly.Module,
-  precompiled: string,
-): Module {
-  // An error thrown where the glue calls this function would become an unhandled rejection.
-  let failure: unknown;
-  const instantiateWasm: InstantiateWasm = (imports, receive) => {
-    try {
-      return receive(new WebAssembly.Instance(compile(), imports));
-    } catch (cause) {
-      failure = cause;
-      return {};
-    }
-  };
-  let module: Module | undefined;
+export function instantiate<Module extends BareModule>(compile: () => WebAssembly.Module, precompiled: string): Module {
   try {
-    module = create({ instantiateWasm });
+    const { exports } = new WebAssembly.Instance(compile(), {
+      // Views are renewed where memory may have grown.
+      env: { emscripten_notify_memory_growth: () => {} },
+    });
+    const module = exports as unknown as Module;
+    module._initialize();
+    return module;
   } catch (cause) {
-    failure ??= cause;
+    throw instantiationError(cause, precompiled);
   }
-  if (module === undefined || failure !== undefined) throw instantiationError(failure, precompiled);
-  return module;
 }
 
 /** @throws LossError ERR_OPTION for anything but a module; one of another realm is a module too */

@@ -67,11 +67,15 @@ export class LinearMemory {
   f64!: Float64Array;
   #f32!: Float32Array;
 
+  private readonly maximumBytes: number;
+
   /** @param maximumBytes to which the memory can grow; the module exports the number, which CMakeLists.txt has */
   constructor(
     private readonly memory: WebAssembly.Memory,
-    private readonly maximumBytes: number,
+    maximumBytes: number,
   ) {
+    // What WebAssembly exports is signed.
+    this.maximumBytes = maximumBytes >>> 0;
     this.#view();
   }
 
