@@ -169,6 +169,7 @@ export class Tensor<D extends DType = DType> implements TensorLike {
     return this[gradient];
   }
 
+  /** Takes null, or a tensor of this shape and dtype. */
   set grad(value: Tensor<D> | null) {
     if (value !== null) checkGrad(value, this);
     this[gradient] = value;

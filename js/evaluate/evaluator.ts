@@ -79,13 +79,13 @@ export interface UpdateOptions {
    */
   sourceIndex?: number;
   /**
-   * [N]: what each row is known by, a string or a whole number; 7 and '7' are the same. Rows that share an id, say the
+   * The ids of the rows, shape [N], each a string or a whole number; 7 and '7' are the same. Rows that share an id, say the
    * sentences of one document, are drawn together by the bootstrap of {@link Evaluator.compare}.
    * @default the number of the row in its source
    */
   rowIds?: ArrayLike<string | number | bigint>;
   /**
-   * [N]: numbers from 0 on, by which rows count in the means and the average precisions, as `sample_weight` of
+   * The weights of the rows, shape [N], numbers from 0 on, by which rows count in the means and the average precisions, as `sample_weight` of
    * scikit-learn. The average precisions then are for at most 2^20 scores.
    * @default 1 for each row
    */

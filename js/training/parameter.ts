@@ -25,7 +25,7 @@ const DROPPED = 'the gradient of a parameter, which was set to null or replaced;
 
 /** Stands for the data of a Parameter that a layer fills itself: large tables need no array beside their linear memory. */
 export class Unfilled {
-  readonly data = new Float32Array();
+  readonly data: Float32Array = new Float32Array();
   constructor(readonly shape: Shape) {}
 }
 
