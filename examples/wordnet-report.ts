@@ -1,4 +1,4 @@
-/** What wordnet-tagger.ts prints. */
+/** The output of wordnet-tagger.ts. */
 import { type Tensor, tensor, topk } from 'multilabel-margin-loss';
 import { Progress } from './training.js';
 import type { Batch, Task } from './wordnet-batches.js';

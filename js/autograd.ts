@@ -7,7 +7,7 @@ export function requiresGrad(scores: unknown): boolean {
   return isTensor(scores) && scores.requires_grad;
 }
 
-/** What an operation on tensors that require a gradient leaves on its result, for `backward()`. */
+/** The record that an operation leaves on its result, for `backward()`, where a tensor requires a gradient. */
 export abstract class GradNode {
   /** A result has a higher number than all that it was computed from, in whichever copy of this package. */
   readonly sequence: number;
@@ -120,7 +120,7 @@ export function differentiable(
   return loss;
 }
 
-/** Of a tensor that keeps its gradient elsewhere than in an array: adds to it. */
+/** A method of tensors that keep their gradient elsewhere than in an array: it adds to the gradient. */
 export const accumulateGrad = Symbol.for('multilabel-margin-loss.accumulateGrad');
 
 interface Accumulator {

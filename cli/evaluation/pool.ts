@@ -7,7 +7,7 @@ import { numberRows } from '../input/pieces.js';
 import { CommandError, type Failure, RunError } from '../errors.js';
 import type { OnBatch } from './add-piece.js';
 
-/** What a thread receives: a piece to add, or null to send its sums and end. */
+/** A message to a thread: a piece to add, or null to send its sums and end. */
 export type Request = Piece | null;
 
 /** What a thread sends: a batch was added, it is free for another piece, its piece failed, or its sums in the end. */

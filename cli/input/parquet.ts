@@ -16,7 +16,7 @@ interface Cast {
 }
 
 const TARGETS: Record<string, Cast> = {
-  // As bytes, because DuckDB's vectors hold an array of bytes.
+  // DuckDB's vectors hold an array of bytes.
   BOOLEAN: { to: 'UTINYINT', type: 'bool' },
   TINYINT: { to: 'TINYINT', type: 'int8' },
   SMALLINT: { to: 'SMALLINT', type: 'int16' },

@@ -25,7 +25,7 @@ export interface CompareOptions {
    */
   resamples?: number;
   /**
-   * Of the draws: the same seed gives the same intervals. A whole number from 0 to 2^32 - 1.
+   * The seed of the draws: the same one gives the same intervals. A whole number from 0 to 2^32 - 1.
    * @default 1
    */
   seed?: number;

@@ -52,7 +52,7 @@ export class WasmMetrics {
     try {
       this.#module = createModule();
     } catch (cause) {
-      throw instantiationError(cause, 'evaluate where it does');
+      throw instantiationError(cause, 'run the evaluator where WebAssembly compiles');
     }
     this.#memory = new LinearMemory(this.#module.wasmMemory, this.#module._maximumMemory());
     this.#part = this.#module._partAddress();

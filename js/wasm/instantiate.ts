@@ -1,6 +1,6 @@
 import { describe, LossError } from '../errors.js';
 
-/** What each module without glue exports. */
+/** The exports that every module without glue has. */
 export interface BareModule {
   readonly memory: WebAssembly.Memory;
   /** The constructors of C++: instantiate() calls them. */
