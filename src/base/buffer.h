@@ -1,6 +1,8 @@
 #ifndef MULTILABEL_MARGIN_LOSS_BASE_BUFFER_H_
 #define MULTILABEL_MARGIN_LOSS_BASE_BUFFER_H_
 
+#include <hwy/base.h>
+
 #include <cstddef>
 #include <cstdlib>
 #include <limits>
@@ -32,8 +34,14 @@ class Buffer {
   T* data() { return data_; }
   const T* data() const { return data_; }
   size_t capacity() const { return capacity_; }
-  T& operator[](size_t i) { return data_[i]; }
-  const T& operator[](size_t i) const { return data_[i]; }
+  T& operator[](size_t i) {
+    HWY_ASSUME(data_ != nullptr);  // Reserve() was called: clang-tidy cannot see it in a function that only indexes.
+    return data_[i];
+  }
+  const T& operator[](size_t i) const {
+    HWY_ASSUME(data_ != nullptr);
+    return data_[i];
+  }
 
  private:
   [[gnu::noinline]] bool Grow(size_t size) {

@@ -37,7 +37,7 @@ void AddTile(const float* x, const float* weight, size_t stride, size_t depth, f
   for (; k + L <= depth; k += L) {
     const auto a0 = hn::LoadU(d, x0 + k);
     const auto a1 = hn::LoadU(d, x1 + k);
-    const auto add = [&](const float* w, auto& s0, auto& s1) {
+    const auto add = [&](const float* w, auto& s0, [[maybe_unused]] auto& s1) {
       const auto b = hn::LoadU(d, w + k);
       s0 = hn::MulAdd(a0, b, s0);
       if constexpr (kRows > 1) s1 = hn::MulAdd(a1, b, s1);
