@@ -1,11 +1,12 @@
-import { type Backend, type FloatArray, refuseAsyncBackend } from '../backend.js';
+import type { ForwardOptions } from '../arguments.js';
+import { type Backend, refuseAsyncBackend } from '../backend.js';
 import type { FloatDType } from '../dtypes.js';
 import { describe, LossError } from '../errors.js';
 import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from '../loss.js';
 import { checkOptions } from '../options.js';
-import type { Scores } from '../scores.js';
-import { type Targets, toTargets } from '../targets.js';
-import { Tensor, toTensor } from '../tensor.js';
+import { type Scores, toScores } from '../scores.js';
+import { type Targets, toTargets, toUnknown } from '../targets.js';
+import { Tensor } from '../tensor.js';
 import { toBase64 } from './base64.js';
 import { type CompareOptions, compareResults, type Comparison } from './comparison.js';
 import { Hash } from './hash.js';
@@ -85,11 +86,20 @@ export interface UpdateOptions {
    */
   rowIds?: ArrayLike<string | number | bigint>;
   /**
-   * The weights of the rows, shape [N], numbers from 0 on, by which rows count in the means and the average precisions, as `sample_weight` of
-   * scikit-learn. The average precisions then are for at most 2^20 scores.
+   * The weights of the rows, shape [N], numbers from 0 on, by which rows count in the means and the average precisions, as
+   * `sample_weight` of scikit-learn: a mean is divided by the sum of the weights. The average precisions then are for at
+   * most 2^20 scores.
    * @default 1 for each row
    */
-  sampleWeight?: ArrayLike<number>;
+  sampleWeight?: ArrayLike<number> | undefined;
+  /**
+   * Classes of each row of which nobody knows whether they are labels of it, in the forms of
+   * {@link ForwardOptions.unknown}. The metrics are those of the other classes: as if the row had no unknown ones. The
+   * loss is {@link MultiLabelMarginLoss}'s, whose divisor stays the number of all classes. A class that is also a target
+   * of the row is refused.
+   * @default none
+   */
+  unknown?: ForwardOptions['unknown'];
 }
 
 /**
@@ -143,7 +153,7 @@ export class Evaluator {
    * @param scores float32 or float64, [N, C] or [C]; C is that of the first call
    * @param targets int32 or int64, [N, K] or [K], or lists of different lengths: as for {@link MultiLabelMarginLoss.forward}.
    * A label listed twice is one label for the metrics.
-   * @param options what the rows are known by, and their weights: see {@link UpdateOptions}
+   * @param options what the rows are known by, their weights, and their unknown classes: see {@link UpdateOptions}
    * @throws LossError ERR_NON_FINITE under `nonFinite: 'error'`; ERR_SHAPE for another number of classes than before, or
    * lists of other lengths than N; ERR_OPTION for an unknown option or value; and what MultiLabelMarginLoss.forward throws
    * @example
@@ -162,16 +172,18 @@ export class Evaluator {
       sourceIndex = 0,
       rowIds,
       sampleWeight,
+      unknown,
     } = checkOptions(options, UPDATE_OPTIONS, 'update()');
     checkWhole(firstRow, 'firstRow', 0, Number.MAX_SAFE_INTEGER);
     checkWhole(sourceIndex, 'sourceIndex', 0, Number.MAX_SAFE_INTEGER);
     if (typeof source !== 'string')
       throw new LossError('ERR_OPTION', `source must be a string, got ${describe(source)}`);
-    const given = toTensor(scores, 'float32', 'scores');
+    const given = toScores(scores) as Tensor<FloatDType>;
     // Without requires_grad: the gradient is not wanted.
-    const plain = new Tensor<FloatDType>(given.data as FloatArray, given.shape);
+    const plain = new Tensor<FloatDType>(given.data, given.shape);
     const indices = toTargets(targets, plain.shape);
-    const losses = this.#lossFn.forward(plain, indices).data;
+    const losses = this.#lossFn.forward(plain, indices, { unknown }).data;
+    const unknownClasses = unknown === undefined || unknown === null ? null : toUnknown(unknown, plain.shape);
     const classes = plain.shape.at(-1) ?? 1;
     if (this.#metrics !== null && this.#metrics.classes !== classes) {
       throw new LossError(
@@ -187,8 +199,8 @@ export class Evaluator {
       rows: losses.length,
       width: indices.shape.at(-1) ?? 1,
       sampleWeight: sampleWeight === undefined ? null : toSampleWeight(sampleWeight, losses.length),
-      unknown: null,
-      unknownWidth: 0,
+      unknown: unknownClasses?.data ?? null,
+      unknownWidth: unknownClasses === null ? 0 : (unknownClasses.shape.at(-1) ?? 1),
       ids: rowIds === undefined ? null : toHashes(rowIds, losses.length),
       firstRow,
       file: sourceIndex,
@@ -275,7 +287,10 @@ export class Evaluator {
       throw new LossError('ERR_STATE', 'evaluators to be compared must have rows');
     }
     if (first.rows !== second.rows || own.labelsFingerprint() !== others.labelsFingerprint()) {
-      const given = first.rows === second.rows ? 'other labels or weights' : `${first.rows} and ${second.rows} rows`;
+      const given =
+        first.rows === second.rows
+          ? 'other labels, unknown classes or weights'
+          : `${first.rows} and ${second.rows} rows`;
       throw new LossError('ERR_STATE', `evaluators to be compared must be of the same rows and labels, got ${given}`);
     }
     if (own.fingerprint() !== others.fingerprint()) {
@@ -408,6 +423,7 @@ const UPDATE_OPTIONS = [
   'sourceIndex',
   'rowIds',
   'sampleWeight',
+  'unknown',
 ] as const satisfies readonly (keyof UpdateOptions)[];
 
 function checkLength(list: unknown, rows: number, name: string): void {

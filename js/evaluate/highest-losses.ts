@@ -23,7 +23,7 @@ export interface HighLoss {
   loss: number;
   /** The row's labels, ascending. */
   labels: number[];
-  /** The classes of the highest scores, at most 5, the highest first; of equal ones the lower class. */
+  /** The classes of the highest scores, at most 5, without unknown ones, the highest first; of equal ones the lower class. */
   predictions: {
     /** The class, from 0. */
     label: number;
@@ -44,6 +44,9 @@ interface Batch {
   /** [rows] */
   losses: FloatArray;
   width: number;
+  /** [rows, unknownWidth], padded with -1; null for none */
+  unknown: IndexArray | null;
+  unknownWidth: number;
   firstRow: number;
   source: string;
 }
@@ -54,7 +57,7 @@ export class HighestLosses {
   rows: readonly HighLoss[] = [];
 
   /** Rows with scores that are not finite are left out. */
-  add({ scores, targets, losses, width, firstRow, source }: Batch): void {
+  add({ scores, targets, losses, width, unknown, unknownWidth, firstRow, source }: Batch): void {
     const classes = losses.length === 0 ? 0 : scores.length / losses.length;
     for (let i = 0; i < losses.length; i++) {
       const loss = losses[i] as number;
@@ -64,8 +67,9 @@ export class HighestLosses {
       if (last !== undefined && compare({ loss, source, row }, last) >= 0) continue;
       const ofRow = scores.subarray(i * classes, (i + 1) * classes);
       if (!ofRow.every(Number.isFinite)) continue;
-      const labels = labelsOf(targets, i * width, width);
-      this.merge([{ source, row, loss, labels, predictions: highest(ofRow) }]);
+      const labels = [...classesOf(targets, i * width, width)].sort((a, b) => a - b);
+      const leftOut = unknown === null ? new Set<number>() : classesOf(unknown, i * unknownWidth, unknownWidth);
+      this.merge([{ source, row, loss, labels, predictions: highest(ofRow, leftOut) }]);
     }
   }
 
@@ -81,19 +85,21 @@ function compare(a: Pick<HighLoss, 'loss' | 'source' | 'row'>, b: Pick<HighLoss,
   return a.row - b.row;
 }
 
-function labelsOf(targets: IndexArray, begin: number, width: number): number[] {
-  const labels = new Set<number>();
+/** The classes of a list, up to its first -1. */
+function classesOf(list: IndexArray, begin: number, width: number): Set<number> {
+  const classes = new Set<number>();
   for (let i = begin; i < begin + width; i++) {
-    const label = Number(targets[i]);
+    const label = Number(list[i]);
     if (label < 0) break;
-    labels.add(label);
+    classes.add(label);
   }
-  return [...labels].sort((a, b) => a - b);
+  return classes;
 }
 
-function highest(scores: FloatArray): HighLoss['predictions'] {
+function highest(scores: FloatArray, leftOut: ReadonlySet<number>): HighLoss['predictions'] {
   const found: HighLoss['predictions'] = [];
   for (let label = 0; label < scores.length; label++) {
+    if (leftOut.has(label)) continue;
     const score = scores[label] as number;
     if (found.length === PREDICTIONS && score <= (found[PREDICTIONS - 1] as { score: number }).score) continue;
     let at = Math.min(found.length, PREDICTIONS - 1);

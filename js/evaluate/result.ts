@@ -78,8 +78,9 @@ export interface LabelResult {
 
 /**
  * Counts of rows, and metrics. Most metrics are means over the rows, by the weights of the rows if there are any: the sum
- * of weight * metric over the sum of weights. They are NaN if there are no rows or all weights are 0. For `rankingLoss`, `coverageError`,
- * `labelRankingAveragePrecision`, `ndcg` and the average precisions, the rules are scikit-learn's in every case.
+ * of weight * metric over the sum of weights. They are NaN if there are no rows or all weights are 0. A row with unknown
+ * classes counts as if it had only the others. For `rankingLoss`, `coverageError`, `labelRankingAveragePrecision`, `ndcg` and
+ * the average precisions, the rules are scikit-learn's in every case.
  *
  * @example
  * import { type EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
