@@ -11,30 +11,79 @@
 
 namespace mlml {
 
-// The exact sum of doubles that are not below 0, as one long number in fixed point. It has the same bits in whatever
-// order the terms come, and however many parts are summed apart. Infinite terms are counted by themselves. After
-// Radford Neal, "Fast exact summation using small and large superaccumulators" (2015).
+// The exact sum of doubles that are not below 0: one long number in fixed point, in limbs of 32 bits that are kept
+// in 64. Neither the order of the terms changes it, nor whether parts are summed apart. Infinite terms are counted.
+// After Radford Neal, "Fast exact summation using small and large superaccumulators" (2015).
 class ExactSum {
  public:
+  // A double has up to 2098 bits in fixed point. The rest is room for the sum of 2^64 of them.
+  static constexpr size_t kLimbs = 68;
+  // Terms, or sums whose limbs are below 2^32, that may be added to limbs before the next carry.
+  static constexpr uint32_t kMostPending = 1u << 30;
+
+  // A finite double that is not below 0, in units of 2^-1074: the sum of its parts times 2^(32 * limb), 2^(32 * (limb +
+  // 1)) and 2^(32 * (limb + 2)).
+  struct Term {
+    explicit Term(double value) {
+      const auto bits = std::bit_cast<uint64_t>(value);
+      const auto exponent = static_cast<size_t>(bits >> 52) & 0x7ff;
+      const uint64_t fraction = bits & ((uint64_t{1} << 52) - 1);
+      const uint64_t mantissa = exponent == 0 ? fraction : fraction | uint64_t{1} << 52;
+      const size_t shift = exponent == 0 ? 0 : exponent - 1;
+      limb = shift / 32;
+      const uint64_t low = (mantissa & 0xffffffff) << (shift % 32);
+      const uint64_t high = (mantissa >> 32) << (shift % 32);
+      part0 = low & 0xffffffff;
+      part1 = (low >> 32) + (high & 0xffffffff);
+      part2 = high >> 32;
+    }
+
+    // Adds it to the limbs of a sum, which are `step` apart.
+    void AddTo(uint64_t* limbs, size_t step) const {
+      limbs += limb * step;
+      limbs[0] += part0;
+      limbs[step] += part1;
+      limbs[2 * step] += part2;
+    }
+
+    size_t limb;
+    // Each is below 2^33.
+    uint64_t part0;
+    uint64_t part1;
+    uint64_t part2;
+  };
+
+  ExactSum() = default;
+  // The sum whose limbs are `step` apart, with so many infinite terms.
+  ExactSum(const uint64_t* limbs, size_t step, uint64_t infinities) : infinities_(infinities) {
+    for (size_t i = 0; i < kLimbs; ++i) limbs_[i] = limbs[i * step];
+    Carry();
+  }
+
   void Add(double value) {
-    const auto bits = std::bit_cast<uint64_t>(value);
-    const auto exponent = static_cast<size_t>(bits >> 52) & 0x7ff;
-    if (exponent == 0x7ff) {
+    if (!(value <= std::numeric_limits<double>::max())) {
       ++infinities_;
       return;
     }
-    const uint64_t fraction = bits & ((uint64_t{1} << 52) - 1);
-    // In units of 2^-1074, the value is mantissa * 2^shift.
-    const uint64_t mantissa = exponent == 0 ? fraction : fraction | uint64_t{1} << 52;
-    const size_t shift = exponent == 0 ? 0 : exponent - 1;
-    const size_t limb = shift / 32;
-    const uint64_t low = (mantissa & 0xffffffff) << (shift % 32);
-    const uint64_t high = (mantissa >> 32) << (shift % 32);
-    limbs_[limb] += low & 0xffffffff;
-    limbs_[limb + 1] += (low >> 32) + (high & 0xffffffff);
-    limbs_[limb + 2] += high >> 32;
+    Term(value).AddTo(limbs_, 1);
     if (++pending_ == kMostPending) Carry();
   }
+
+  void Add(ExactSum other) {
+    other.Carry();
+    infinities_ += other.infinities_;
+    for (size_t i = 0; i < kLimbs; ++i) limbs_[i] += other.limbs_[i];
+    Carry();
+  }
+
+  // Adds the limbs, after a carry, to limbs that are `step` apart.
+  void AddTo(uint64_t* limbs, size_t step) {
+    Carry();
+    for (size_t i = 0; i < kLimbs; ++i) {
+      if (limbs_[i] != 0) limbs[i * step] += limbs_[i];
+    }
+  }
+  uint64_t infinities() const { return infinities_; }
 
   // Moves what is above 32 bits of a limb to the next one. The last limb keeps all of its bits.
   void Carry() {
@@ -76,30 +125,25 @@ class ExactSum {
     for (size_t i = begin; i < end; ++i) writer.Put(limbs_[i]);
   }
 
-  // Reads what Write() wrote of a sum of at most `most_terms` terms, and adds it to `sum` unless that is null.
-  static void Merge(StateReader& reader, uint64_t most_terms, ExactSum* sum) {
-    const uint64_t infinities = reader.Get();
+  // Reads what Write() wrote of a sum of at most `most_terms` terms.
+  static ExactSum Read(StateReader& reader, uint64_t most_terms) {
+    ExactSum sum;
+    sum.infinities_ = reader.Get();
     const uint64_t begin = reader.Get();
     const uint64_t count = reader.Get();
-    if (infinities > most_terms || begin > kLimbs || count > kLimbs - begin) {
+    if (sum.infinities_ > most_terms || begin > kLimbs || count > kLimbs - begin) {
       reader.Fail();
-      return;
+      return ExactSum();
     }
-    if (sum != nullptr) sum->infinities_ += infinities;
     for (uint64_t i = begin; i < begin + count; ++i) {
-      const uint64_t limb = reader.Get();
+      sum.limbs_[i] = reader.Get();
       // 2^32 doubles never reach beyond 2^1056, which is below the last limb.
-      if (limb >> 32 != 0) reader.Fail();
-      if (sum != nullptr) sum->limbs_[i] += limb;
+      if (sum.limbs_[i] >> 32 != 0) reader.Fail();
     }
-    if (sum != nullptr) sum->Carry();
+    return sum;
   }
 
  private:
-  // A double has up to 2098 bits in fixed point. The rest is room for the sum of 2^64 of them.
-  static constexpr size_t kLimbs = 68;
-  static constexpr uint32_t kMostPending = 1u << 30;
-
   uint64_t limbs_[kLimbs] = {};
   uint64_t infinities_ = 0;
   uint32_t pending_ = 0;  // terms since the last carry

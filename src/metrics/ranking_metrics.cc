@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/simd.h"
+#include "metrics/exact_sum.h"
 
 namespace mlml {
 namespace {
@@ -110,12 +111,11 @@ RankingMetrics::Scratch<double>& RankingMetrics::ScratchOf() {
 bool RankingMetrics::Begin(size_t classes, const int32_t* ks, size_t num_ks) {
   classes_ = classes;
   num_ks_ = num_ks;
-  if (!ks_.Reserve(num_ks + 1) || !at_k_.Reserve(2 * num_ks + 1) || !sums_.Reserve(num_sums()) ||
-      !groups_.Begin(num_sums()) || !support_.Reserve(classes) || !twice_rank_sum_.Reserve(classes)) {
+  if (!ks_.Reserve(num_ks + 1) || !at_k_.Reserve(2 * num_ks + 1) || !groups_.Begin(num_sums()) ||
+      !support_.Reserve(classes) || !twice_rank_sum_.Reserve(classes)) {
     return false;
   }
   std::copy_n(ks, num_ks, ks_.data());
-  std::fill_n(sums_.data(), num_sums(), ExactSum());
   std::fill_n(support_.data(), classes, uint64_t{0});
   std::fill_n(twice_rank_sum_.data(), classes, uint64_t{0});
   average_precision_.Begin(classes);
@@ -153,6 +153,7 @@ MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, const RowDetails& de
   Scratch<T>& scratch = ScratchOf<T>();
   const bool reserved = labels_.Reserve(most) && places_.Reserve(most) && unknown_.Reserve(details.unknown_width) &&
                         counts_.Reserve(2 * most) && ranks_.Reserve(most) && scratch.thresholds.Reserve(2 * most) &&
+                        scratch.others.Reserve(classes_) &&
                         (details.unknown_width == 0 || scratch.known.Reserve(classes_)) &&
                         scratch.counts.Reserve(2 * most, classes_, KernelChoice::kMeasured);
   if (!reserved) return {MetricsStatus::kOutOfMemory, 0, 0};
@@ -312,16 +313,14 @@ void RankingMetrics::AddRow(const KnownRow<T>& row, double loss) {
 
 template <typename T>
 void RankingMetrics::AddMargin(const KnownRow<T>& row) {
+  // The maximum of a copy without the labels: segment by segment between labels, all metrics took 4 % longer.
+  T* others = ScratchOf<T>().others.data();
+  std::copy_n(row.scores, row.classes, others);
   T lowest = kInfinity<T>;
-  T highest = -kInfinity<T>;
-  size_t begin = 0;
-  for (size_t k = 0; k <= row.num_labels; ++k) {
-    // The other classes up to the next label.
-    const size_t end = k < row.num_labels ? static_cast<size_t>(row.labels[k]) : row.classes;
-    if (begin < end) highest = std::max(highest, Highest(row.scores + begin, end - begin));
-    if (k < row.num_labels) lowest = std::min(lowest, row.scores[end]);
-    begin = end + 1;
+  for (size_t k = 0; k < row.num_labels; ++k) {
+    lowest = std::min(lowest, std::exchange(others[row.labels[k]], -kInfinity<T>));
   }
+  const T highest = Highest(others, row.classes);
   ++margins_[BinOfMargin(static_cast<double>(lowest) - static_cast<double>(highest))];
 }
 
@@ -368,7 +367,6 @@ void RankingMetrics::ForEachCount(Function field) {
 
 void RankingMetrics::Write(StateWriter& writer) {
   ForEachCount([&](uint64_t count) { writer.Put(count); });
-  for (size_t i = 0; i < num_sums(); ++i) sums_[i].Write(writer);
   groups_.Write(writer);
   average_precision_.Write(writer);
 }
@@ -403,7 +401,6 @@ MetricsStatus RankingMetrics::Merge(StateReader& reader) {
   });
   if (!reader.ok()) return MetricsStatus::kBadState;
   if (kCheck && rows + skipped > kMostRows - num_rows()) return MetricsStatus::kTooManyRows;
-  for (size_t i = 0; i < num_sums(); ++i) ExactSum::Merge(reader, rows, kCheck ? nullptr : &sums_[i]);
   groups_.Merge<kCheck>(reader, rows);
   if (!reader.ok()) return MetricsStatus::kBadState;
   if constexpr (kCheck) {
@@ -430,8 +427,8 @@ bool RankingMetrics::Compute(Means* means, MeansAtK* at_k, LabelMeans* of_labels
   if (!average_precisions.Reserve(classes_)) return false;
   const Missing missing = average_precision_.Compute(average_precisions.data(), &means->micro_average_precision);
   if (missing != Missing::kNothing) std::fill_n(average_precisions.data(), classes_, kNone);
-  const double weight = sums_[kWeight].Value();
-  const auto mean = [&](size_t sum) { return weight == 0 ? kNan : sums_[sum].Value() / weight; };
+  const double weight = groups_.Total(kWeight);
+  const auto mean = [&](size_t sum) { return weight == 0 ? kNan : groups_.Total(sum) / weight; };
   means->rows = static_cast<double>(rows_);
   means->rows_without_labels = static_cast<double>(rows_without_labels_);
   means->rows_with_all_labels = static_cast<double>(rows_with_all_labels_);

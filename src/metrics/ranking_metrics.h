@@ -30,7 +30,6 @@
 #include "loss/multilabel_margin_loss.h"
 #include "loss/row_counts.h"
 #include "metrics/average_precision.h"
-#include "metrics/exact_sum.h"
 #include "metrics/group_sums.h"
 #include "metrics/state.h"
 
@@ -129,8 +128,8 @@ class RankingMetrics {
   static constexpr size_t kMarginBins = (32 << kMarginFractionBits) + 2;
   const uint64_t* margins() const { return margins_; }  // [2, kMarginBins]
 
-  // The sums of each group: of weights, loss, ranking loss, coverage, LRAP, one-error, reciprocal rank, and for each k
-  // of precision, recall and nDCG.
+  // The sums over rows, in groups: of weights, loss, ranking loss, coverage, LRAP, one-error, reciprocal rank, and for
+  // each k of precision, recall and nDCG.
   GroupSums& groups() { return groups_; }
 
   // Hashes of all rows, in any order, that differ for other rows but for a chance of 2^-64: of what each is known by
@@ -153,7 +152,8 @@ class RankingMetrics {
   template <typename T>
   struct Scratch {
     Buffer<T> thresholds;
-    Buffer<T> known;  // scores of a row without its unknown classes
+    Buffer<T> known;   // scores of a row without its unknown classes
+    Buffer<T> others;  // scores of a row, -Inf for its labels
     RowCounts<T, /*kHasDirect=*/true> counts;
   };
 
@@ -186,9 +186,7 @@ class RankingMetrics {
   // Adds to a sum of the row at hand.
   void AddTo(size_t sum, double value) {
     // Not 0 * infinity.
-    const double term = weight_ == 0 ? 0 : weight_ * value;
-    sums_[sum].Add(term);
-    groups_.Add(sum, term);
+    groups_.Add(sum, weight_ == 0 ? 0 : weight_ * value);
   }
   // Calls field(uint64_t&) for the counts of the state, in order.
   template <typename Function>
@@ -215,7 +213,6 @@ class RankingMetrics {
   uint64_t fingerprint_ = 0;
   uint64_t labels_fingerprint_ = 0;
   uint64_t margins_[2 * kMarginBins] = {};
-  Buffer<ExactSum> sums_;
   GroupSums groups_;
   Buffer<uint64_t> support_;         // [classes]
   Buffer<uint64_t> twice_rank_sum_;  // [classes]: sums of above + 1 + at_least

@@ -65,7 +65,7 @@ class ScoreBins {
   template <typename T>
   void Want(const T* scores, Pages& pages) const {
     bool* wanted = pages.wanted;
-    ForEachBinOf(scores, [=](uint32_t page, uint32_t /*bin*/) { wanted[page] = true; });
+    ForEachBinOf</*kPlaces=*/false>(scores, [=](uint32_t page) { wanted[page] = true; });
   }
 
   // True if the pages in use and these fit into kMostBytes. It depends on the scores alone, and not on how they were
@@ -103,7 +103,7 @@ class ScoreBins {
   void Add(const T* scores) {
     BeginRow();
     Page* pages = pages_;
-    ForEachBinOf(scores, [=](uint32_t page, uint32_t bin) { ++pages[page].recent[bin]; });
+    ForEachBinOf</*kPlaces=*/true>(scores, [=](uint32_t page, uint32_t place) { ++pages[page].recent[place]; });
   }
   // Begins a row of which AddScore() adds the scores, one by one.
   void BeginRow() {
@@ -200,22 +200,28 @@ class ScoreBins {
     }
   }
 
-  // Calls function(page, place of the bin in it) for each score of a row.
-  template <typename T, typename Function>
+  // Calls function(page, place of the bin in it) for each score of a row; without kPlaces, of the page only.
+  template <bool kPlaces, typename T, typename Function>
   void ForEachBinOf(const T* scores, Function function) const {
     constexpr size_t kChunk = 256;
     uint32_t pages[kChunk];
-    uint32_t bins[kChunk];
+    uint32_t places[kChunk];
     for (size_t first = 0; first < classes_; first += kChunk) {
       const size_t size = std::min(kChunk, classes_ - first);
-      FindBins(scores, first, size, pages, bins);
-      for (size_t i = 0; i < size; ++i) function(pages[i], bins[i]);
+      FindBins<kPlaces>(scores, first, size, pages, places);
+      for (size_t i = 0; i < size; ++i) {
+        if constexpr (kPlaces) {
+          function(pages[i], places[i]);
+        } else {
+          function(pages[i]);
+        }
+      }
     }
   }
 
   // KeyOf() on vectors, which saves 5 % of the time of all metrics.
-  template <typename T>
-  void FindBins(const T* scores, size_t first, size_t size, uint32_t* pages, uint32_t* bins) const {
+  template <bool kPlaces, typename T>
+  void FindBins(const T* scores, size_t first, size_t size, uint32_t* pages, uint32_t* places) const {
     const hn::ScalableTag<T> d;
     const hn::Rebind<float, decltype(d)> df;
     const hn::RebindToSigned<decltype(df)> di;
@@ -249,14 +255,16 @@ class ScoreBins {
       const auto flip = hn::Or(hn::ShiftRight<31>(bits), hn::Set(di, std::numeric_limits<int32_t>::min()));
       const auto ordered = hn::BitCast(du, hn::Xor(bits, flip));
       hn::StoreU(hn::Add(hn::ShiftRight<kFractionBits>(ordered), moved), du, pages + i);
-      const auto bin = hn::And(hn::ShiftRightSame(ordered, shift), mask);
-      hn::StoreU(hn::Or(hn::ShiftLeftSame(label, static_cast<int>(fraction_bits_)), bin), du, bins + i);
-      label = hn::Add(label, hn::Set(du, static_cast<uint32_t>(L)));
+      if constexpr (kPlaces) {
+        const auto bin = hn::And(hn::ShiftRightSame(ordered, shift), mask);
+        hn::StoreU(hn::Or(hn::ShiftLeftSame(label, static_cast<int>(fraction_bits_)), bin), du, places + i);
+        label = hn::Add(label, hn::Set(du, static_cast<uint32_t>(L)));
+      }
     }
     for (; i < size; ++i) {
       const uint32_t key = KeyOf(scores[first + i]);
       pages[i] = key >> fraction_bits_;
-      bins[i] = static_cast<uint32_t>(PlaceOf(first + i, key));
+      if constexpr (kPlaces) places[i] = static_cast<uint32_t>(PlaceOf(first + i, key));
     }
   }
 

@@ -664,7 +664,7 @@ TEST(ExactSum, KeepsWhatDoublesLose) {
     StateWriter writer(state.data());
     large.Write(writer);
     StateReader reader(state.data(), state.size());
-    ExactSum::Merge(reader, 1, &large);
+    large.Add(ExactSum::Read(reader, 1));
     EXPECT_TRUE(reader.ok() && reader.at_end());
   }
   EXPECT_EQ(large.Value(), std::numeric_limits<double>::infinity());
