@@ -35,11 +35,12 @@ class Buffer {
   const T* data() const { return data_; }
   size_t capacity() const { return capacity_; }
   T& operator[](size_t i) {
-    HWY_ASSUME(data_ != nullptr);  // Reserve() was called: clang-tidy cannot see it in a function that only indexes.
+    // Reserve() was called: clang-tidy cannot see it in a function that only indexes.
+    if (data_ == nullptr) __builtin_unreachable();
     return data_[i];
   }
   const T& operator[](size_t i) const {
-    HWY_ASSUME(data_ != nullptr);
+    if (data_ == nullptr) __builtin_unreachable();
     return data_[i];
   }
 
