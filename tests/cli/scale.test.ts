@@ -107,7 +107,7 @@ test('a compose file keeps to the schema, and its commands give the result', asy
   const worker = start('worker');
   const evaluate = start('evaluate');
   expect(await evaluate.end()).toBe(0);
-  expect(evaluate.output).toBe(expected);
+  expect(evaluate.stdout).toBe(expected);
   await worker.stop();
 });
 

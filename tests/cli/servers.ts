@@ -32,9 +32,12 @@ process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
 
 /** A process that does not outlive the tests, and what it has written. */
 export class Process {
+  /** What it wrote to either stream. */
   output = '';
+  stdout = '';
   readonly child: ChildProcess;
   readonly #changed = new EventTarget();
+  readonly #closed: Promise<unknown>;
 
   constructor(
     command: string,
@@ -43,6 +46,7 @@ export class Process {
   ) {
     const { uid, ...rest } = options;
     this.child = spawn(command, args, { ...rest, ...(uid === undefined ? {} : { uid, gid: uid }) });
+    this.#closed = once(this.child, 'close');
     children.add(this.child);
     this.child.on('exit', () => children.delete(this.child));
     for (const stream of [this.child.stdout!, this.child.stderr!]) {
@@ -51,6 +55,7 @@ export class Process {
         this.#changed.dispatchEvent(new Event('output'));
       });
     }
+    this.child.stdout!.on('data', (text: string) => (this.stdout += text));
     this.child.on('close', () => this.#changed.dispatchEvent(new Event('output')));
   }
 
@@ -68,10 +73,15 @@ export class Process {
     }
   }
 
-  /** Resolves to the exit code when the process ends. */
+  /** Resolves to the exit code when the process has ended and all of its output is here. */
   async end(): Promise<number | null> {
-    if (!this.ended) await once(this.child, 'exit');
+    await this.#closed;
     return this.child.exitCode;
+  }
+
+  /** What it says at its end, which may stand after lines of progress on stderr. */
+  get lastLine(): string {
+    return this.output.trimEnd().split('\n').at(-1)!;
   }
 
   stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {

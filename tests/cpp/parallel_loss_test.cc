@@ -134,12 +134,13 @@ TEST(ParallelLoss, SameBitsForAnyNumberOfThreads) {
 }
 
 TEST(ThreadPool, RunsEveryTaskOnce) {
+  // A job is constant: what its tasks change is mutable.
   struct Counted {
-    std::atomic<int> runs[101] = {};
-    std::atomic<size_t> highest_thread = 0;
+    mutable std::atomic<int> runs[101] = {};
+    mutable std::atomic<size_t> highest_thread = 0;
   };
   const ThreadPool::Run run = [](const void* job, size_t task, size_t thread) {
-    auto& counted = *static_cast<Counted*>(const_cast<void*>(job));
+    const auto& counted = *static_cast<const Counted*>(job);
     ++counted.runs[task];
     size_t highest = counted.highest_thread;
     while (thread > highest && !counted.highest_thread.compare_exchange_weak(highest, thread)) {
@@ -162,10 +163,10 @@ TEST(ThreadPool, RunsEveryTaskOnce) {
 TEST(ThreadPool, HelpersTakeTheirShare) {
   // Each of two tasks waits for the other to begin: one thread alone would never end.
   struct Meeting {
-    std::atomic<int> arrived = 0;
+    mutable std::atomic<int> arrived = 0;
   };
   const ThreadPool::Run run = [](const void* job, size_t, size_t) {
-    auto& meeting = *static_cast<Meeting*>(const_cast<void*>(job));
+    const auto& meeting = *static_cast<const Meeting*>(job);
     ++meeting.arrived;
     while (meeting.arrived < 2) std::this_thread::yield();
   };
@@ -179,12 +180,12 @@ TEST(ThreadPool, HelpersTakeTheirShare) {
 
 TEST(ThreadPool, GivesUpOnADeadThread) {
   struct Trap {
-    std::atomic<bool> taken = false;
-    std::atomic<bool> opened = false;
+    mutable std::atomic<bool> taken = false;
+    mutable std::atomic<bool> opened = false;
   };
   Trap trap;
   const ThreadPool::Run run = [](const void* job, size_t, size_t thread) {
-    auto& caught = *static_cast<Trap*>(const_cast<void*>(job));
+    const auto& caught = *static_cast<const Trap*>(job);
     if (thread == 0) {
       // The caller goes on once the helper is in the trap.
       while (!caught.taken) std::this_thread::yield();
