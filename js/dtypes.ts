@@ -1,7 +1,8 @@
 import { describe, LossError } from './errors.js';
 
 /**
- * The typed array of each dtype.
+ * The typed array that a tensor of each dtype holds. TypeScript 5.7 and later know that its memory is an `ArrayBuffer`, which
+ * `Blob` and `BufferSource` want; earlier versions make no difference.
  *
  * @example
  * import type { ArrayTypes } from 'multilabel-margin-loss';
@@ -10,14 +11,15 @@ import { describe, LossError } from './errors.js';
  * labels.length; // => 3
  */
 export interface ArrayTypes {
+  // What of() returns: Float32Array<ArrayBuffer> where that can be written, and Float32Array where it cannot.
   /** Scores, losses and gradients; the default. */
-  float32: Float32Array;
+  float32: ReturnType<typeof Float32Array.of>;
   /** Scores, losses and gradients. */
-  float64: Float64Array;
+  float64: ReturnType<typeof Float64Array.of>;
   /** Targets. */
-  int32: Int32Array;
+  int32: ReturnType<typeof Int32Array.of>;
   /** Targets, as PyTorch has them. */
-  int64: BigInt64Array;
+  int64: ReturnType<typeof BigInt64Array.of>;
 }
 
 /** The type of the elements of a tensor. */
@@ -26,8 +28,39 @@ export type DType = 'float32' | 'float64' | 'int32' | 'int64';
 /** The dtypes that scores can have, and that have a gradient. */
 export type FloatDType = 'float32' | 'float64';
 
-/** The array of a tensor of any dtype. */
-export type TypedArray = ArrayTypes[DType];
+/** A typed array of a dtype, over memory of any kind: what a tensor is made of. */
+export type TypedArray<D extends DType = DType> = {
+  /** For scores, losses and gradients. */
+  float32: Float32Array;
+  /** For scores, losses and gradients. */
+  float64: Float64Array;
+  /** For targets. */
+  int32: Int32Array;
+  /** For targets. */
+  int64: BigInt64Array;
+}[D];
+
+/** The dtype of a typed array of type A. */
+export type DTypeOfArray<A> = A extends Float32Array
+  ? 'float32'
+  : A extends Float64Array
+    ? 'float64'
+    : A extends Int32Array
+      ? 'int32'
+      : A extends BigInt64Array
+        ? 'int64'
+        : never;
+
+/** Whether the `data` of T, in every type that it may have, is one of the arrays A. */
+export type HasOnly<T, A> = T extends { readonly data: infer D }
+  ? [D] extends [never]
+    ? false
+    : 0 extends 1 & D
+      ? false
+      : [D] extends [A]
+        ? true
+        : false
+  : false;
 
 /** A dtype: a `Float32Array`. */
 export const float32 = 'float32';

@@ -14,7 +14,7 @@ export * from './loss/index.js';
 export * as nn from './nn.js';
 export * as optim from './optim.js';
 export { add } from './training/add.js';
-export { no_grad } from './training/grad-mode.js';
+export { no_grad } from './training/no-grad.js';
 export { relu } from './training/relu.js';
 export { manual_seed, randn, randperm } from './random.js';
 export { loadSafetensors, saveSafetensors } from './safetensors.js';

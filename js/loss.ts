@@ -2,7 +2,7 @@ import { FORWARD_OPTIONS, type ForwardOptions, LossArguments } from './arguments
 import { differentiable, requiresGrad } from './autograd.js';
 import type { AsyncBackend, Backend, LossOptions, Reduction } from './backend.js';
 import type { DeviceTensor } from './device-tensor.js';
-import type { ArrayTypes, FloatDType } from './dtypes.js';
+import type { FloatDType, TypedArray } from './dtypes.js';
 import { describe, LossError } from './errors.js';
 import { checkOptions } from './options.js';
 import type { DTypeOf, GradOf, NoIntegers, Scores } from './scores.js';
@@ -75,7 +75,7 @@ export interface ValueAndGradOptions<D extends FloatDType = FloatDType> extends 
 }
 
 interface ArrayAndShape<D extends FloatDType> {
-  readonly data: ArrayTypes[D];
+  readonly data: TypedArray<D>;
   readonly shape: Shape;
 }
 

@@ -1,5 +1,8 @@
 import { describe, LossError } from './errors.js';
 
+/** Options with every default filled in. */
+export type Complete<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
+
 /**
  * The options that were given, in an object of their own that inherits nothing, or ERR_OPTION for a key that is not known.
  * Options inherited from another object count, as in `Object.create(defaults)`; those of `Object.prototype` do not: any

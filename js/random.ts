@@ -2,7 +2,8 @@ import { allocate, type FloatDType } from './dtypes.js';
 import { describe, LossError } from './errors.js';
 import { checkOptions } from './options.js';
 import { sizeOf } from './shapes.js';
-import { type ShapeArguments, shapeArguments, Tensor } from './tensor.js';
+import { type ShapeArguments, shapeArguments } from './creation.js';
+import { Tensor } from './tensor.js';
 
 /**
  * Random numbers that are the same on every machine for the same seed: only + - * / and sqrt of floating point are used,

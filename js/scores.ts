@@ -1,8 +1,7 @@
-import { arrayName, type FloatDType } from './dtypes.js';
+import { arrayName, type FloatDType, type HasOnly } from './dtypes.js';
 import { DeviceTensor } from './device-tensor.js';
 import { LossError } from './errors.js';
 import { formatShape, type Shape } from './shapes.js';
-import type { HasOnly } from './targets.js';
 import { type Tensor, type TensorLike, toTensor } from './tensor.js';
 
 /** A Float16Array, where the engine has them, as the compilers that know none see it. */

@@ -1,4 +1,4 @@
-import { allocate, arrayName, dtypeOf, isTypedArray, type TypedArray } from './dtypes.js';
+import { allocate, arrayName, dtypeOf, type HasOnly, isTypedArray, type TypedArray } from './dtypes.js';
 import { describe, LossError } from './errors.js';
 import { isList } from './nested.js';
 import { checkOptions } from './options.js';
@@ -33,17 +33,6 @@ export type Targets = IndicesLike | IndexList | readonly IndexList[] | number | 
 
 /** Refuses targets of type T when compiled, if they cannot be but floating-point. */
 export type NoFloats<T> = HasOnly<T, Float32Array | Float64Array> extends true ? 'targets must be integers' : unknown;
-
-/** Whether the `data` of T, in every type that it may have, is one of the arrays A. */
-export type HasOnly<T, A> = T extends { readonly data: infer D }
-  ? [D] extends [never]
-    ? false
-    : 0 extends 1 & D
-      ? false
-      : [D] extends [A]
-        ? true
-        : false
-  : false;
 
 type MaskElement = number | bigint | boolean;
 

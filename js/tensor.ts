@@ -3,16 +3,20 @@ import {
   allocate,
   ARRAY_NAMES,
   type ArrayTypes,
-  checkDType,
   type DType,
   dtypeOf,
+  type FloatDType,
+  type HasOnly,
   isTypedArray,
+  plainArray,
   type TypedArray,
 } from './dtypes.js';
 import { describe, LossError } from './errors.js';
-import { fromNested, type NestedArray } from './nested.js';
+import { gradEnabled } from './grad-mode.js';
+import { fromNested, isList, type NestedArray } from './nested.js';
 import { checkOptions } from './options.js';
-import { checkShape, formatShape, isShape, sameShape, type Shape, sizeOf } from './shapes.js';
+import { printTensor } from './print.js';
+import { checkShape, formatShape, sameShape, type Shape } from './shapes.js';
 
 /**
  * What every function of this package takes for a tensor besides its own: tensors of other libraries fit.
@@ -28,28 +32,6 @@ export interface TensorLike {
   readonly data: TypedArray;
   /** The product of its lengths is the length of `data`. */
   readonly shape: Shape;
-}
-
-/**
- * Options of {@link tensor}, {@link zeros} and {@link randn}.
- *
- * @example
- * import { type TensorOptions, zeros } from 'multilabel-margin-loss';
- *
- * const options: TensorOptions<'float64'> = { dtype: 'float64', requires_grad: true };
- * zeros([2, 3], options).dtype; // => 'float64'
- */
-export interface TensorOptions<D extends DType = DType> {
-  /**
-   * The type of the elements.
-   * @default the type of the typed array given, else 'float32'
-   */
-  dtype?: D;
-  /**
-   * Whether losses of this tensor compute the gradient with respect to it; float32 and float64 only.
-   * @default false
-   */
-  requires_grad?: boolean;
 }
 
 /**
@@ -70,14 +52,7 @@ export interface BackwardOptions {
    * Whether `backward()` may be called again.
    * @default false
    */
-  retain_graph?: boolean;
-}
-
-/** What an operation leaves on its result so that `backward()` finds its way: see autograd.ts. */
-export interface Differentiable {
-  /** Higher than those of all that the result was computed from. */
-  readonly sequence: number;
-  propagate(gradOutput: Tensor, retain: boolean): void;
+  retain_graph?: boolean | undefined;
 }
 
 /** Not part of the public API. Registered, so that tensors of another copy of this package have it too. */
@@ -85,6 +60,16 @@ export const gradNode = Symbol.for('multilabel-margin-loss.gradNode');
 
 /** Where a tensor keeps its `grad`. */
 export const gradient = Symbol.for('multilabel-margin-loss.gradient');
+
+/** What console.log() of Node, Deno and Bun looks for. */
+const inspect = Symbol.for('nodejs.util.inspect.custom');
+
+/** A gradient with respect to a result, in a form that {@link Tensor.backward} takes. */
+type GradOutput = number | bigint | Float32Array | Float64Array | TensorLike | readonly NestedArray[];
+
+/** Refuses a gradient of type G when compiled, if it cannot be but integers. */
+type NoIntegers<G> =
+  HasOnly<G, Int32Array | BigInt64Array> extends true ? 'gradOutput must be floating-point' : unknown;
 
 /** What a tensor has whose elements are not in an array of its own. */
 export const storage = Symbol.for('multilabel-margin-loss.storage');
@@ -129,7 +114,7 @@ export class Tensor<D extends DType = DType> implements TensorLike {
   /** @internal */
   [gradient]: Tensor<D> | null = null;
   /** @internal */
-  [gradNode]: Differentiable | null = null;
+  [gradNode]: GradNode | null = null;
   /** @internal */
   [storage]: Storage<D> | null;
 
@@ -137,7 +122,7 @@ export class Tensor<D extends DType = DType> implements TensorLike {
    * Use {@link tensor}, {@link zeros} or {@link randn}.
    * @hidden
    */
-  constructor(data: ArrayTypes[D] | Storage<D>, shape: Shape, requires_grad = false) {
+  constructor(data: TypedArray<D> | Storage<D>, shape: Shape, requires_grad = false) {
     const inMemory =
       typeof (data as Partial<Storage<D>> | undefined)?.view === 'function' ? (data as Storage<D>) : null;
     const dtype = inMemory?.dtype ?? dtypeOf(data);
@@ -205,24 +190,36 @@ export class Tensor<D extends DType = DType> implements TensorLike {
    * tensor(Float32Array.of(1, 2, 3, 4), { shape: [2, 2] }).tolist(); // => [[1, 2], [3, 4]]
    */
   tolist(): NestedArray {
-    let at = 0;
-    const nest = (depth: number): NestedArray =>
-      depth === this.shape.length
-        ? (this.data[at++] as number | bigint)
-        : Array.from({ length: this.shape[depth] as number }, () => nest(depth + 1));
-    return nest(0);
+    return this.#nest((element) => element);
   }
 
   /**
-   * Adds the gradient of this loss, times `gradOutput`, to `grad` of all that it was computed from and that requires a
-   * gradient: scores, and the parameters of a model. As in PyTorch, once: the memory is freed, and a second call is an
-   * error, unless `retain_graph` is true.
+   * Adds the gradient of this loss to `grad` of all that it was computed from and that requires a gradient: scores, and the
+   * parameters of a model. As in PyTorch, once: the memory is freed, and a second call is an error, unless `retain_graph` is
+   * true.
    *
-   * @param gradOutput the shape of this tensor; may be left out for a loss of shape [], and is 1 then
    * @param options `retain_graph`: whether `backward()` may be called again
    * @throws LossError ERR_BACKWARD if this was not computed from tensors that require a gradient, if it was called before,
-   * or if gradOutput is missing; ERR_SHAPE or ERR_DTYPE if gradOutput does not fit; ERR_DISPOSED if an activation that it
-   * was computed from is recycled
+   * or if this is not of shape []; ERR_OPTION; ERR_DISPOSED if an activation that it was computed from is recycled
+   * @example
+   * import { MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
+   *
+   * const scores = tensor([[0.1, 0.2, 0.4, 0.8]], { requires_grad: true });
+   * const loss = new MultiLabelMarginLoss().forward(scores, [[3, 0]]);
+   * loss.backward({ retain_graph: true });
+   * loss.backward();
+   * scores.grad?.tolist(); // => [[-1, 1, 1, -1]]
+   */
+  backward(options?: BackwardOptions): void;
+  /**
+   * Adds the gradient of this loss, times `gradOutput`, to `grad` of all that it was computed from and that requires a
+   * gradient: scores, and the parameters of a model.
+   *
+   * @param gradOutput float32 or float64, of the shape of this tensor; undefined for 1, where that shape is []
+   * @param options `retain_graph`: whether `backward()` may be called again
+   * @throws LossError ERR_BACKWARD if this was not computed from tensors that require a gradient, if it was called before,
+   * or if `gradOutput` is missing; ERR_SHAPE or ERR_DTYPE if it does not fit; ERR_OPTION; ERR_DISPOSED if an activation that
+   * it was computed from is recycled
    * @example
    * import { MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
    *
@@ -231,7 +228,9 @@ export class Tensor<D extends DType = DType> implements TensorLike {
    * losses.backward([1, 0]);
    * scores.grad?.tolist(); // => [[-0.5, 0.5, 0.5, -0.5], [0, 0, 0, 0]]
    */
-  backward(gradOutput?: TensorLike | NestedArray, options: BackwardOptions = {}): void {
+  backward<G extends GradOutput | undefined>(gradOutput: G & NoIntegers<G>, options?: BackwardOptions): void;
+  backward(first?: GradOutput | BackwardOptions, second?: BackwardOptions): void {
+    const [gradOutput, options = {}] = second === undefined && isOptions(first) ? [undefined, first] : [first, second];
     const { retain_graph = false } = checkOptions(options, ['retain_graph'], 'backward()');
     if (typeof retain_graph !== 'boolean') {
       throw new LossError('ERR_OPTION', `retain_graph must be true or false, got ${describe(retain_graph)}`);
@@ -270,68 +269,219 @@ export class Tensor<D extends DType = DType> implements TensorLike {
     }
     node.propagate(factors, retain_graph);
   }
+
+  /**
+   * A copy with an array of its own, which stays when an activation is recycled. As in PyTorch, `backward()` goes through
+   * it to what this tensor was computed from; `detach().clone()` keeps the values alone.
+   *
+   * @returns of the same shape and dtype; it requires a gradient if this tensor does, but for `no_grad()`
+   * @throws LossError ERR_DISPOSED for an activation that is recycled already; ERR_OUT_OF_MEMORY
+   * @example
+   * import { tensor } from 'multilabel-margin-loss';
+   *
+   * const scores = tensor([1, 2]);
+   * const copy = scores.clone();
+   * scores.data[0] = 5;
+   * copy.tolist(); // => [1, 2]
+   */
+  clone(): Tensor<D> {
+    const { data } = this;
+    const copy = allocate(this.dtype, data.length);
+    (copy as Float32Array).set(data as Float32Array);
+    const needsGrad = this.requires_grad && gradEnabled();
+    const result = new Tensor<D>(copy, this.shape, needsGrad);
+    if (needsGrad) result[gradNode] = new CloneNode(this);
+    return result;
+  }
+
+  /**
+   * The same elements without autograd: losses of the result compute no gradient with respect to it.
+   *
+   * @returns of the same shape and dtype, and in the same memory, as in PyTorch: writing to one writes to both
+   * @example
+   * import { tensor } from 'multilabel-margin-loss';
+   *
+   * const scores = tensor([1, 2], { requires_grad: true });
+   * scores.detach().requires_grad; // => false
+   * scores.detach().data === scores.data; // => true
+   */
+  detach(): Tensor<D> {
+    return new Tensor<D>(this[storage] ?? this.data, this.shape);
+  }
+
+  /**
+   * What `JSON.stringify()` writes: the elements as nested arrays. JSON has no NaN and no infinity, and writes null for them.
+   * It keeps neither dtype nor `requires_grad`.
+   *
+   * @returns as {@link Tensor.tolist}, with numbers for int64 too
+   * @throws LossError ERR_DTYPE for an int64 beyond 2^53, which a number cannot hold
+   * @example
+   * import { tensor } from 'multilabel-margin-loss';
+   *
+   * JSON.stringify({ targets: tensor([[3, 0, -1]], { dtype: 'int64' }) }); // => '{"targets":[[3,0,-1]]}'
+   */
+  toJSON(): NestedArray {
+    return this.#nest((element) => {
+      const number = Number(element);
+      if (typeof element === 'bigint' && !Number.isSafeInteger(number)) {
+        throw new LossError('ERR_DTYPE', `JSON has no number for the int64 ${element}: tolist() gives bigints`);
+      }
+      return number;
+    });
+  }
+
+  /**
+   * The tensor as PyTorch prints it: four digits, a width in common, and the first and last three of each dimension from
+   * 1,000 elements on. `console.log()` in Node prints this.
+   *
+   * @returns of an activation that is recycled, or an array whose memory is gone, why there are no elements
+   * @example
+   * import { tensor } from 'multilabel-margin-loss';
+   *
+   * String(tensor([[0.1, 0.25], [-1, 2]])); // => 'tensor([[ 0.1000,  0.2500],\n        [-1.0000,  2.0000]])'
+   * String(tensor([1, 2], { requires_grad: true })); // => 'tensor([1., 2.], requires_grad=True)'
+   */
+  toString(): string {
+    const node = this[gradNode];
+    const suffix = node !== null ? `grad_fn=<${node.name}>` : this.requires_grad ? 'requires_grad=True' : null;
+    try {
+      const { data } = this;
+      checkShape(this.shape, data, 'a tensor');
+      return printTensor(data, this.shape, this.dtype, suffix);
+    } catch (error) {
+      if (!(error instanceof LossError)) throw error;
+      return `tensor(<${error.message}>, size=${formatShape(this.shape)})`;
+    }
+  }
+
+  /** @internal */
+  [inspect](): string {
+    return this.toString();
+  }
+
+  #nest(toElement: (element: number | bigint) => number | bigint): NestedArray {
+    const { data, shape } = this;
+    let at = 0;
+    const nest = (depth: number): NestedArray =>
+      depth === shape.length
+        ? toElement(data[at++] as number | bigint)
+        : Array.from({ length: shape[depth] as number }, () => nest(depth + 1));
+    return nest(0);
+  }
 }
 
 brand(Tensor, 'Tensor');
 
-/**
- * A tensor of the numbers given. A typed array is wrapped, not copied, unless `dtype` asks for another type.
- *
- * @param data nested arrays, a number, or a typed array
- * @param options `shape` gives a typed array its shape (default: its length)
- * @returns a tensor of the shape and dtype asked for; else of those of `data`, and float32 for nested arrays
- * @throws LossError ERR_SHAPE for ragged arrays or a length that does not fit the shape; ERR_DTYPE for elements that are
- * no numbers, or that an integer dtype cannot hold; ERR_OPTION; ERR_OUT_OF_MEMORY
- * @example
- * import { float64, int64, tensor } from 'multilabel-margin-loss';
- *
- * tensor(new Float32Array(6), { shape: [2, 3] }).shape; // => [2, 3]
- * tensor([[0.25, 0.5], [1, 2]], { dtype: float64, requires_grad: true }).shape; // => [2, 2]
- * tensor([[1, -1]], { dtype: int64 }).tolist(); // => [[1n, -1n]]
- */
-export function tensor<D extends DType>(data: ArrayTypes[D], options?: TensorOptions<D> & { shape?: Shape }): Tensor<D>;
-/** Of nested arrays, or of a typed array of another dtype; the rest is as above. */
-export function tensor<D extends DType = 'float32'>(
-  data: NestedArray | TypedArray,
-  options?: TensorOptions<D> & { shape?: Shape },
-): Tensor<D>;
-export function tensor(data: NestedArray | TypedArray, options: TensorOptions & { shape?: Shape } = {}): Tensor {
-  const {
-    dtype,
-    requires_grad = false,
-    shape,
-  } = checkOptions(options, ['dtype', 'requires_grad', 'shape'], 'tensor()');
-  checkDType(dtype);
-  if (!isTypedArray(data)) {
-    const nested = fromNested(data, dtype ?? 'float32', 'data');
-    return new Tensor(nested.data, shape ?? nested.shape, requires_grad);
+/** The record that an operation leaves on its result, for `backward()`, where a tensor requires a gradient. */
+export abstract class GradNode {
+  /** A result has a higher number than all that it was computed from, in whichever copy of this package. */
+  readonly sequence: number;
+  isUsed = false;
+
+  /** What PyTorch calls it. */
+  abstract readonly name: string;
+
+  constructor(readonly inputs: readonly Tensor[]) {
+    this.sequence = 1 + Math.max(0, ...inputs.map((input) => input[gradNode]?.sequence ?? 0));
   }
-  const own = dtypeOf(data);
-  const converted =
-    dtype === undefined || dtype === own ? data : fromNested(Array.from(data as ArrayLike<number>), dtype, 'data').data;
-  return new Tensor(converted, shape ?? [converted.length], requires_grad);
+
+  /** @throws LossError if what `backward()` needs is gone */
+  check(): void {}
+
+  /**
+   * The gradient with respect to each input; null for one that needs none.
+   *
+   * @param gradOutput with respect to the result, of its shape
+   * @param retain whether this may be called again
+   */
+  abstract backward(gradOutput: Tensor, retain: boolean): readonly (Tensor | null)[];
+
+  /** The gradient of a result that was used twice. */
+  sum(a: Tensor, b: Tensor): Tensor {
+    const sum = (a.data as Float32Array).slice();
+    for (let i = 0; i < sum.length; i++) (sum[i] as number) += b.data[i] as number;
+    return new Tensor(sum, a.shape);
+  }
+
+  /** Adds the gradient of the result of this node to `grad` of all tensors that it was computed from. */
+  propagate(gradOutput: Tensor, retain: boolean): void {
+    const grads = new Map<GradNode, Tensor>([[this, gradOutput]]);
+    for (const node of this.#reachable()) {
+      // Every node comes after all whose input its result was.
+      const ofInputs = node.backward(grads.get(node) as Tensor, retain);
+      grads.delete(node);
+      node.isUsed = !retain;
+      node.inputs.forEach((input, i) => {
+        const grad = ofInputs[i];
+        if (!grad) return;
+        const source = input[gradNode];
+        if (source === null) accumulate(input, grad);
+        else {
+          const before = grads.get(source);
+          grads.set(source, before ? source.sum(before, grad) : grad);
+        }
+      });
+    }
+  }
+
+  /** All nodes that contributed to this one, itself included, later ones first, once each is known to be usable. */
+  #reachable(): GradNode[] {
+    const nodes = new Set<GradNode>([this]);
+    // A set is iterated over what is added meanwhile, too.
+    for (const node of nodes) {
+      if (node.isUsed) {
+        throw new LossError(
+          'ERR_BACKWARD',
+          'backward() can be called once for each loss: what it needs is freed then, unless it is called with ' +
+            '{ retain_graph: true }',
+        );
+      }
+      node.check();
+      for (const input of node.inputs) {
+        const source = input[gradNode];
+        if (source !== null) nodes.add(source);
+        else if (input.requires_grad && !(accumulateGrad in input) && input.grad !== null) checkGrad(input.grad, input);
+      }
+    }
+    return [...nodes].sort((a, b) => b.sequence - a.sequence);
+  }
 }
 
-/**
- * Zeros of a shape, given as one list or as several arguments.
- *
- * @param args the shape, and {@link TensorOptions}
- * @returns float32, if no other dtype is asked for
- * @throws LossError ERR_SHAPE, ERR_OPTION, ERR_DTYPE, ERR_OUT_OF_MEMORY
- * @example
- * import { int64, zeros } from 'multilabel-margin-loss';
- *
- * zeros(2, 3).tolist(); // => [[0, 0, 0], [0, 0, 0]]
- * zeros([2], { dtype: int64 }).tolist(); // => [0n, 0n]
- */
-export function zeros<D extends DType = 'float32'>(...args: ShapeArguments<D>): Tensor<D> {
-  const [shape, dtype, requires_grad] = shapeArguments<D>(args, 'zeros()');
-  return new Tensor(allocate(dtype, sizeOf(shape)), shape, requires_grad);
+class CloneNode extends GradNode {
+  override readonly name = 'CloneBackward0';
+
+  constructor(private readonly input: Tensor) {
+    super([input]);
+  }
+
+  override backward(gradOutput: Tensor): [Tensor] {
+    // A copy, because it may be kept and gradOutput may be the caller's; of the dtype of the input.
+    const grad = allocate(this.input.dtype as FloatDType, gradOutput.data.length);
+    grad.set(gradOutput.data as Float32Array);
+    return [new Tensor<FloatDType>(grad, this.input.shape)];
+  }
 }
 
-/** The lengths of a shape, as one list or one by one, and then options. */
-export type ShapeArguments<D extends DType> =
-  [...number[]] | [...number[], TensorOptions<D>] | [Shape] | [Shape, TensorOptions<D>];
+/** A method of tensors that keep their gradient elsewhere than in an array: it adds to the gradient. */
+export const accumulateGrad = Symbol.for('multilabel-margin-loss.accumulateGrad');
+
+interface Accumulator {
+  [accumulateGrad](grad: Tensor): void;
+}
+
+/** tensor.grad += grad, which may be kept. */
+function accumulate(tensor: Tensor, grad: Tensor): void {
+  if (accumulateGrad in tensor) {
+    (tensor as Tensor & Accumulator)[accumulateGrad](grad);
+    return;
+  }
+  if (tensor.grad === null) {
+    tensor.grad = grad[storage] === null ? grad : new Tensor((grad.data as Float32Array).slice(), grad.shape);
+    return;
+  }
+  const sum = plainArray(tensor.grad.data);
+  for (let i = 0; i < sum.length; i++) (sum[i] as number) += grad.data[i] as number;
+}
 
 /** A tensor of anything that is one, or that describes one; not copied where it need not be. */
 export function toTensor(value: unknown, nestedDType: DType, name: string): Tensor {
@@ -374,24 +524,12 @@ export function checkGrad(grad: unknown, { dtype, shape }: Tensor): void {
   }
 }
 
+/** Whether the only argument of backward() is its options, as in PyTorch's backward(retain_graph=True). */
+function isOptions(value: unknown): value is BackwardOptions {
+  return typeof value === 'object' && value !== null && !isList(value) && !('data' in value) && !('shape' in value);
+}
+
 /** With types: instanceof gives Tensor<any>. */
 export function isTensor(value: unknown): value is Tensor {
   return value instanceof Tensor;
-}
-
-export function shapeArguments<D extends DType>(
-  args: ShapeArguments<D>,
-  where: string,
-): [shape: Shape, dtype: D, requires_grad: boolean] {
-  const rest: unknown[] = [...args];
-  const last = rest.at(-1);
-  const hasOptions = rest.length > 0 && typeof last === 'object' && last !== null && !Array.isArray(last);
-  const options = hasOptions ? (rest.pop() as TensorOptions<D>) : {};
-  const shape: unknown = rest.length === 1 && Array.isArray(rest[0]) ? rest[0] : rest;
-  if (!isShape(shape)) {
-    throw new LossError('ERR_SHAPE', `${where} needs a shape of integers from 0, got ${formatShape(shape)}`);
-  }
-  const { dtype = 'float32' as D, requires_grad = false } = checkOptions(options, ['dtype', 'requires_grad'], where);
-  checkDType(dtype);
-  return [shape, dtype, requires_grad];
 }

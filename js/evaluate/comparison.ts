@@ -1,3 +1,4 @@
+import type { Complete } from '../options.js';
 import { bootstrap, type ComparedMetric, filledGroups } from './bootstrap.js';
 import type { GroupSums } from './metrics.js';
 import type { EvaluationResult, MetricsAtK } from './result.js';
@@ -18,17 +19,17 @@ export interface CompareOptions {
    * How often an interval is to hold what it estimates: above 0, below 1.
    * @default 0.95
    */
-  level?: number;
+  level?: number | undefined;
   /**
    * Number of draws of the bootstrap: a whole number from 1 to 100,000.
    * @default 2000
    */
-  resamples?: number;
+  resamples?: number | undefined;
   /**
    * The seed of the draws: the same one gives the same intervals. A whole number from 0 to 2^32 - 1.
    * @default 1
    */
-  seed?: number;
+  seed?: number | undefined;
 }
 
 /**
@@ -81,7 +82,7 @@ export function compareResults(
   models: readonly [first: EvaluationResult, second: EvaluationResult],
   groups: readonly [first: GroupSums, second: GroupSums],
   ks: readonly number[],
-  options: Required<CompareOptions>,
+  options: Complete<CompareOptions>,
 ): Comparison {
   const meansOf = (result: EvaluationResult): number[] => [
     ...MEANS_OF_ROWS.map((metric) => result[metric]),

@@ -32,19 +32,19 @@ export interface EvaluatorOptions {
    * For precision, recall and nDCG among the first k labels: whole numbers from 1, in any order.
    * @default [1, 3, 5]
    */
-  k?: readonly number[];
+  k?: readonly number[] | undefined;
   /**
    * Of the loss, whose mean over the rows is among the results: `margin`, `normalization`, `targetOrder` and `backend` as
    * for {@link MultiLabelMarginLoss}.
    * @default those of the class
    */
-  loss?: Pick<MultiLabelMarginLossOptions<Backend>, 'margin' | 'normalization' | 'targetOrder' | 'backend'>;
+  loss?: Pick<MultiLabelMarginLossOptions<Backend>, 'margin' | 'normalization' | 'targetOrder' | 'backend'> | undefined;
   /**
    * What a score that is NaN or infinite does: 'error' throws ERR_NON_FINITE and adds nothing; 'skip' leaves its row out,
    * and counts it in `rowsSkipped`.
    * @default 'error'
    */
-  nonFinite?: 'error' | 'skip';
+  nonFinite?: 'error' | 'skip' | undefined;
 }
 
 /**
@@ -68,23 +68,23 @@ export interface UpdateOptions {
    * `highestLosses` and {@link Evaluator.compare}.
    * @default the number of rows before
    */
-  firstRow?: number;
+  firstRow?: number | undefined;
   /**
    * The name of a file, say: it is among the results.
    * @default ''
    */
-  source?: string;
+  source?: string | undefined;
   /**
    * The number of the source among all, from 0. Two models' sources may have different names, and one number.
    * @default 0
    */
-  sourceIndex?: number;
+  sourceIndex?: number | undefined;
   /**
    * The ids of the rows, shape [N], each a string or a whole number; 7 and '7' are the same. Rows that share an id, say the
    * sentences of one document, are drawn together by the bootstrap of {@link Evaluator.compare}.
    * @default the number of the row in its source
    */
-  rowIds?: ArrayLike<string | number | bigint>;
+  rowIds?: ArrayLike<string | number | bigint> | undefined;
   /**
    * The weights of the rows, shape [N], numbers from 0 on, by which rows count in the means and the average precisions, as
    * `sample_weight` of scikit-learn: a mean is divided by the sum of the weights. The average precisions then are for at

@@ -22,7 +22,7 @@ export interface ExactAveragePrecisionOptions {
    * What a score that is NaN or infinite does: as for {@link Evaluator}.
    * @default 'error'
    */
-  nonFinite?: 'error' | 'skip';
+  nonFinite?: 'error' | 'skip' | undefined;
 }
 
 /** Scores that are collected in one array, before another one is begun. */

@@ -29,12 +29,5 @@ export {
 } from '../dtypes.js';
 export type { NestedArray } from '../nested.js';
 export type { Shape } from '../shapes.js';
-export {
-  type BackwardOptions,
-  type ShapeArguments,
-  Tensor,
-  type TensorLike,
-  type TensorOptions,
-  tensor,
-  zeros,
-} from '../tensor.js';
+export { type BackwardOptions, Tensor, type TensorLike } from '../tensor.js';
+export { type ShapeArguments, tensor, type TensorOptions, zeros } from '../creation.js';

@@ -37,7 +37,7 @@ export interface TfjsLossOptions extends MultiLabelMarginLossOptions<Backend> {
    * TensorFlow.js make of numbers. The option alone decides: values that are good as either are not told apart.
    * @default 'mask'
    */
-  targets?: 'mask' | 'indices';
+  targets?: 'mask' | 'indices' | undefined;
 }
 
 /**

@@ -40,7 +40,7 @@ export interface ThreadsBackendOptions {
    * The number of threads that compute, the caller's included: from 1 to 64.
    * @default the number that the hardware runs at a time, and at most 64
    */
-  threads?: number;
+  threads?: number | undefined;
   /**
    * Makes a worker that runs `multilabel_margin_loss_threads.mjs` of this package: a Worker of type 'module' whose name is
    * 'em-pthread', or in Node one whose `workerData` is 'em-pthread'. Needed only where a bundle does not find that script.

@@ -15,28 +15,28 @@ export interface AdagradOptions {
    * The learning rate.
    * @default 0.01
    */
-  lr?: number;
+  lr?: number | undefined;
   /**
    * The learning rate of step n is lr / (1 + (n - 1) * lr_decay).
    * @default 0
    */
-  lr_decay?: number;
+  lr_decay?: number | undefined;
   /**
    * By which a parameter is multiplied and added to its gradient.
    * @default 0
    */
-  weight_decay?: number;
+  weight_decay?: number | undefined;
   /**
    * What the sums of squares start with. With 0, the first step of an element is a full learning rate, however small its
    * gradient.
    * @default 0
    */
-  initial_accumulator_value?: number;
+  initial_accumulator_value?: number | undefined;
   /**
    * Added to the root of the sum of squares.
    * @default 1e-10
    */
-  eps?: number;
+  eps?: number | undefined;
 }
 
 const ALGORITHM: Algorithm<AdagradOptions> = {

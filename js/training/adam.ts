@@ -16,22 +16,22 @@ export interface AdamOptions {
    * The learning rate.
    * @default 0.001
    */
-  lr?: number;
+  lr?: number | undefined;
   /**
    * What remains at each step of the running means of gradients and of their squares.
    * @default [0.9, 0.999]
    */
-  betas?: readonly [beta1: number, beta2: number];
+  betas?: readonly [beta1: number, beta2: number] | undefined;
   /**
    * Added to the root of the mean of squares.
    * @default 1e-8
    */
-  eps?: number;
+  eps?: number | undefined;
   /**
    * By which a parameter is multiplied and, in Adam, added to its gradient, or, in AdamW, times lr taken from itself.
    * @default 0 in Adam, 0.01 in AdamW
    */
-  weight_decay?: number;
+  weight_decay?: number | undefined;
 }
 
 /** Adam and AdamW differ in how they decay weights. */

@@ -59,6 +59,8 @@ function addRow(matrix: Tensor<'float32'>, row: Tensor<'float32'>): Tensor<'floa
 }
 
 class AddNode extends OperationNode {
+  override readonly name = 'AddBackward0';
+
   constructor(
     private readonly a: Tensor,
     private readonly b: Tensor,
@@ -82,6 +84,8 @@ class AddNode extends OperationNode {
 }
 
 class AddRowNode extends OperationNode {
+  override readonly name = 'AddBackward0';
+
   constructor(
     private readonly matrix: Tensor,
     private readonly row: Tensor,

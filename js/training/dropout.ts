@@ -59,6 +59,8 @@ export class Dropout extends Module {
 }
 
 class DropoutNode extends OperationNode {
+  override readonly name = 'MulBackward0';
+
   constructor(
     private readonly input: Tensor,
     memory: TrainingMemory,

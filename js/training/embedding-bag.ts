@@ -154,6 +154,8 @@ export class EmbeddingBag extends Module {
 }
 
 class EmbeddingBagNode extends OperationNode {
+  override readonly name = 'EmbeddingBagBackward0';
+
   constructor(
     y: LinearStorage,
     private readonly weight: Parameter,

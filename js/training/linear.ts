@@ -24,7 +24,7 @@ export interface LinearOptions {
    * Whether a bias is added.
    * @default true
    */
-  bias?: boolean;
+  bias?: boolean | undefined;
 }
 
 /**
@@ -115,6 +115,8 @@ export class Linear extends Module {
 }
 
 class LinearNode extends OperationNode {
+  override readonly name: string;
+
   constructor(
     private readonly x: Operand,
     private readonly y: LinearStorage,
@@ -123,6 +125,7 @@ class LinearNode extends OperationNode {
     private readonly batch: number,
   ) {
     super([x.tensor], y.memory, [x.memory, y, weight.memory], [weight]);
+    this.name = bias === null ? 'MmBackward0' : 'AddmmBackward0';
   }
 
   override backward(gradOutput: Tensor): [Tensor | null] {

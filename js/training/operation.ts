@@ -1,7 +1,6 @@
-import { GradNode } from '../autograd.js';
+import { gradEnabled } from '../grad-mode.js';
 import type { Shape } from '../shapes.js';
-import { gradNode, storage, Tensor } from '../tensor.js';
-import { gradEnabled } from './grad-mode.js';
+import { GradNode, gradNode, storage, Tensor } from '../tensor.js';
 import type { TrainingMemory } from './memory.js';
 import { type Parameter, toFloat32 } from './parameter.js';
 import { LinearStorage, newActivation } from './storage.js';

@@ -1,7 +1,7 @@
 // For users whose `lib` has no Disposable.
 /// <reference lib="esnext.disposable" preserve="true" />
 import { describe, LossError } from '../errors.js';
-import { checkOptions } from '../options.js';
+import { checkOptions, type Complete } from '../options.js';
 import { formatShape, sameShape } from '../shapes.js';
 import { isTensor, Tensor, type TensorLike, toTensor } from '../tensor.js';
 import { type TrainingMemory, trainingMemory } from './memory.js';
@@ -45,7 +45,7 @@ export interface OptimizerState {
 export type ParamGroup<Options extends object> = {
   /** What is trained. */
   readonly params: readonly Parameter[];
-} & Required<Options>;
+} & Complete<Options>;
 
 /** What an optimizer keeps of a parameter. */
 export interface ParameterState {
@@ -59,11 +59,11 @@ const DISPOSED = "disposed of by its optimizer's dispose()";
 /** What makes an optimizer what it is. */
 export interface Algorithm<Options extends object> {
   readonly name: string;
-  readonly defaults: Required<Options>;
+  readonly defaults: Complete<Options>;
   /** @throws LossError ERR_OPTION for options that do not fit */
-  check(options: Required<Options>): void;
+  check(options: Complete<Options>): void;
   /** The names of what is kept of a parameter, and the values they start with. */
-  buffersOf(options: Required<Options>): Record<string, number>;
+  buffersOf(options: Complete<Options>): Record<string, number>;
   /** Whether `state_dict()` has them before the first step, as in PyTorch. */
   readonly keepsFromStart: boolean;
   step(
@@ -71,10 +71,10 @@ export interface Algorithm<Options extends object> {
     parameter: Parameter,
     state: ParameterState,
     grad: Addresses,
-    options: Required<Options>,
+    options: Complete<Options>,
   ): void;
   /** A step of the gradient of an EmbeddingBag as it is; null where rows without a gradient do not stay as they are. */
-  bagStepOf(options: Required<Options>): BagStep | null;
+  bagStepOf(options: Complete<Options>): BagStep | null;
 }
 
 export type BagStep = (module: TrainingModule, parameter: Parameter, state: ParameterState, bag: BagAddresses) => void;
@@ -297,7 +297,7 @@ export abstract class Optimizer<Options extends object> implements Disposable {
   }
 
   #read(given: unknown): {
-    options: Required<Options>;
+    options: Complete<Options>;
     states: ({ step: number; buffers: Record<string, Tensor> } | undefined)[];
   } {
     const wrong = (what: string): LossError =>
@@ -317,7 +317,7 @@ export abstract class Optimizer<Options extends object> implements Disposable {
       if (!(key in own) && value !== false && value !== null) throw wrong(`its option '${key}' is unknown`);
     }
     for (const key of Object.keys(own)) if (!Object.hasOwn(others, key)) throw wrong(`its option '${key}' is missing`);
-    const options = Object.fromEntries(Object.keys(own).map((key) => [key, others[key]])) as Required<Options>;
+    const options = Object.fromEntries(Object.keys(own).map((key) => [key, others[key]])) as Complete<Options>;
     this.#algorithm.check(options);
     for (const key of Object.keys(state)) {
       if (!(Number.isInteger(Number(key)) && Number(key) >= 0 && Number(key) < params.length)) {
@@ -419,9 +419,9 @@ export function checkNumbers<Options extends object>(
 /** The options with defaults for those left out. */
 function withDefaults<Options extends object>(
   options: Options,
-  defaults: Required<Options>,
+  defaults: Complete<Options>,
   optimizer: string,
-): Required<Options> {
+): Complete<Options> {
   const given = checkOptions(options, Object.keys(defaults), optimizer);
   const set = Object.entries(given).filter(([, value]) => value !== undefined);
   return { ...defaults, ...(Object.fromEntries(set) as Partial<Options>) };

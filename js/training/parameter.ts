@@ -1,8 +1,7 @@
-import { accumulateGrad } from '../autograd.js';
 import { describe, LossError } from '../errors.js';
 import { formatShape, sameShape, sizeOf, type Shape } from '../shapes.js';
 import type { NestedArray } from '../nested.js';
-import { Tensor, type TensorLike, toTensor } from '../tensor.js';
+import { accumulateGrad, Tensor, type TensorLike, toTensor } from '../tensor.js';
 import { newStorage, type LinearStorage } from './storage.js';
 
 /** The gradient of a table by what it is made of, until someone reads it: that of a batch of few entries is mostly zeros. */
@@ -140,6 +139,10 @@ export class Parameter extends Tensor<'float32'> {
     const values = this.#newGradient();
     values.view().set(grad.data as Float32Array);
     this.addGradient(values, null);
+  }
+
+  override toString(): string {
+    return `Parameter containing:\n${super.toString()}`;
   }
 
   /** @internal */

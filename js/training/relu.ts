@@ -23,6 +23,8 @@ export function relu(input: TensorLike | NestedArray): Tensor<'float32'> {
 }
 
 class ReLUNode extends OperationNode {
+  override readonly name = 'ReluBackward0';
+
   constructor(
     private readonly input: Tensor,
     private readonly y: LinearStorage,

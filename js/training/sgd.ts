@@ -15,22 +15,22 @@ export interface SGDOptions {
   /** The learning rate. */
   lr: number;
   /** @default 0 */
-  momentum?: number;
+  momentum?: number | undefined;
   /**
    * By how much less than whole a gradient enters the momentum.
    * @default 0
    */
-  dampening?: number;
+  dampening?: number | undefined;
   /**
    * By which a parameter is multiplied and added to its gradient.
    * @default 0
    */
-  weight_decay?: number;
+  weight_decay?: number | undefined;
   /**
    * Nesterov's momentum, which needs a momentum and no dampening.
    * @default false
    */
-  nesterov?: boolean;
+  nesterov?: boolean | undefined;
 }
 
 const ALGORITHM: Algorithm<SGDOptions> = {

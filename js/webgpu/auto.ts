@@ -25,7 +25,7 @@ export interface AutoBackendOptions {
    * A backend of `createThreadsBackend()`.
    * @default one thread
    */
-  threads?: Backend;
+  threads?: Backend | undefined;
 }
 
 /**

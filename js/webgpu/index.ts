@@ -60,12 +60,12 @@ export interface WebGPUBackendOptions {
    * The device that your buffers belong to, such as that of TensorFlow.js. `dispose()` does not destroy it.
    * @default a new one, with the largest buffers that the adapter allows
    */
-  device?: GPUDevice;
+  device?: GPUDevice | undefined;
   /**
    * Which adapter to ask for a device where none is given, such as `{ powerPreference: 'high-performance' }`.
    * @default the one that the browser or the driver prefers
    */
-  adapterOptions?: GPURequestAdapterOptions;
+  adapterOptions?: GPURequestAdapterOptions | undefined;
 }
 
 /**
@@ -126,7 +126,7 @@ export function fromGPUBuffer<D extends GPUDType = 'float32'>(
      * The type of the elements: float32 for scores and gradients, int32 or int64 for targets.
      * @default 'float32'
      */
-    dtype?: D;
+    dtype?: D | undefined;
   },
 ): GPUTensor<D> {
   const { shape, dtype = 'float32' } = checkOptions(options, ['shape', 'dtype'], 'fromGPUBuffer()');

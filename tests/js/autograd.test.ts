@@ -347,7 +347,7 @@ describe('memory', () => {
     expect(second.grad.data.buffer).not.toBe(first.grad.data.buffer);
     // They are as large as they need to be, and can be transferred to a worker.
     expect(second.grad.data.buffer.byteLength).toBe(4 * 20);
-    const buffer = second.grad.data.buffer as ArrayBuffer;
+    const buffer = second.grad.data.buffer;
     expect(new Float32Array(structuredClone(buffer, { transfer: [buffer] }))).toEqual(Float32Array.from(gradBits));
     expectStillWorks(none);
   });
@@ -379,10 +379,106 @@ describe('retain_graph', () => {
     expectLossError(() => loss.backward(), 'ERR_BACKWARD', ['once', 'retain_graph']);
   });
 
+  test('may be the only argument, as in PyTorch', () => {
+    for (const reduction of ['mean', 'sum'] as const) {
+      const scores = tensor([0.1, 0.2, 0.4, 0.8], { requires_grad: true });
+      const loss = new MultiLabelMarginLoss({ reduction }).forward(scores, [3, 0]);
+      loss.backward({ retain_graph: true });
+      loss.backward({});
+      expect(bits(scores.grad)).toEqual([-1, 1, 1, -1]);
+      expectLossError(() => loss.backward({ retain_graph: true }), 'ERR_BACKWARD', ['once']);
+    }
+    const losses = none.forward(makeScores(21), TARGETS);
+    expectLossError(() => losses.backward({ retain_graph: true }), 'ERR_BACKWARD', ['[4]', 'gradOutput']);
+    expectLossError(() => losses.backward(untyped({ retainGraph: true })), 'ERR_OPTION', [
+      "'retainGraph'",
+      'retain_graph',
+    ]);
+    expectLossError(() => losses.backward(untyped({ data: [1] })), 'ERR_DTYPE', ['gradOutput']);
+    expectLossError(() => losses.backward(untyped({ retain_graph: true }), {}), 'ERR_DTYPE', ['gradOutput']);
+    expectLossError(() => losses.backward(untyped(null)), 'ERR_DTYPE', ['gradOutput', 'null']);
+    losses.backward({ data: new Float32Array(4), shape: [4] });
+  });
+
   test('is true or false', () => {
     const loss = new MultiLabelMarginLoss().forward(tensor([1, 2], { requires_grad: true }), [0]);
     expectLossError(() => loss.backward(undefined, { retain_graph: 1 as never }), 'ERR_OPTION', ['retain_graph', '1']);
     expectLossError(() => loss.backward(undefined, { retain: true } as never), 'ERR_OPTION', ["'retain'"]);
     loss.backward();
+  });
+});
+
+describe('clone()', () => {
+  test('copies, and backward() goes through it', () => {
+    for (const dtype of ['float32', 'float64'] as const) {
+      const scores = makeScores(22, true, dtype);
+      const copy = scores.clone();
+      expect(copy.data).not.toBe(scores.data);
+      expectSameBits(bits(copy), bits(scores));
+      expect([copy.shape, copy.dtype, copy.requires_grad]).toEqual([[4, 5], dtype, true]);
+      const expected = gradientOf(sum, scores);
+      sum.forward(copy.clone(), TARGETS).backward();
+      expect(copy.grad).toBeNull();
+      expectSameBits(bits(scores.grad), expected);
+      // Two copies, and the scores themselves: 3 more of it, the sums of small multiples of a power of two.
+      const [first, second] = [scores.clone(), scores.clone()];
+      for (const each of [first, second, scores]) sum.forward(each, TARGETS).backward();
+      expectSameBits(
+        bits(scores.grad),
+        expected.map((value) => 4 * value),
+      );
+    }
+  });
+
+  test('of a loss', () => {
+    const scores = makeScores(23);
+    const loss = none.forward(scores, TARGETS);
+    const gradOutput = Float32Array.of(1, 0, 2, -1);
+    loss.clone().backward(gradOutput);
+    const expected = makeScores(23);
+    none.forward(expected, TARGETS).backward(gradOutput);
+    expectSameBits(bits(scores.grad), bits(expected.grad));
+    expectLossError(() => loss.backward(gradOutput), 'ERR_BACKWARD', ['once']);
+  });
+
+  test('takes a gradOutput of any float type, and does not keep it', () => {
+    const scores = makeScores(24);
+    const gradOutput = Float32Array.from({ length: 20 }, (_, i) => i);
+    scores.clone().backward(tensor(gradOutput, { shape: [4, 5] }));
+    gradOutput.fill(-1);
+    expect(bits(scores.grad)).toEqual(Array.from({ length: 20 }, (_, i) => i));
+    scores.clone().backward([1, 2, 3, 4].map(() => [1, 1, 1, 1, 1]));
+    expect(scores.grad!.dtype).toBe('float32');
+    expect(bits(scores.grad)[19]).toBe(20);
+  });
+
+  test('of integers, scalars and what needs no gradient', () => {
+    const targets = tensor([[3, -1]], { dtype: 'int64' });
+    expect(targets.clone().tolist()).toEqual([[3n, -1n]]);
+    expect(tensor(2).clone().item()).toBe(2);
+    expect(zeros(0, 2).clone().shape).toEqual([0, 2]);
+    const copy = makeScores(25, false).clone();
+    expect(copy.requires_grad).toBe(false);
+    expectLossError(() => sum.forward(copy, TARGETS).backward(), 'ERR_BACKWARD', ['does not require a gradient']);
+  });
+
+  test('shared memory becomes memory of its own', () => {
+    const shared = tensor(new Float32Array(new SharedArrayBuffer(8)));
+    expect(Object.prototype.toString.call(shared.clone().data.buffer)).toBe('[object ArrayBuffer]');
+  });
+});
+
+describe('detach()', () => {
+  test('shares memory, and ends autograd', () => {
+    const scores = makeScores(26);
+    const detached = scores.detach();
+    expect(detached.data).toBe(scores.data);
+    expect(detached.requires_grad).toBe(false);
+    expect(sum.forward(detached, TARGETS).requires_grad).toBe(false);
+    const loss = sum.forward(scores, TARGETS);
+    expect(loss.detach().item()).toBe(loss.item());
+    expectLossError(() => loss.detach().backward(), 'ERR_BACKWARD', ['does not require a gradient']);
+    loss.backward();
+    expect(scores.grad).not.toBeNull();
   });
 });

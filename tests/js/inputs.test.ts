@@ -413,7 +413,7 @@ test('classes of two copies of the package', async () => {
   const file = new URL('../../dist/tensor.js?copy', import.meta.url).href;
   const other = (await import(/* @vite-ignore */ file)) as typeof import('multilabel-margin-loss');
   expect(other.Tensor).not.toBe(Tensor);
-  const scores = other.tensor([[0.1, 0.2, 0.4, 0.8]], { requires_grad: true });
+  const scores = new other.Tensor<'float32'>(Float32Array.of(0.1, 0.2, 0.4, 0.8), [1, 4], true);
   expect(scores).toBeInstanceOf(Tensor);
   const loss = new MultiLabelMarginLoss().forward(scores, [[3, 0]]);
   expect(loss.requires_grad).toBe(true);

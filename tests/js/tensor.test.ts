@@ -154,7 +154,12 @@ describe('tensor()', () => {
       'ERR_OPTION',
       ['requires_grad', "'no'"],
     ],
-    ['integers with gradient', () => tensor([1], { dtype: int32, requires_grad: true }), 'ERR_DTYPE', ['int32']],
+    [
+      'integers with gradient',
+      () => tensor([1], { dtype: int32, requires_grad: untyped(true) }),
+      'ERR_DTYPE',
+      ['int32'],
+    ],
     ['nested beyond reason', () => tensor(nestedDeep(100_000)), 'ERR_SHAPE', []],
   ])('%s', (_name, call, code, parts) => {
     expectLossError(call, code, parts);
@@ -204,7 +209,12 @@ describe('zeros()', () => {
     ['null', () => zeros(untyped(null)), 'ERR_SHAPE', ['null']],
     ['unknown option', () => zeros([2], untyped({ shape: [2] })), 'ERR_OPTION', ['zeros()', 'shape', 'dtype']],
     ['unknown dtype', () => zeros([2], { dtype: untyped('bool') }), 'ERR_OPTION', ["'bool'"]],
-    ['integers with gradient', () => zeros([2], { dtype: int64, requires_grad: true }), 'ERR_DTYPE', ['int64']],
+    [
+      'integers with gradient',
+      () => zeros([2], { dtype: int64, requires_grad: untyped(true) }),
+      'ERR_DTYPE',
+      ['int64'],
+    ],
     ['more than there is memory', () => zeros([2 ** 31, 4]), 'ERR_OUT_OF_MEMORY', ['8589934592', 'float32']],
     ['more than a double counts', () => zeros([2 ** 52, 2 ** 52]), 'ERR_OUT_OF_MEMORY', ['float32']],
   ])('%s', (_name, call, code, parts) => {

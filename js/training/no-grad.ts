@@ -1,14 +1,8 @@
 import { describe, LossError } from '../errors.js';
+import { withoutGrad } from '../grad-mode.js';
 import { isTensor, storage, type Tensor } from '../tensor.js';
 import { trainingMemory } from './memory.js';
 import { LinearStorage } from './storage.js';
-
-let disabled = 0;
-
-/** Whether operations keep what `backward()` needs. */
-export function gradEnabled(): boolean {
-  return disabled === 0;
-}
 
 /**
  * Calls a function in which nothing is kept for `backward()`: for predictions and metrics. The activations that were made
@@ -31,9 +25,8 @@ export function no_grad<T>(callback: () => T): T {
   }
   const memory = trainingMemory();
   const { mark } = memory;
-  disabled++;
   try {
-    const result = callback();
+    const result = withoutGrad(callback);
     if (typeof (result as { then?: unknown } | null | undefined)?.then === 'function') {
       throw new LossError(
         'ERR_OPTION',
@@ -43,7 +36,6 @@ export function no_grad<T>(callback: () => T): T {
     keep(result, mark, new Set());
     return result;
   } finally {
-    disabled--;
     memory.recycle(mark, 'recycled at the end of no_grad(), which keeps what its function returns');
   }
 }
