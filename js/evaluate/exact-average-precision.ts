@@ -1,9 +1,10 @@
 import type { FloatArray } from '../backend.js';
+import type { FloatDType } from '../dtypes.js';
 import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../options.js';
-import type { Scores } from '../scores.js';
+import { type Scores, toScores } from '../scores.js';
 import { type Targets, toTargets } from '../targets.js';
-import { toTensor } from '../tensor.js';
+import type { Tensor } from '../tensor.js';
 import type { EvaluationResult } from './result.js';
 
 /**
@@ -35,7 +36,8 @@ const LEAST_SORTED = 64;
 /**
  * The exact average precisions of data of any size, in two passes over the same rows: the first collects the scores of the
  * rows' labels, and the second counts how many scores are at or above each of them. Memory grows with the number of labels
- * of all rows, at most {@link ExactAveragePrecision.BYTES_PER_LABEL} for each, and not with the number of scores.
+ * of all rows, at most {@link ExactAveragePrecision.BYTES_PER_LABEL} for each, and not with the number of scores. It knows
+ * neither weights of rows nor unknown classes: up to 2^20 scores, an {@link Evaluator} is exact with both.
  *
  * Formula: scikit-learn, sklearn.metrics.average_precision_score with average=None, 'macro' and 'micro'. Counts are exact;
  * the sums of the formula lose less than 1e-12.
@@ -180,9 +182,9 @@ export class ExactAveragePrecision {
   /**
    * The result of an evaluator for the same rows, with exact average precisions in place of its own.
    *
-   * @param result what {@link Evaluator.result} returned
+   * @param result what {@link Evaluator.result} returned, of rows without weights and unknown classes
    * @returns a copy, whose bounds are the values
-   * @throws LossError ERR_STATE for a result of other rows
+   * @throws LossError ERR_STATE for a result of other rows, or of weighted ones
    * @example
    * import { Evaluator, ExactAveragePrecision } from 'multilabel-margin-loss/evaluate';
    *
@@ -198,6 +200,12 @@ export class ExactAveragePrecision {
       throw new LossError(
         'ERR_STATE',
         `a result of the same rows must have ${this.#labels} labels of ${this.#classes} classes, got ${support} of ${result.classes}`,
+      );
+    }
+    if (result.weight !== result.rows) {
+      throw new LossError(
+        'ERR_STATE',
+        `exact average precisions are those of rows without weights, and the weights of these ${result.rows} rows add up to ${result.weight}`,
       );
     }
     if (result.rows === 0) return result;
@@ -227,15 +235,12 @@ export class ExactAveragePrecision {
   }
 
   #rowsOf(scores: Scores) {
-    const { data, shape, dtype } = toTensor(scores, 'float32', 'scores');
-    if (dtype !== 'float32' && dtype !== 'float64') {
-      throw new LossError('ERR_DTYPE', `scores must be float32 or float64, got ${dtype}`);
-    }
+    const { data, shape } = toScores(scores) as Tensor<FloatDType>;
     const classes = shape.at(-1) ?? 1;
     if (this.#classes !== 0 && classes !== this.#classes) {
       throw new LossError('ERR_SHAPE', `scores must have ${this.#classes} classes, as those before, got ${classes}`);
     }
-    return { data: data as FloatArray, shape, classes, rows: shape.length === 2 ? (shape[0] as number) : 1 };
+    return { data, shape, classes, rows: shape.length === 2 ? (shape[0] as number) : 1 };
   }
 
   /** The rows of finite scores. */

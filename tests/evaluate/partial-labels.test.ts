@@ -1,7 +1,12 @@
 // Weights of rows and unknown classes: golden.test.ts has the values of scikit-learn.
 
 import { fromMultiHot, type LossErrorCode, MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
-import { type EvaluationResult, Evaluator, type UpdateOptions } from 'multilabel-margin-loss/evaluate';
+import {
+  type EvaluationResult,
+  Evaluator,
+  ExactAveragePrecision,
+  type UpdateOptions,
+} from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { expectLossError, expectWithin, normal, permutation, uniform, untyped } from '../js/support.js';
 
@@ -256,6 +261,24 @@ test('evaluators of other unknown classes cannot be compared', () => {
   const other = new Evaluator();
   update(other, { ...batch, unknown: batch.unknown.map((list) => list.slice(1)) });
   expectLossError(() => first.compare(other), 'ERR_STATE', ['unknown classes']);
+});
+
+test('exact average precisions of weighted rows are refused', () => {
+  const exact = new ExactAveragePrecision();
+  exact.collect(SCORES, TARGETS);
+  exact.count(SCORES);
+  const evaluator = new Evaluator();
+  evaluator.update(SCORES, TARGETS, { sampleWeight: [1, 2] });
+  expectLossError(() => exact.amend(evaluator.result()), 'ERR_STATE', ['without weights', '2 rows', '3']);
+});
+
+test('rows of Float64Array stay float64', () => {
+  const rows = SCORES.map((row) => Float64Array.from(row));
+  const [evaluator, flat] = [new Evaluator(), new Evaluator()];
+  evaluator.update(rows, TARGETS);
+  flat.update(tensor(SCORES, { dtype: 'float64' }), TARGETS);
+  expect(evaluator.result()).toEqual(flat.result());
+  expect(evaluator.result().highestLosses[0]!.predictions[0]!.score).toBe(0.9);
 });
 
 const REFUSED: [string, unknown, LossErrorCode, readonly string[]][] = [
