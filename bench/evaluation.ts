@@ -173,6 +173,7 @@ async function timeReading(folder: string, rows: number): Promise<ReadingTiming[
     { format: '.npy', rows, threads: 1, args: pair, rounds: ROUNDS },
     { format: '.npy', rows: 10 * rows, threads: 1, args: pairs, rounds: 1 },
     { format: '.npy', rows: 10 * rows, threads: 2, args: pairs, rounds: 1 },
+    { format: '.npy, --exact', rows, threads: 1, args: [...pair, '--exact'], rounds: 1 },
     { format: '.arrow', rows, threads: 1, args: [table], rounds: ROUNDS },
     { format: '.arrow', rows, threads: 2, args: [table], rounds: 1 },
   ];
@@ -202,7 +203,8 @@ async function memoryOf(args: readonly string[]): Promise<number> {
     });`;
   const code = `data:text/javascript,${encodeURIComponent(tell)}`;
   const { stderr } = await run(process.execPath, ['--import', code, COMMAND, ...args]);
-  return (Number(stderr) * 1024) / 1e6;
+  // Warnings come before it.
+  return (Number(lastLineOf(stderr)) * 1024) / 1e6;
 }
 
 /** Writes the elements of all parts to a file in NumPy's format. */

@@ -1,5 +1,10 @@
 import { resolve } from 'node:path';
-import { type EvaluationResult, Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
+import {
+  type EvaluationResult,
+  Evaluator,
+  type EvaluatorOptions,
+  ExactAveragePrecision,
+} from 'multilabel-margin-loss/evaluate';
 import { type Command, parse, toCount, toNumber } from '../command.js';
 import { defaultThreads, type Evaluated, evaluatePieces } from '../evaluation/evaluate-pieces.js';
 import { evaluateExactly } from '../evaluation/exact.js';
@@ -52,9 +57,6 @@ const OPTIONS = {
 /** A few seconds of work for a core. */
 const BYTES_PER_SHARD = 2 ** 28;
 
-/** Bytes that a user wants to know about before they are taken. */
-const MUCH_MEMORY = 2 ** 28;
-
 type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
 
 function evaluatorOptions(values: Values): EvaluatorOptions {
@@ -95,6 +97,9 @@ async function run(args: readonly string[]): Promise<void> {
   try {
     const onBatch = (bytes: number, rows: number): void => progress.add(bytes, rows);
     if (isExact) {
+      warn(
+        `--exact reads the input twice, and takes up to ${ExactAveragePrecision.BYTES_PER_LABEL} bytes of memory for each label of a row`,
+      );
       const evaluated = await evaluateExactly(evaluator, pieces, options, onBatch, tellMemory);
       amend = (result) => evaluated.exact.amend(result);
       ({ reading } = evaluated);
@@ -121,9 +126,8 @@ function checkExact(values: Values, sources: readonly Source[]): void {
   if (pipe !== undefined) throw new InputError(`${nameOf(pipe.scoresFile)} cannot be read twice, as --exact does`);
 }
 
-/** Says what --exact takes, where that is much. */
+/** Says what the second pass takes, before it begins. */
 function tellMemory(labels: number, bytes: number): void {
-  if (bytes < MUCH_MEMORY) return;
   warn(
     `--exact takes up to ${formatWhole(Math.ceil(bytes / 2 ** 20))} MB for the ${formatWhole(labels)} labels of the rows`,
   );

@@ -20,13 +20,35 @@ export function formatMetric(value: number | null): string {
   return value === null || Number.isNaN(value) ? '-' : value.toFixed(4);
 }
 
-/** What is known of the average precisions that were counted in bins, or why there are none; null where they are exact. */
+/** Whether average precisions were counted in bins, so that `low` and `high` differ from the value. */
+export function isBinned({
+  macroAveragePrecisionBounds,
+  microAveragePrecisionBounds,
+  perLabel,
+}: EvaluationResult): boolean {
+  const differ = (bounds: Bounds | null): boolean => bounds !== null && bounds.low < bounds.high;
+  return (
+    differ(macroAveragePrecisionBounds) ||
+    differ(microAveragePrecisionBounds) ||
+    perLabel.some(({ averagePrecisionBounds }) => differ(averagePrecisionBounds))
+  );
+}
+
+/** The bounds of a metric of all rows, or null for one that is not counted in bins. */
+export function boundsOf(result: EvaluationResult, metric: (typeof METRICS)[number][0]): Bounds | null {
+  if (metric === 'macroAveragePrecision') return result.macroAveragePrecisionBounds;
+  return metric === 'microAveragePrecision' ? result.microAveragePrecisionBounds : null;
+}
+
+/** `low` and `high` for a table. */
+export function formatBounds(bounds: Bounds | null): [low: string, high: string] {
+  return bounds === null ? ['', ''] : [formatMetric(bounds.low), formatMetric(bounds.high)];
+}
+
+/** How far average precisions can be trusted, or why there are none; null where they are exact. */
 export function averagePrecisionNote(result: EvaluationResult): string | null {
-  const { macroAveragePrecisionBounds: macro, microAveragePrecisionBounds: micro } = result;
-  if (macro === null || micro === null) return result.averagePrecisionMissing;
-  if (!(macro.low < macro.high || micro.low < micro.high)) return null;
-  const between = ({ low, high }: Bounds): string => `between ${formatMetric(low)} and ${formatMetric(high)}`;
-  return `Scores were counted in bins: macro average precision is ${between(macro)}, micro ${between(micro)}.`;
+  if (result.averagePrecisionMissing !== null) return result.averagePrecisionMissing;
+  return isBinned(result) ? 'Scores were counted in bins: the exact average precision is between low and high.' : null;
 }
 
 /** Bounds of an average precision that lie further apart than this are worth a warning. */

@@ -2,7 +2,15 @@
 
 import type { EvaluationResult, HighLoss, LabelResult } from 'multilabel-margin-loss/evaluate';
 import { barsOf, type Draw, marginsChart, precisionRecallChart } from './charts.js';
-import { averagePrecisionNote, formatMetric, formatWhole, METRICS } from './metrics.js';
+import {
+  averagePrecisionNote,
+  boundsOf,
+  formatBounds,
+  formatMetric,
+  formatWhole,
+  isBinned,
+  METRICS,
+} from './metrics.js';
 import { type Cell, type Column, escape, figure, page, plainTable, sortableTable } from './page.js';
 
 /** More would make a page that browsers are slow to show: those of the lowest average precision. */
@@ -37,9 +45,16 @@ function heading(result: EvaluationResult): string {
 }
 
 function metricsSection(result: EvaluationResult): string {
-  const rows = METRICS.map(([metric, name, better]) => [name, formatMetric(result[metric]), better]);
+  const binned = isBinned(result);
+  const rows = METRICS.map(([metric, name, better]) => [
+    name,
+    formatMetric(result[metric]),
+    ...(binned ? formatBounds(boundsOf(result, metric)) : []),
+    better,
+  ]);
   const note = averagePrecisionNote(result);
-  const columns: Column[] = [{ name: 'metric' }, { name: 'value', kind: 'number' }, { name: 'better' }];
+  const bounds = binned ? ['low', 'high'].map(toNumberColumn) : [];
+  const columns: Column[] = [{ name: 'metric' }, toNumberColumn('value'), ...bounds, { name: 'better' }];
   return `<h2>Metrics</h2>\n${plainTable('Metrics', columns, rows)}\n${note === null ? '' : `<p class="quiet">${note}</p>`}`;
 }
 
@@ -74,19 +89,28 @@ ${figure(drawing, caption)}
 ${plainTable('Precision, recall and nDCG at k', columns, rows)}`;
 }
 
-function labelsSection({ perLabel, classes }: EvaluationResult): string {
+function labelsSection(result: EvaluationResult): string {
+  const { perLabel, classes } = result;
+  const binned = isBinned(result);
   if (perLabel.length === 0) return '';
   // NaN, of no rows, and labels that no row has come last.
   const rank = ({ support, averagePrecision }: LabelResult): number =>
     support === 0 ? Infinity : (averagePrecision ?? 0);
   const worst = [...perLabel].sort((a, b) => Math.sign(rank(a) - rank(b)) || a.label - b.label).slice(0, LABELS);
-  const rows = worst.map(({ label, support, meanRank, averagePrecision }): Cell[] => [
+  const metric = (value: number | null, support: number): Cell =>
+    support === 0 ? { html: '-', value: null } : { html: formatMetric(value), value };
+  const rows = worst.map(({ label, support, meanRank, averagePrecision, averagePrecisionBounds }): Cell[] => [
     { html: String(label), value: label },
     { html: formatWhole(support), value: support },
     meanRank === null ? { html: '-', value: null } : { html: meanRank.toFixed(2), value: meanRank },
-    support === 0 ? { html: '-', value: null } : { html: formatMetric(averagePrecision), value: averagePrecision },
+    metric(averagePrecision, support),
+    ...(binned
+      ? [metric(averagePrecisionBounds?.low ?? null, support), metric(averagePrecisionBounds?.high ?? null, support)]
+      : []),
   ]);
-  const columns = ['label', 'rows', 'mean rank', 'average precision'].map(toNumberColumn);
+  const columns = ['label', 'rows', 'mean rank', 'average precision', ...(binned ? ['low', 'high'] : [])].map(
+    toNumberColumn,
+  );
   const which =
     worst.length < classes
       ? `The ${formatWhole(worst.length)} of ${formatWhole(classes)} labels that have the lowest average precision. `

@@ -1,5 +1,13 @@
-import type { EvaluationResult } from 'multilabel-margin-loss/evaluate';
-import { averagePrecisionNote, formatMetric, formatWhole, METRICS } from './metrics.js';
+import type { Bounds, EvaluationResult } from 'multilabel-margin-loss/evaluate';
+import {
+  averagePrecisionNote,
+  boundsOf,
+  formatBounds,
+  formatMetric,
+  formatWhole,
+  isBinned,
+  METRICS,
+} from './metrics.js';
 
 /** Labels to list, those of the lowest average precision. */
 const LABELS = 5;
@@ -12,7 +20,13 @@ export function toTable(result: EvaluationResult): string {
       `${formatWhole(result.rowsWithAllLabels)}, with ties ${formatWhole(result.rowsWithTies)}, skipped ${formatWhole(result.rowsSkipped)}`,
     '',
   ];
-  for (const [metric, name] of METRICS) lines.push(name.padEnd(33) + formatMetric(result[metric]).padStart(10));
+  const binned = isBinned(result);
+  const cellsOf = (bounds: Bounds | null): string[] => (binned ? formatBounds(bounds) : []);
+  if (binned) lines.push(['value', 'low', 'high'].map((name, i) => name.padStart(i === 0 ? 43 : 11)).join(''));
+  for (const [metric, name] of METRICS) {
+    const cells = cellsOf(boundsOf(result, metric)).map((cell) => cell.padStart(11));
+    lines.push((name.padEnd(33) + formatMetric(result[metric]).padStart(10) + cells.join('')).trimEnd());
+  }
   const note = averagePrecisionNote(result);
   if (note !== null) lines.push(note);
   const ks = Object.entries(at);
@@ -28,9 +42,15 @@ export function toTable(result: EvaluationResult): string {
     .slice(0, LABELS);
   if (worst.length > 0) {
     lines.push('', 'Labels of the lowest average precision:');
-    lines.push(['label', 'rows', 'mean rank', 'AP'].map((name, i) => name.padStart(i === 0 ? 10 : 11)).join(''));
-    for (const { label, support, meanRank, averagePrecision } of worst) {
-      const cells = [formatWhole(support), (meanRank as number).toFixed(2), formatMetric(averagePrecision)];
+    const names = ['label', 'rows', 'mean rank', 'AP', ...(binned ? ['low', 'high'] : [])];
+    lines.push(names.map((name, i) => name.padStart(i === 0 ? 10 : 11)).join(''));
+    for (const { label, support, meanRank, averagePrecision, averagePrecisionBounds } of worst) {
+      const cells = [
+        formatWhole(support),
+        (meanRank as number).toFixed(2),
+        formatMetric(averagePrecision),
+        ...cellsOf(averagePrecisionBounds),
+      ];
       lines.push(String(label).padStart(10) + cells.map((cell) => cell.padStart(11)).join(''));
     }
   }

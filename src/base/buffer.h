@@ -1,8 +1,6 @@
 #ifndef MULTILABEL_MARGIN_LOSS_BASE_BUFFER_H_
 #define MULTILABEL_MARGIN_LOSS_BASE_BUFFER_H_
 
-#include <hwy/base.h>
-
 #include <cstddef>
 #include <cstdlib>
 #include <limits>

@@ -281,7 +281,10 @@ describe('--exact', () => {
   ];
 
   test('gives the average precisions themselves, which are within the bounds of bins', () => {
-    const exact = evaluated([...args, '--exact']) as EvaluationResult;
+    const exact = evaluated(
+      [...args, '--exact'],
+      /^.*--exact reads the input twice.*\n.*--exact takes .* MB.*\n$/,
+    ) as EvaluationResult;
     const binned = JSON.parse(run(['evaluate', '--json', ...args]).stdout) as EvaluationResult;
     // By its definition, for the label of a few rows.
     const ofLabel = (label: number): number => {
@@ -312,6 +315,40 @@ describe('--exact', () => {
       high: exact.macroAveragePrecision,
     });
     expect(exact.loss).toBe(binned.loss);
+  });
+
+  test('is named where bounds are wide, which stand beside each value of the table', () => {
+    // In a single bin.
+    const crowded = data.map((score) => 1 - 2 ** -6 * (1 + (1 - score) / 8));
+    const files = ['--scores', write('crowded.npy', npy('<f4', [rows, columns], crowded)), ...args.slice(2)];
+    const { status, stdout, stderr } = run(['evaluate', ...files]);
+    expect(stderr).toMatch(
+      /^multilabel-margin-loss: the bounds of .*the average precision of 100 labels are more than 0\.005 apart: evaluate --exact gives exact values\n$/,
+    );
+    expect(status).toBe(0);
+    const { macroAveragePrecision, macroAveragePrecisionBounds, perLabel } = JSON.parse(
+      run(['evaluate', '--json', ...files]).stdout,
+    ) as EvaluationResult;
+    const { low, high } = macroAveragePrecisionBounds!;
+    const numbersOf = (line: RegExp): string[] => line.exec(stdout)![0].trim().split(/\s+/).slice(-3);
+    const formatted = [macroAveragePrecision!, low, high].map((value) => value.toFixed(4));
+    expect(numbersOf(/^macro average precision .*$/m)).toEqual(formatted);
+    const [worst] = [...perLabel].sort((a, b) => a.averagePrecision! - b.averagePrecision! || a.label - b.label);
+    const ofLabel = worst!.averagePrecisionBounds!;
+    expect(numbersOf(new RegExp(`^ +${worst!.label} .*$`, 'm'))).toEqual(
+      [worst!.averagePrecision!, ofLabel.low, ofLabel.high].map((value) => value.toFixed(4)),
+    );
+  });
+
+  test('says what memory it takes before each pass, and bounds are not beside exact values', () => {
+    const { status, stdout, stderr } = run(['evaluate', ...args, '--exact']);
+    expect(stderr.split('\n')).toEqual([
+      'multilabel-margin-loss: --exact reads the input twice, and takes up to 40 bytes of memory for each label of a row',
+      'multilabel-margin-loss: --exact takes up to 1 MB for the 11,000 labels of the rows',
+      '',
+    ]);
+    expect(stdout).not.toMatch(/\blow\b/);
+    expect(status).toBe(0);
   });
 
   test.each([
