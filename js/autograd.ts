@@ -3,7 +3,7 @@ import { type FloatDType, plainArray } from './dtypes.js';
 import { gradEnabled } from './grad-mode.js';
 import { GradNode, gradNode, isTensor, Tensor } from './tensor.js';
 
-/** Whether the gradient with respect to these scores is to be kept for `backward()`. */
+/** Whether `backward()` may want the gradient with respect to these scores. */
 export function requiresGrad(scores: unknown): boolean {
   return gradEnabled() && isTensor(scores) && scores.requires_grad;
 }
@@ -38,7 +38,7 @@ class LossNode extends GradNode {
   }
 }
 
-/** The loss, which `backward()` of can propagate the gradient to its scores, if they require it. */
+/** The loss, whose `backward()` gives its gradient to the scores, if they require one. */
 export function differentiable(
   loss: Tensor<FloatDType>,
   scores: unknown,

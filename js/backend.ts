@@ -126,7 +126,7 @@ export interface AsyncBackend {
   ): Promise<DeviceResult>;
 }
 
-/** The message for a gradient that is to be written where something is yet to be read. */
+/** The message for a gradient that would be written over what has yet to be read. */
 export const GRAD_OVERLAP = 'grad must not share memory with the targets or the scores, unless it is all of the scores';
 
 /** Refuses a backend that computes in promises only, on behalf of a caller that has no asynchronous form. */

@@ -27,7 +27,7 @@ export interface MultiLabelMarginLossOptions<B extends Backend | AsyncBackend = 
    */
   reduction?: Reduction | undefined;
   /**
-   * By how much a target is to outscore every other class. PyTorch has no such option: there it is 1.
+   * By how much a target must outscore every other class to add no loss. PyTorch has no such option: its margin is 1.
    * @default 1
    */
   margin?: number | undefined;
@@ -37,7 +37,7 @@ export interface MultiLabelMarginLossOptions<B extends Backend | AsyncBackend = 
    */
   normalization?: 'classes' | 'targets' | undefined;
   /**
-   * 'ranked' adds, for each two targets of a row, max(0, margin - x[earlier] + x[later]): the first is to rank highest.
+   * 'ranked' adds, for each two targets of a row, max(0, margin - x[earlier] + x[later]): the first should rank highest.
    * @default 'ignored', as in PyTorch
    */
   targetOrder?: 'ignored' | 'ranked' | undefined;

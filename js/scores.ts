@@ -20,7 +20,7 @@ type ScoreList = Float32Array | Float64Array | Float16 | readonly (number | bigi
 export type Scores =
   TensorLike | { readonly data: Float16; readonly shape: Shape } | ScoreList | readonly ScoreList[] | number | bigint;
 
-/** Refuses scores of type S when compiled, if they cannot be but integers. */
+/** Refuses, when compiled, scores of type S that can only be integers. */
 export type NoIntegers<S> =
   HasOnly<S, Int32Array | BigInt64Array> extends true ? 'scores must be floating-point' : unknown;
 

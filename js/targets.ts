@@ -31,7 +31,7 @@ type IndexList = readonly (number | bigint)[] | IntegerArray;
  */
 export type Targets = IndicesLike | IndexList | readonly IndexList[] | number | bigint;
 
-/** Refuses targets of type T when compiled, if they cannot be but floating-point. */
+/** Refuses, when compiled, targets of type T that can only be floating-point. */
 export type NoFloats<T> = HasOnly<T, Float32Array | Float64Array> extends true ? 'targets must be integers' : unknown;
 
 type MaskElement = number | bigint | boolean;

@@ -67,7 +67,7 @@ const inspect = Symbol.for('nodejs.util.inspect.custom');
 /** A gradient with respect to a result, in a form that {@link Tensor.backward} takes. */
 type GradOutput = number | bigint | Float32Array | Float64Array | TensorLike | readonly NestedArray[];
 
-/** Refuses a gradient of type G when compiled, if it cannot be but integers. */
+/** Refuses, when compiled, a gradient of type G that can only be integers. */
 type NoIntegers<G> =
   HasOnly<G, Int32Array | BigInt64Array> extends true ? 'gradOutput must be floating-point' : unknown;
 
@@ -103,7 +103,7 @@ export interface Storage<D extends DType = DType> {
  * scores.data; // => [1, 2, 3, 4, 5, 6]
  */
 export class Tensor<D extends DType = DType> implements TensorLike {
-  /** The elements, row-major. */
+  /** The elements, row-major. In shared memory if the array given was, which the type does not tell. */
   readonly data!: ArrayTypes[D];
   /** Empty for a scalar. */
   readonly shape: Shape;
@@ -374,7 +374,7 @@ brand(Tensor, 'Tensor');
 
 /** The record that an operation leaves on its result, for `backward()`, where a tensor requires a gradient. */
 export abstract class GradNode {
-  /** A result has a higher number than all that it was computed from, in whichever copy of this package. */
+  /** A result has a higher number than all that it was computed from, also where these are of another copy of this package. */
   readonly sequence: number;
   isUsed = false;
 

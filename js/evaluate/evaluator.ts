@@ -93,8 +93,7 @@ export interface UpdateOptions {
    */
   sampleWeight?: ArrayLike<number> | undefined;
   /**
-   * Classes of each row of which nobody knows whether they are labels of it, in the forms of
-   * {@link ForwardOptions.unknown}. The metrics are those of the other classes: as if the row had no unknown ones. The
+   * Classes of each row that may or may not be labels of it, in the forms of {@link ForwardOptions.unknown}. The metrics are those of the other classes: as if the row had no unknown ones. The
    * loss is {@link MultiLabelMarginLoss}'s, whose divisor stays the number of all classes. A class that is also a target
    * of the row is refused.
    * @default none
