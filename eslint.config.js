@@ -38,10 +38,12 @@ const LIBRARY = [
 const upTo = (last) => LIBRARY.slice(0, LIBRARY.indexOf(last) + 1);
 
 // The entry points of the package, by name and as built.
-const ENTRY_NAMES = ['', '/loss', '/threads', '/evaluate', '/webgpu', '/tfjs'].map(
+const ENTRY_NAMES = ['', '/loss', '/threads', '/evaluate', '/train', '/webgpu', '/tfjs'].map(
   (entry) => `multilabel-margin-loss${entry}`,
 );
-const ENTRY_FILES = ['', 'loss/', 'threads/', 'evaluate/', 'webgpu/', 'tfjs/'].map((entry) => `dist/${entry}index`);
+const ENTRY_FILES = ['', 'loss/', 'threads/', 'evaluate/', 'train/', 'webgpu/', 'tfjs/'].map(
+  (entry) => `dist/${entry}index`,
+);
 
 const COMMAND = ['cli/', 'node:', ...ENTRY_NAMES];
 const TESTS = ['tests/', 'examples/', ...ENTRY_FILES, '*'];
@@ -56,6 +58,8 @@ const ROOMS = [
   { room: 'js/evaluate/metrics', imports: ['js/evaluate/', ...upTo('js/loss')] },
   { room: 'js/evaluate/ranking_metrics', imports: upTo('js/wasm/') },
   { room: 'js/evaluate/', imports: ['js/evaluate/', ...upTo('js/loss').filter((place) => place !== 'js/wasm/')] },
+  // Training ends with an evaluation: the one entry point that is made of another.
+  { room: 'js/train/', imports: ['js/train/', ...upTo('js/training/'), 'js/evaluate/'] },
   { room: 'js/tfjs/', imports: ['js/tfjs/', ...upTo('js/loss'), '@tensorflow/tfjs-core'] },
   { room: 'js/', imports: [] },
 

@@ -14,6 +14,7 @@ const one = {
     { find: /^multilabel-margin-loss\/loss$/, replacement: path('dist/loss/index.js') },
     { find: /^multilabel-margin-loss\/threads$/, replacement: path('dist/threads/index.js') },
     { find: /^multilabel-margin-loss\/evaluate$/, replacement: path('dist/evaluate/index.js') },
+    { find: /^multilabel-margin-loss\/train$/, replacement: path('dist/train/index.js') },
     { find: /^multilabel-margin-loss\/webgpu$/, replacement: path('dist/webgpu/index.js') },
     { find: /^multilabel-margin-loss\/tfjs$/, replacement: path('dist/tfjs/index.js') },
   ],
@@ -21,6 +22,7 @@ const one = {
 const suites = [
   'tests/js/**/*.test.ts',
   'tests/training/**/*.test.ts',
+  'tests/train/**/*.test.ts',
   'tests/evaluate/**/*.test.ts',
   'tests/tfjs/**/*.test.ts',
 ];

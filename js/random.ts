@@ -107,6 +107,17 @@ export function generator(): Generator {
   return current;
 }
 
+/** Calls a function whose random numbers all come from a generator of its own; the one of the package stays as it is. */
+export function withGenerator<T>(own: Generator, callback: () => T): T {
+  const before = current;
+  current = own;
+  try {
+    return callback();
+  } finally {
+    current = before;
+  }
+}
+
 /**
  * Seeds the random numbers of `randn()`, `randperm()`, of new layers and of Dropout. The numbers are the same on every
  * machine. They are not those that PyTorch gives for the same seed.

@@ -9,7 +9,7 @@ import { type Targets, toTargets, toUnknown } from '../targets.js';
 import { Tensor } from '../tensor.js';
 import { toBase64 } from './base64.js';
 import { type CompareOptions, compareResults, type Comparison } from './comparison.js';
-import { Hash } from './hash.js';
+import { hashOfId } from './hash.js';
 import { HighestLosses } from './highest-losses.js';
 import { WasmMetrics } from './metrics.js';
 import { type EvaluationResult, toResult } from './result.js';
@@ -459,9 +459,7 @@ function toHashes(ids: ArrayLike<string | number | bigint>, rows: number): Int32
     if (typeof id !== 'string' && typeof id !== 'bigint' && !Number.isSafeInteger(id)) {
       throw new LossError('ERR_OPTION', `rowIds must be strings or whole numbers, got ${describe(id)} for row ${row}`);
     }
-    const hash = new Hash();
-    hash.add(String(id));
-    hashes.set(hash.halves(), 2 * row);
+    hashes.set(hashOfId(id as string | number | bigint), 2 * row);
   }
   return hashes;
 }

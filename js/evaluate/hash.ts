@@ -27,6 +27,13 @@ export class Hash {
   }
 }
 
+/** The lower and the upper half of the hash of what a row is known by. */
+export function hashOfId(id: string | number | bigint): [low: number, high: number] {
+  const hash = new Hash();
+  hash.add(String(id));
+  return hash.halves();
+}
+
 /** The finaliser of MurmurHash3 (Appleby): every bit of the result depends on every bit of the number. */
 function mix(x: number): number {
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
