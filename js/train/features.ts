@@ -21,7 +21,7 @@ export interface SparseMatrix {
   readonly data: Float32Array | Float64Array | readonly number[];
   /** The columns of the entries. */
   readonly indices: Int32Array | readonly number[];
-  /** [N + 1]: where the entries of each row begin, from 0, and at last where those of the last row end. */
+  /** Where the entries of each row begin, from 0, and at last where those of the last row end; N + 1 numbers. */
   readonly indptr: Int32Array | readonly number[];
   /** [N, F] */
   readonly shape: readonly number[];

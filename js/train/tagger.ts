@@ -89,6 +89,7 @@ export class Tagger implements Disposable {
    * @param bytes of safetensors: what {@link Tagger.save} gives; what 0.1.0 wrote; or the `state_dict()` of PyTorch's
    * `nn.Linear`, or of `nn.Sequential(nn.Linear, nn.ReLU, nn.Linear)`, float32, float16 or bfloat16. Names of labels are in
    * the metadata, as `labels`, a list in JSON
+   * @returns a tagger of its own memory
    * @throws LossError ERR_STATE for another file; ERR_DTYPE, ERR_OUT_OF_MEMORY
    * @example
    * import { nn, saveSafetensors } from 'multilabel-margin-loss';
@@ -110,7 +111,7 @@ export class Tagger implements Disposable {
     return this.#head.shape.classes;
   }
 
-  /** [C]: the names of the labels, or null. */
+  /** The names of the labels, C of them, or null. */
   get labels(): readonly string[] | null {
     return this.#head.labels;
   }
@@ -193,6 +194,7 @@ export class Tagger implements Disposable {
    * `nn.Sequential(nn.Linear, nn.ReLU, nn.Linear)` loads. The metadata holds the version of this package, the names of the
    * labels, the options of the training and the metrics.
    *
+   * @returns the whole file
    * @throws LossError ERR_OUT_OF_MEMORY
    * @example
    * import { loadSafetensors } from 'multilabel-margin-loss';

@@ -452,9 +452,17 @@ class Training {
       const size = selection.rows.length;
       const order = Int32Array.from({ length: size }, (_, i) => i);
       for (let begin = 0; begin < size; begin += step) {
-        const { input, targets, sampleWeight } = batcher.gather(selection, order, begin, Math.min(size, begin + step));
+        const { input, targets, unknown, sampleWeight } = batcher.gather(
+          selection,
+          order,
+          begin,
+          Math.min(size, begin + step),
+        );
         no_grad(() => {
-          evaluator.update(plain.forward(input), targets, sampleWeight === undefined ? {} : { sampleWeight });
+          evaluator.update(plain.forward(input), targets, {
+            ...(unknown === undefined ? {} : { unknown }),
+            ...(sampleWeight === undefined ? {} : { sampleWeight }),
+          });
         });
         rows += targets.shape[0] as number;
         await this.#turn(phase, epoch, rows, Number.NaN, () => this.#currentTagger());
