@@ -5,7 +5,7 @@ import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import { Tensor } from '../tensor.js';
 import { topk } from '../topk.js';
-import { no_grad } from '../training/grad-mode.js';
+import { no_grad } from '../training/no-grad.js';
 import { type Features, type FeatureRows, sliceRows, toFeatureRows } from './features.js';
 import { decodeHead, encodeHead, type Head } from './head.js';
 import { type Model, newModel, transposeFirst } from './model.js';

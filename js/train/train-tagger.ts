@@ -5,7 +5,7 @@ import { MultiLabelMarginLoss } from '../loss.js';
 import { checkOptions } from '../options.js';
 import { Generator, randperm, withGenerator } from '../random.js';
 import type { StateDict } from '../training/nn-module.js';
-import { no_grad } from '../training/grad-mode.js';
+import { no_grad } from '../training/no-grad.js';
 import type { Optimizer } from '../training/optimizer.js';
 import { type Batch, Batcher, selectRows } from './batches.js';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, type RowsOfTraining } from './checkpoint.js';
