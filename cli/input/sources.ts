@@ -92,9 +92,11 @@ export function sourcesOf(
   ) {
     throw new InputError('standard input can be read only once');
   }
-  if (values['row-id'] !== undefined && scores.length > 0) {
+  const arrays = scores[0]?.file ?? files.find((file) => formatOf(file, what) === 'npy');
+  if (values['row-id'] !== undefined && arrays !== undefined) {
     throw new InputError(
-      '--row-id names a column, which .npy files do not have: give an .npz file, Arrow, Parquet or lines of JSON',
+      `${nameOf(arrays)}: --row-id names a column of ids, which .npy and .npz files do not have: give Arrow, Parquet or ` +
+        'lines of JSON',
     );
   }
   const targetsAre = targetsAreOf(values['targets-are']);

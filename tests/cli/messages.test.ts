@@ -205,6 +205,45 @@ describe('a file of another kind is named', () => {
   });
 });
 
+test('without a terminal, a line of progress comes every ten seconds', { timeout: 60_000 }, async () => {
+  const child = spawn(process.execPath, [main, 'evaluate', '-'], { cwd: folder });
+  let output = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
+  child.stdout.resume();
+  const closed = once(child, 'close');
+  let sent = 0;
+  const begin = performance.now();
+  // Whole chunks, which are read as batches.
+  const line = Buffer.from(`${LINES[0]}\n`.repeat(2 ** 15));
+  while (!/\n/.test(output) && performance.now() - begin < 50_000) {
+    child.stdin.write(line);
+    sent += 2 ** 15;
+    await delay(500);
+  }
+  // Neither sooner, nor as a line that changes.
+  expect(performance.now() - begin).toBeGreaterThan(9000);
+  child.stdin.end();
+  expect(await closed).toEqual([0, null]);
+  const lines = output.trimEnd().split('\n');
+  expect(lines).toHaveLength(1);
+  const [, rows] = /^([\d,]+) rows {2}[\d,]+ rows\/s$/.exec(lines[0]!)!;
+  expect(Number(rows!.replaceAll(',', ''))).toBeLessThanOrEqual(sent);
+});
+
+test('--row-id is refused for arrays, which have no columns', () => {
+  const scores = write('ids-scores.npy', npy('<f4', [1, 3], Float32Array.of(1, 2, 3)));
+  for (const [file, args] of [
+    [scores, ['--scores', scores, '--targets', write('ids-targets.npy', npy('<i4', [1], Int32Array.of(0)))]],
+    ['ids.npz', ['plain.ndjson', write('ids.npz', 'whatever is in it')]],
+  ] as const) {
+    expect(run(['evaluate', '--row-id', 'id', ...args])).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: `multilabel-margin-loss: ${file}: --row-id names a column of ids, which .npy and .npz files do not have: give Arrow, Parquet or lines of JSON\n`,
+    });
+  }
+});
+
 test('--version is that of the package', () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string;

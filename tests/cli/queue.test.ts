@@ -156,6 +156,24 @@ test('a PostgreSQL that refuses what came of a shard, and takes the next it is t
   expect(one.output.match(/shard 1 of 3: done/g)).toHaveLength(1);
 });
 
+test('masks, and a queue that has no worker for some seconds', async () => {
+  const rows = 500;
+  const mask = Int32Array.from({ length: rows * CLASSES }, () => (choose() < 0.03 ? 1 : 0));
+  const masks = [
+    ...['--scores', inFolder('masked.npy', npy('<f4', [rows, CLASSES], Float32Array.from(mask, next)))],
+    ...['--targets', inFolder('mask.npy', npy('<i4', [rows, CLASSES], mask))],
+  ];
+  const evaluation = evaluate(redis.url, 3, ...masks);
+  await evaluation.said(/no worker is connected to the queue; multilabel-margin-loss worker --queue starts one\n/);
+  worker(redis.url);
+  const expected = alone(masks);
+  expect(JSON.parse(expected)).toMatchObject({ rows, classes: CLASSES });
+  await expectResult(evaluation, expected);
+  // Once, with no line for each look at the queue.
+  expect(evaluation.output.match(/0\/1 mask/g)).toHaveLength(1);
+  expect(evaluation.output.match(/no worker/g)).toHaveLength(1);
+});
+
 test('a shard that takes longer than the lock', async () => {
   // Equal scores take long.
   const rows = 48_000;

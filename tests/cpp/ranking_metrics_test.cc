@@ -586,6 +586,28 @@ TYPED_TEST(RankingMetricsTest, SaysWhatIsWrongAndAddsNothing) {
   EXPECT_EQ(ResultsOf(metrics).means.rows, 0);
 }
 
+TYPED_TEST(RankingMetricsTest, ARefusedStateInBinsLeavesKeptScoresAsTheyAre) {
+  const std::vector<int32_t> ks = {1, 4};
+  std::mt19937 random(4);
+  Batch<TypeParam> batch = RandomBatch<TypeParam>(9020, 120, 4, 100, random);
+  const auto begin = [&](RankingMetrics& metrics, size_t first, size_t last) {
+    ASSERT_TRUE(metrics.Begin(120, ks.data(), ks.size()));
+    Update(metrics, batch, first, last);
+  };
+  RankingMetrics all, binned, kept;
+  begin(all, 0, 9020);
+  begin(binned, 0, 9000);
+  begin(kept, 9000, 9020);
+  const Results before = ResultsOf(kept);
+  const std::vector<uint8_t> state = StateOf(binned);
+  for (size_t size = 0; size < state.size(); size += 1 + state.size() / 50) {
+    EXPECT_EQ(kept.Merge(state.data(), size), MetricsStatus::kBadState) << size;
+    ExpectSameBits(ResultsOf(kept), before);
+  }
+  EXPECT_EQ(kept.Merge(state.data(), state.size()), MetricsStatus::kOk);
+  ExpectSameBits(ResultsOf(kept), ResultsOf(all));
+}
+
 TYPED_TEST(RankingMetricsTest, RefusesADamagedStateAndAddsNothing) {
   const std::vector<int32_t> ks = {1, 4};
   for (const size_t rows : {20, 9000}) {  // kept and in bins
