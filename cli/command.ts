@@ -5,7 +5,7 @@ type Options = NonNullable<ParseArgsConfig['options']>;
 
 /** A word after multilabel-margin-loss, with options of its own, which Node itself parses. */
 export interface Command {
-  /** What follows "Usage: multilabel-margin-loss ": arguments, what the command does, and its options. */
+  /** The text after "Usage: multilabel-margin-loss ": the arguments, the purpose of the command, and its options. */
   usage: string;
   run: (args: readonly string[]) => Promise<void>;
 }

@@ -10,7 +10,7 @@ import type { OnBatch } from './add-piece.js';
 /** A message to a thread: a piece to add, or null to send its sums and end. */
 export type Request = Piece | null;
 
-/** What a thread sends: a batch was added, it is free for another piece, its piece failed, or its sums in the end. */
+/** A message of a thread: it added a batch, is free for another piece, failed at its piece, or sends its sums in the end. */
 export type Report =
   | { kind: 'batch'; bytes: number; rows: number }
   | { kind: 'free' }

@@ -49,7 +49,7 @@ export interface Piece extends Source {
   firstRow: number | null;
   /** Scores of each row, or null if that is unknown until they are read. */
   classes: number | null;
-  /** The number of classes in the first row of the file, or null if the file must be read to know it. */
+  /** How the first row says that targets are read, or null if the file must be read to know it. */
   reading: Reading | null;
 }
 

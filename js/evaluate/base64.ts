@@ -1,6 +1,6 @@
-// Of functions that browsers and Node both have. Node 20 has no Uint8Array.fromBase64.
+// Uses functions that browsers and Node both have. Node 20 has no Uint8Array.fromBase64.
 
-// So many arguments can be given to a function everywhere; a multiple of 3, so that parts can be joined.
+// Every engine accepts this many arguments of a function. A multiple of 3, so that parts can be joined.
 const PART = 3 * 8192;
 
 export function toBase64(bytes: Uint8Array): string {

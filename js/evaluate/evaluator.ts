@@ -34,13 +34,13 @@ export interface EvaluatorOptions {
    */
   k?: readonly number[] | undefined;
   /**
-   * Of the loss, whose mean over the rows is among the results: `margin`, `normalization`, `targetOrder` and `backend` as
+   * Options of the loss, whose mean over the rows is among the results: `margin`, `normalization`, `targetOrder` and `backend` as
    * for {@link MultiLabelMarginLoss}.
    * @default those of the class
    */
   loss?: Pick<MultiLabelMarginLossOptions<Backend>, 'margin' | 'normalization' | 'targetOrder' | 'backend'> | undefined;
   /**
-   * What a score that is NaN or infinite does: 'error' throws ERR_NON_FINITE and adds nothing; 'skip' leaves its row out,
+   * How a score that is NaN or infinite is treated: 'error' throws ERR_NON_FINITE and adds nothing; 'skip' leaves its row out,
    * and counts it in `rowsSkipped`.
    * @default 'error'
    */
@@ -48,7 +48,7 @@ export interface EvaluatorOptions {
 }
 
 /**
- * What {@link Evaluator.update} knows of rows beside their scores and targets, all of it optional.
+ * Options of {@link Evaluator.update}, all of them optional: facts about rows beside their scores and targets.
  *
  * {@link Evaluator.compare} needs two models' rows to be known by the same: by `rowIds` if given, or else by `sourceIndex`
  * and the number of the row in its source.

@@ -20,7 +20,7 @@ import type { EvaluationResult } from './result.js';
  */
 export interface ExactAveragePrecisionOptions {
   /**
-   * What a score that is NaN or infinite does: as for {@link Evaluator}.
+   * How a score that is NaN or infinite is treated: 'error' throws ERR_NON_FINITE, 'skip' leaves its row out.
    * @default 'error'
    */
   nonFinite?: 'error' | 'skip' | undefined;

@@ -27,7 +27,7 @@ export interface HighLoss {
   predictions: {
     /** The class, from 0. */
     label: number;
-    /** What the row has for it. */
+    /** The score that the row has for the label. */
     score: number;
   }[];
 }

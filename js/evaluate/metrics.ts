@@ -156,7 +156,7 @@ export class WasmMetrics {
     return join(this.#module._fingerprintHigh(), this.#module._fingerprintLow());
   }
 
-  /** The same without what the rows are known by. */
+  /** A hash of the labels, unknown classes and weights of the rows. */
   labelsFingerprint(): bigint {
     return join(this.#module._labelsFingerprintHigh(), this.#module._labelsFingerprintLow());
   }

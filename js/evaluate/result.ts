@@ -3,7 +3,7 @@ import { LABEL_MEANS, MEANS, MEANS_AT_K, MISSING, VALUE } from './layout.js';
 import { type MarginBin, toMarginBins } from './margins.js';
 
 /**
- * What a metric can be at least and at most. Average precision needs the order of all scores. Up to 2^20 scores it is
+ * The lowest and the highest value that a metric can have. Average precision needs the order of all scores. Up to 2^20 scores it is
  * exact, and both bounds are its value. Of more scores, an evaluator keeps counts in bins, each as wide as 1/128 of the
  * power of two below the score (or, between 0.5 and 1, below its distance from 1; wider from 1,024 classes on). The value
  * takes the scores in a bin for equal. The bounds are those of the best and the worst order within each bin, and are
@@ -39,7 +39,7 @@ export interface Bounds {
 export interface MetricsAtK {
   /** Labels of the row among the first k, over k. */
   precision: number;
-  /** The same over the number of labels of the row; 0 without labels. */
+  /** Labels of the row among the first k, over the number of labels of the row; 0 without labels. */
   recall: number;
   /** Gain 1 for each label of the row, discount 1/log2(rank + 1): scikit-learn's `ndcg_score(…, k=k)`. */
   ndcg: number;
@@ -72,7 +72,7 @@ export interface LabelResult {
    * {@link EvaluationResult.averagePrecisionMissing} says why.
    */
   averagePrecision: number | null;
-  /** What `averagePrecision` can be at least and at most; null where it is null. */
+  /** The lowest and the highest value that `averagePrecision` can have; null where it is null. */
   averagePrecisionBounds: Bounds | null;
 }
 
@@ -121,11 +121,11 @@ export interface EvaluationResult {
   meanReciprocalRank: number;
   /** Mean over all C labels of their average precision. Null where `averagePrecisionMissing` says why. */
   macroAveragePrecision: number | null;
-  /** What `macroAveragePrecision` can be at least and at most; null where it is null. */
+  /** The lowest and the highest value that `macroAveragePrecision` can have; null where it is null. */
   macroAveragePrecisionBounds: Bounds | null;
   /** Average precision of all N * C scores together. Null where `averagePrecisionMissing` says why. */
   microAveragePrecision: number | null;
-  /** What `microAveragePrecision` can be at least and at most; null where it is null. */
+  /** The lowest and the highest value that `microAveragePrecision` can have; null where it is null. */
   microAveragePrecisionBounds: Bounds | null;
   /** Why the average precisions are null, in a sentence; null where they are not. */
   averagePrecisionMissing: string | null;

@@ -7,7 +7,7 @@ export const FORMAT = 'multilabel-margin-loss/evaluator';
 export const VERSION = 2;
 
 /**
- * What {@link Evaluator.toJSON} returns: plain data.
+ * The plain data that {@link Evaluator.toJSON} returns.
  *
  * @example
  * import { Evaluator, type EvaluatorJSON } from 'multilabel-margin-loss/evaluate';
@@ -19,7 +19,7 @@ export const VERSION = 2;
  * [k, classes]; // => [[1, 5], 4]
  */
 export interface EvaluatorJSON {
-  /** What this JSON is. */
+  /** Marks the JSON of an evaluator. */
   format: typeof FORMAT;
   /** The version of the format. */
   version: typeof VERSION;
@@ -42,7 +42,7 @@ export interface EvaluatorJSON {
   state: string;
   /** Number of rows, those skipped included. */
   rows: number;
-  /** As in the results; null for an infinite loss once JSON.parse() gave it back. */
+  /** The rows of the highest loss, as in the results. After JSON.parse(), an infinite loss is null. */
   highestLosses: readonly HighLoss[];
   /** A digest of all else, which finds damage. */
   digest: string;
@@ -99,7 +99,7 @@ export interface State {
   highestLosses: HighLoss[];
 }
 
-/** What is wrong with a state. */
+/** An error that says what is wrong with a state. */
 export function damaged(what: string, cause?: unknown): LossError {
   return new LossError('ERR_STATE', `the JSON of an evaluator is damaged: ${what}`, { cause });
 }

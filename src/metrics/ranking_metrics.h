@@ -35,8 +35,8 @@
 
 namespace mlml {
 
-// What a score that is NaN or infinite does. kError: nothing is counted, and MetricsStatus::kNonFiniteScore says where
-// the first one is. kSkip: its row is left out, and counted as such.
+// How a score that is NaN or infinite is treated. kError: nothing is counted, and MetricsStatus::kNonFiniteScore says
+// where the first one is. kSkip: its row is left out, and counted as such.
 enum class NonFinitePolicy : int32_t { kError, kSkip };
 
 // Merge alone returns kBadState.
@@ -49,13 +49,13 @@ struct MetricsOutcome {
   size_t column = 0;
 };
 
-// What is known of rows beside their scores and targets.
+// Facts about rows beside their scores and targets.
 struct RowDetails {
   const double* losses = nullptr;    // [rows]; not read by Prepare
   const double* weights = nullptr;   // [rows], finite and not below 0; null: every weight is 1
   const int32_t* unknown = nullptr;  // [rows, unknown_width], as targets are
   size_t unknown_width = 0;
-  // What a row is known by among all: its hash in ids[rows], or where that is null its number, counted from first_row,
+  // The identity of a row among all: its hash in ids[rows], or where that is null its number, counted from first_row,
   // in the file of this number. Two evaluations of the same rows can be compared if these are the same.
   const uint64_t* ids = nullptr;
   uint64_t file = 0;

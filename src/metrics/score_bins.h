@@ -246,7 +246,7 @@ class ScoreBins {
         moved = hn::Or(hn::And(hn::BitCast(du, hn::VecFromMask(d, mirrored)), hn::Set(du, kMirroredPages)),
                        hn::And(hn::BitCast(du, hn::VecFromMask(d, from_one)), hn::Set(du, kPagesFromOne)));
       } else {
-        // What is too small for a float becomes +0, whatever its sign, as in Ordered().
+        // Numbers that are too small for a float become +0, whatever their sign, as in Ordered().
         bits = hn::BitCast(di, hn::Add(hn::DemoteTo(df, distance), hn::Zero(df)));
         const auto pages_from_one = hn::IfThenElseZero(from_one, hn::Set(d, T{kPagesFromOne}));
         const auto moves = hn::IfThenElse(mirrored, hn::Set(d, T{kMirroredPages}), pages_from_one);

@@ -54,7 +54,7 @@ class StateReader {
     for (int shift = 0; shift < 64; shift += 8) bits |= static_cast<uint64_t>(GetByte()) << shift;
     return std::bit_cast<double>(bits);
   }
-  // Of bytes that are left.
+  // Skips bytes that are known to be left.
   void Skip(size_t bytes) { bytes_ += bytes; }
   void Fail() { ok_ = false; }
   bool ok() const { return ok_; }
