@@ -1,9 +1,10 @@
 /**
  * Times this package and its peers side by side, on the same random inputs. Prints tables, and writes docs/benchmarks.md
  * and its chart. With --webgpu, this package on one thread, on two and on a GPU; with --evaluation, the metrics beside
- * scikit-learn's, and the command over files: the last parts of docs/benchmarks.md.
+ * scikit-learn's, and the command over files; with --training, steps of models beside PyTorch's and TensorFlow.js's: the
+ * last parts of docs/benchmarks.md.
  *
- *     npm run bench [-- --quick] [-- --webgpu | --evaluation]
+ *     npm run bench [-- --quick] [-- --webgpu | --evaluation | --training]
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
@@ -26,11 +27,16 @@ import {
   markdownReport,
   type Run,
   terminalReport,
+  TRAINING_HEADING,
+  trainingMarkdownReport,
+  trainingTerminalReport,
   WEBGPU_HEADING,
   webgpuMarkdownReport,
   webgpuTerminalReport,
 } from './report.js';
 import { type Effort, type Plan, timeAll } from './timing.js';
+import { trainingChartOf } from './training/chart.js';
+import { FULL, QUICK, timeTraining } from './training/index.js';
 import { timeWebGPU } from './webgpu.js';
 
 const program = new Command('npm run bench --')
@@ -38,6 +44,7 @@ const program = new Command('npm run bench --')
   .option('--quick', 'fewer points and turns, in under two minutes; writes nothing')
   .option('--webgpu', 'one thread, two and a GPU, without the peers; writes the part of docs/benchmarks.md on WebGPU')
   .option('--evaluation', 'the metrics and the command; writes the part of docs/benchmarks.md on evaluation')
+  .option('--training', 'training beside the peers; writes the part of docs/benchmarks.md on training, and its chart')
   .option('--python <path>', 'a Python that has PyTorch and scikit-learn', '/usr/bin/python3')
   .allowExcessArguments(false)
   .parse();
@@ -45,8 +52,9 @@ const {
   quick = false,
   webgpu = false,
   evaluation = false,
+  training = false,
   python,
-} = program.opts<{ quick?: boolean; webgpu?: boolean; evaluation?: boolean; python: string }>();
+} = program.opts<{ quick?: boolean; webgpu?: boolean; evaluation?: boolean; training?: boolean; python: string }>();
 
 const EFFORT: Effort = quick
   ? { warmUpMilliseconds: 20, rounds: 5, turnMilliseconds: 4, budgetMilliseconds: 100 }
@@ -55,10 +63,11 @@ const EFFORT: Effort = quick
 const DOCS = new URL('../docs/', import.meta.url);
 const PAGE = new URL('benchmarks.md', DOCS);
 /** The headings of the parts of docs/benchmarks.md. */
-const PARTS = ['# Benchmarks', WEBGPU_HEADING, EVALUATION_HEADING] as const;
+const PARTS = ['# Benchmarks', WEBGPU_HEADING, EVALUATION_HEADING, TRAINING_HEADING] as const;
 
 if (webgpu) await benchWebGPU();
 else if (evaluation) await benchEvaluation();
+else if (training) await benchTraining();
 else await benchPeers();
 
 async function benchPeers(): Promise<void> {
@@ -124,6 +133,18 @@ async function benchEvaluation(): Promise<void> {
   } else {
     writePart(EVALUATION_HEADING, evaluationMarkdownReport(run));
     console.log('\nWritten: the part on evaluation of docs/benchmarks.md');
+  }
+}
+
+async function benchTraining(): Promise<void> {
+  const run = await timeTraining(quick ? QUICK : FULL, python);
+  console.log(trainingTerminalReport(run));
+  if (quick) {
+    console.log('\nA quick run: docs/benchmarks.md and docs/benchmarks-training.svg are left as they are.');
+  } else {
+    writePart(TRAINING_HEADING, trainingMarkdownReport(run, new Date()));
+    writeFileSync(new URL('benchmarks-training.svg', DOCS), await trainingChartOf(run));
+    console.log('\nWritten: the part on training of docs/benchmarks.md, docs/benchmarks-training.svg');
   }
 }
 

@@ -25,9 +25,7 @@ export async function chartOf(measurements: readonly Measurement[]): Promise<str
       return time === undefined ? [] : [{ point, peer, ratio: time / ours }];
     });
   });
-  const specification: vegaLite.TopLevelSpec = {
-    background: 'white', // the chart is readable on dark pages too
-    padding: 12,
+  return render({
     title: {
       text: 'Time of the peer over that of this package on one thread',
       subtitle: 'Loss and gradient of N x C random float32 scores with K targets a row; log scale',
@@ -65,7 +63,13 @@ export async function chartOf(measurements: readonly Measurement[]): Promise<str
         encoding: { text: { field: 'ratio', type: 'quantitative', format: '.2~r' } },
       },
     ],
-  };
-  const view = new vega.View(vega.parse(vegaLite.compile(specification).spec), { renderer: 'none' });
+  });
+}
+
+/** @returns SVG */
+export async function render(specification: vegaLite.TopLevelSpec): Promise<string> {
+  // On white, the chart is readable on dark pages too.
+  const { spec } = vegaLite.compile({ background: 'white', padding: 12, ...specification });
+  const view = new vega.View(vega.parse(spec), { renderer: 'none' });
   return `${await view.toSVG()}\n`;
 }

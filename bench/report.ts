@@ -6,6 +6,8 @@ import { formatError, formatRatio, formatTime, formatWhole, type Table, toMarkdo
 import type { Goal } from './goals.js';
 import { type DType, formatPoint } from './grid.js';
 import type { Measurement } from './timing.js';
+import type { TrainingRun } from './training/index.js';
+import { limitsOf, TRAINING_READING, trainingGoalsOf, trainingTables } from './training/report.js';
 
 export interface Run {
   measurements: readonly Measurement[];
@@ -32,6 +34,7 @@ export interface EvaluationRun extends Omit<Run, 'measurements'> {
 
 export const WEBGPU_HEADING = '## WebGPU' as const;
 export const EVALUATION_HEADING = '## Evaluation' as const;
+export const TRAINING_HEADING = '## Training' as const;
 
 const PEERS: Name[] = [NAMES.pyTorchBuiltin, NAMES.pyTorchOps, NAMES.pyTorchByHand, NAMES.tensorFlow, NAMES.plain];
 const WAYS: Name[] = [
@@ -247,6 +250,29 @@ function evaluationTables({ metrics, readings }: EvaluationRun): Table[] {
       ]),
     },
   ];
+}
+
+export function trainingTerminalReport(run: TrainingRun): string {
+  return [
+    machineOf(run),
+    ...run.leftOut.map((what) => `Left out: ${what}`),
+    limitsOf(run),
+    ...[...trainingTables(run), goalsTable(trainingGoalsOf(run))].map((table) => `\n${toText(table)}`),
+  ].join('\n');
+}
+
+export function trainingMarkdownReport(run: TrainingRun, date: Date): string {
+  const sections = [
+    TRAINING_HEADING,
+    `Written by \`npm run bench -- --training\` on ${date.toISOString().slice(0, 10)}: ${machineOf(run)}.`,
+    ...run.leftOut.map((what) => `Left out: ${what}.`),
+    goalRows(trainingGoalsOf(run)),
+    '![Time of a training step in other libraries over that in this package](benchmarks-training.svg)',
+    TRAINING_READING,
+    limitsOf(run),
+    ...trainingTables(run).map(toMarkdown),
+  ];
+  return `${sections.join('\n\n')}\n`;
 }
 
 function machineOf({ versions }: Pick<Run, 'versions'>): string {

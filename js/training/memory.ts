@@ -32,7 +32,7 @@ export class Block {
     if (this.freed !== null) return;
     this.freed = why;
     this.memory.module.release(this.address);
-    this.memory.activations.delete(this);
+    this.memory.forget(this);
   }
 }
 
@@ -61,7 +61,16 @@ export class TrainingMemory {
 
   /** Frees a block, if nobody else does, when its owner is garbage. */
   freeWith(owner: object, block: Block): void {
-    this.#registry.register(owner, block);
+    this.#registry.register(owner, block, block);
+  }
+
+  /**
+   * Of a block that is free, keeps nothing: a loop that never lets the event loop turn has no finalizers called, and without
+   * this, all activations of all its steps would wait for theirs.
+   */
+  forget(block: Block): void {
+    this.activations.delete(block);
+    this.#registry.unregister(block);
   }
 
   /** The number of the next block: activations from there on are those of what follows. */
