@@ -1,0 +1,164 @@
+/** Times training beside PyTorch, TensorFlow.js and a loop in TypeScript. */
+import { median, progress } from '../timing.js';
+import {
+  BATCH,
+  batchesOf,
+  operationsOf,
+  STEP_JOBS,
+  type StepData,
+  stepData,
+  type StepJob,
+  weightsOf,
+  wordNet,
+  type WordNetBatch,
+} from './jobs.js';
+import { type Limits, measureLimits } from './limits.js';
+import { tensorFlowSteps } from './tensorflow.js';
+import { stepsOf, wordNetTrainer } from './this-package.js';
+import { startTorch, type Torch } from './pytorch.js';
+import { wordNetLoop } from './typescript-loop.js';
+
+export const OURS = 'this package';
+export const TENSORFLOW = 'TensorFlow.js (WebAssembly)';
+export const TORCH = [1, 2].map((threads) => `PyTorch, ${threads} thread${threads === 1 ? '' : 's'}`);
+export const LOOP = 'TypeScript loop';
+
+/** The median of turns, and the lowest and the highest of them. */
+export interface Spread {
+  median: number;
+  low: number;
+  high: number;
+}
+
+export interface JobTiming {
+  name: string;
+  key: StepJob['key'] | 'epoch 1' | 'later';
+  /** Milliseconds of a step, by contender. */
+  steps: Map<string, Spread>;
+  /** Milliseconds that a step cannot be shorter than, by its operations and by its bytes. */
+  byOperations: number;
+  byBytes: number;
+}
+
+export interface TrainingRun {
+  jobs: JobTiming[];
+  limits: Limits;
+  versions: Record<string, string>;
+  leftOut: string[];
+}
+
+interface Effort {
+  rounds: number;
+  turnMilliseconds: number;
+  /** Documents of WordNet in an epoch, and in a turn. */
+  documents: number;
+  part: number;
+}
+
+export const FULL: Effort = { rounds: 7, turnMilliseconds: 300, documents: Infinity, part: 6400 };
+export const QUICK: Effort = { rounds: 3, turnMilliseconds: 50, documents: 3200, part: 1600 };
+
+/** Shows progress on a terminal. */
+export async function timeTraining(effort: Effort, python: string): Promise<TrainingRun> {
+  const versions: Record<string, string> = { 'Node.js': process.versions.node };
+  const leftOut: string[] = [];
+  const torchFor = async (job: object, arrays: Parameters<typeof startTorch>[3]): Promise<Map<string, Torch>> => {
+    const processes = new Map<string, Torch>();
+    try {
+      for (const [i, name] of TORCH.entries()) processes.set(name, await startTorch(python, i + 1, job, arrays));
+    } catch (error) {
+      const why = `PyTorch (Debian's python3-torch): ${(error as Error).message}`;
+      if (!leftOut.includes(why)) leftOut.push(why);
+    }
+    for (const { version } of processes.values()) versions['PyTorch'] = version;
+    return processes;
+  };
+
+  progress('limits of this machine');
+  const limits = measureLimits();
+  const jobs = await timeWordNet(effort, limits, torchFor);
+  for (const job of STEP_JOBS) jobs.push(await timeSteps(job, effort, limits, torchFor));
+  progress('');
+  return { jobs, limits, versions, leftOut };
+}
+
+type TorchFor = (job: object, arrays: Parameters<typeof startTorch>[3]) => Promise<Map<string, Torch>>;
+
+async function timeSteps(job: StepJob, effort: Effort, limits: Limits, torchFor: TorchFor): Promise<JobTiming> {
+  progress(job.name);
+  const data: StepData = stepData(job);
+  const arrays = Object.fromEntries(data.weights.map((weight, i) => [`weight${i}`, weight]));
+  const torch = await torchFor(job, { ...arrays, x: data.x, targets: data.targets });
+  const contenders: [string, (steps: number) => Promise<number> | number][] = [
+    [OURS, stepsOf(job, data)],
+    [TENSORFLOW, await tensorFlowSteps(job, data)],
+    ...[...torch].map(([name, { time }]): [string, (steps: number) => Promise<number>] => [
+      name,
+      (steps) => time({ steps }),
+    ]),
+  ];
+  // Calls until functions are compiled and memory is there; the last one tells how many make a turn.
+  const counts = new Map<string, number>();
+  for (const [name, time] of contenders) {
+    let steps = 1;
+    while ((await time(steps)) < effort.turnMilliseconds / 2) steps *= 2;
+    counts.set(name, steps);
+  }
+  const samples = new Map<string, number[]>(contenders.map(([name]) => [name, []]));
+  for (let round = 0; round < effort.rounds; round++) {
+    for (const [name, time] of contenders) samples.get(name)!.push((await time(counts.get(name)!)) / counts.get(name)!);
+  }
+  for (const { end } of torch.values()) end();
+  return {
+    name: job.name,
+    key: job.key,
+    steps: new Map([...samples].map(([name, values]) => [name, spreadOf(values)])),
+    byOperations: (operationsOf(job) / limits.operationsPerSecond) * 1000,
+    byBytes: ((weightsOf(job) * job.passes * 4) / limits.bytesPerSecond) * 1000,
+  };
+}
+
+/** Two epochs in parts, for which the contenders take turns. */
+async function timeWordNet(effort: Effort, limits: Limits, torchFor: TorchFor): Promise<JobTiming[]> {
+  progress('reading WordNet');
+  const corpus = wordNet();
+  const { terms, labels, offsets, indices, values, labelOffsets, labelIndices } = corpus;
+  const documents = Math.min(offsets.length - 1, effort.documents);
+  const torch = await torchFor(
+    { key: 'wordnet', terms, labels, batch: BATCH },
+    { offsets, indices, values, labelOffsets, labelIndices },
+  );
+  type Time = (batches: readonly WordNetBatch[], begin: number, end: number) => Promise<number> | number;
+  const contenders: [string, Time][] = [
+    [OURS, wordNetTrainer(corpus)],
+    [LOOP, wordNetLoop(corpus)],
+    ...[...torch].map(([name, { time }]): [string, Time] => [name, (_, begin, end) => time({ begin, end })]),
+  ];
+  const jobs: JobTiming[] = [];
+  for (const epoch of ['epoch 1', 'later'] as const) {
+    const samples = new Map<string, number[]>(contenders.map(([name]) => [name, []]));
+    for (let begin = 0; begin < documents; begin += effort.part) {
+      progress(`WordNet, ${epoch}: ${begin} of ${documents} documents`);
+      const end = Math.min(documents, begin + effort.part);
+      const batches = batchesOf(corpus, begin, end);
+      for (const [name, time] of contenders) {
+        samples.get(name)!.push((await time(batches, begin, end)) / batches.length);
+      }
+    }
+    // Forward reads a row of the table for each entry; what the step touches depends on how many labels violate a margin.
+    const weights = (BATCH * indices.length * labels) / (offsets.length - 1);
+    jobs.push({
+      name: `WordNet tagger, 32 x 18,699-2342, Adagrad, ${epoch === 'later' ? 'epoch 2' : epoch}`,
+      key: epoch,
+      steps: new Map([...samples].map(([name, values]) => [name, spreadOf(values)])),
+      byOperations: ((2 * weights) / limits.operationsPerSecond) * 1000,
+      byBytes: ((4 * weights) / limits.bytesPerSecond) * 1000,
+    });
+  }
+  for (const { end } of torch.values()) end();
+  return jobs;
+}
+
+function spreadOf(values: readonly number[]): Spread {
+  return { median: median([...values]), low: Math.min(...values), high: Math.max(...values) };
+}
