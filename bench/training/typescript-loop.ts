@@ -45,7 +45,7 @@ export function wordNetLoop({ terms, labels }: Corpus): (batches: readonly WordN
         tensor(scores, { shape: [rows, labels] }),
         tensor(targets, { shape: [rows, width] }),
       );
-      for (let row = 0; row < rows; row++) step(batch, row, rowOf(grad.data as Float32Array, row));
+      for (let row = 0; row < rows; row++) step(batch, row, rowOf(grad.data, row));
     }
     return performance.now() - begin;
   };
