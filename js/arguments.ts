@@ -6,7 +6,7 @@ import {
   GRAD_OVERLAP,
   type LossOptions,
 } from './backend.js';
-import { DeviceTensor } from './device-tensor.js';
+import { type DeviceTensor, isDeviceTensor } from './device-tensor.js';
 import { type FloatDType, plainArray, type TypedArray } from './dtypes.js';
 import { describe, LossError } from './errors.js';
 import { checkSampleWeight } from './sample-weight.js';
@@ -63,19 +63,15 @@ export class LossArguments {
 
   constructor(scoresGiven: unknown, targetsGiven: unknown, { grad: gradGiven, sampleWeight, unknown }: GivenOptions) {
     const scores = toScores(scoresGiven);
-    const targets =
-      targetsGiven instanceof DeviceTensor
-        ? toDeviceTargets(targetsGiven as DeviceTensor)
-        : toTargets(targetsGiven, scores.shape);
+    const targets = isDeviceTensor(targetsGiven)
+      ? toDeviceTargets(targetsGiven)
+      : toTargets(targetsGiven, scores.shape);
     const lists = unknown === undefined || unknown === null ? null : toUnknown(unknown, scores.shape);
     const weights = sampleWeight === undefined || sampleWeight === null ? null : toWeights(sampleWeight, scores);
     const grad = gradGiven === undefined ? null : toGrad(gradGiven, scores);
-    const read = [scores, targets, ...(lists ? [lists] : []), ...(weights ? [weights] : [])];
-    if (grad !== null && read.some((other) => sharesMemory(grad, other)))
-      throw new LossError('ERR_SHAPE', GRAD_OVERLAP);
     this.batch = toBatch(scores, targets, lists, weights);
-    const into = isTensor(grad) ? plainArray(grad.data) : grad;
-    const isUncertain = isTensor(grad) && read.some((other) => isTensor(other) && mayAlias(grad.data, other.data));
+    const into = isTensor(grad) ? (plainArray(grad.data) as FloatArray) : grad;
+    const isUncertain = grad !== null && checkOverlap(grad, [scores, targets, lists, weights]);
     this.into = isUncertain ? null : into;
     this.#copyTo = isUncertain ? (into as FloatArray) : null;
     this.#scoresShape = scores.shape;
@@ -86,13 +82,13 @@ export class LossArguments {
   /** The batch, for a backend that can read nothing but arrays. */
   inMemory(): Batch {
     const { scores, targets } = this.batch;
-    if (scores instanceof DeviceTensor || targets instanceof DeviceTensor)
-      throw onDevice(scores instanceof DeviceTensor ? 'scores' : 'targets');
+    if (isDeviceTensor(scores) || isDeviceTensor(targets))
+      throw onDevice(isDeviceTensor(scores) ? 'scores' : 'targets');
     return this.batch as Batch;
   }
 
   intoMemory(): FloatArray | null {
-    if (this.into instanceof DeviceTensor) throw onDevice('grad');
+    if (isDeviceTensor(this.into)) throw onDevice('grad');
     return this.into;
   }
 
@@ -101,7 +97,7 @@ export class LossArguments {
     { loss, grad }: DeviceResult,
   ): { loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | DeviceTensor | null } {
     const shape: Shape = reduction === 'none' && this.#scoresShape.length === 2 ? [this.batch.rows] : [];
-    const made = grad === null || grad instanceof DeviceTensor ? grad : new Tensor(grad, this.#scoresShape);
+    const made = grad === null || isDeviceTensor(grad) ? grad : new Tensor(grad, this.#scoresShape);
     if (isTensor(made)) this.#copyTo?.set(made.data);
     return { loss: new Tensor(loss, shape), grad: this.#grad ?? made };
   }
@@ -130,8 +126,8 @@ function toBatch(
   checkListShape(targets.shape, scores.shape, 'targets');
   if (unknown !== null) checkListShape(unknown.shape, scores.shape, 'unknown');
   return {
-    scores: scores instanceof DeviceTensor ? scores : plainArray(scores.data),
-    targets: targets instanceof DeviceTensor ? targets : plainArray(targets.data),
+    scores: isDeviceTensor(scores) ? scores : plainArray(scores.data),
+    targets: isDeviceTensor(targets) ? targets : plainArray(targets.data),
     rows: scores.shape.length === 2 ? (scores.shape[0] as number) : 1,
     classes: scores.shape.at(-1) ?? 1,
     width: targets.shape.at(-1) ?? 1,
@@ -183,7 +179,7 @@ function toGrad(
       `grad is written to: it must be a Tensor, { data, shape } or a typed array, got ${describe(given)}`,
     );
   }
-  const grad = given instanceof DeviceTensor ? given : toTensor(given, scores.dtype, 'grad');
+  const grad = isDeviceTensor(given) ? given : toTensor(given, scores.dtype, 'grad');
   if (grad.dtype !== scores.dtype) {
     throw new LossError('ERR_DTYPE', `grad must have the dtype of the scores, ${scores.dtype}, got ${grad.dtype}`);
   }
@@ -196,29 +192,34 @@ function toGrad(
   return grad as Tensor<FloatDType> | DeviceTensor;
 }
 
-/** Whether what is written to the gradient would be read as the other, but for an array that is both. */
-function sharesMemory(grad: Tensor | DeviceTensor, other: Tensor | DeviceTensor): boolean {
-  if (grad instanceof DeviceTensor || other instanceof DeviceTensor) {
-    return grad instanceof DeviceTensor && other instanceof DeviceTensor && grad.buffer === other.buffer;
+/**
+ * Refuses a gradient in memory that is also read, unless it is the array of the scores.
+ *
+ * @returns whether it may be in such memory all the same: a program can have several SharedArrayBuffer objects of one
+ */
+function checkOverlap(grad: Tensor | DeviceTensor, read: readonly (Tensor | DeviceTensor | null)[]): boolean {
+  // Each buffer is asked for once: it takes longer than all the rest.
+  const { buffer } = isDeviceTensor(grad) ? grad : grad.data;
+  let isUncertain = false;
+  for (const other of read) {
+    if (other === null) continue;
+    const otherBuffer = isDeviceTensor(other) ? other.buffer : other.data.buffer;
+    if (isDeviceTensor(grad) || isDeviceTensor(other)) {
+      if (buffer === otherBuffer) throw new LossError('ERR_SHAPE', GRAD_OVERLAP);
+    } else if (buffer === otherBuffer) {
+      const isScores = grad.dtype === other.dtype && grad.data.byteOffset === other.data.byteOffset;
+      if (!isScores && rangesMeet(grad.data, other.data)) throw new LossError('ERR_SHAPE', GRAD_OVERLAP);
+    } else {
+      isUncertain ||= isShared(buffer) && isShared(otherBuffer) && rangesMeet(grad.data, other.data);
+    }
   }
-  const isScores =
-    grad.dtype === other.dtype &&
-    grad.data.buffer === other.data.buffer &&
-    grad.data.byteOffset === other.data.byteOffset;
-  return !isScores && overlap(grad.data, other.data);
+  return isUncertain;
 }
 
-function overlap(a: TypedArray, b: TypedArray): boolean {
-  return a.buffer === b.buffer && rangesMeet(a, b);
+function isShared(buffer: object): boolean {
+  return (buffer as ArrayBufferLike)[Symbol.toStringTag] === 'SharedArrayBuffer';
 }
 
 function rangesMeet(a: TypedArray, b: TypedArray): boolean {
   return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength;
-}
-
-/** Whether two arrays may be in the same shared memory, of which a program can have several SharedArrayBuffer objects. */
-function mayAlias(a: TypedArray, b: TypedArray): boolean {
-  const isShared = (array: TypedArray): boolean =>
-    Object.prototype.toString.call(array.buffer) === '[object SharedArrayBuffer]';
-  return a.buffer !== b.buffer && rangesMeet(a, b) && isShared(a) && isShared(b);
 }

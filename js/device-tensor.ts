@@ -31,4 +31,8 @@ export class DeviceTensor<D extends DType = DType> {
   }
 }
 
-brand(DeviceTensor, 'DeviceTensor');
+const BRAND = brand(DeviceTensor, 'DeviceTensor');
+
+export function isDeviceTensor(value: unknown): value is DeviceTensor {
+  return typeof value === 'object' && value !== null && BRAND in value;
+}

@@ -104,8 +104,18 @@ export function arrayLength(array: TypedArray): number {
 
 /** The one function that tells dtypes. */
 export function dtypeOf(data: unknown): DType | null {
-  const name = arrayName(data);
-  return DTYPES.find((dtype) => ARRAY_OF[dtype].name === name) ?? null;
+  switch (arrayName(data)) {
+    case 'Float32Array':
+      return 'float32';
+    case 'Float64Array':
+      return 'float64';
+    case 'Int32Array':
+      return 'int32';
+    case 'BigInt64Array':
+      return 'int64';
+    default:
+      return null;
+  }
 }
 
 export function isTypedArray(value: unknown): value is TypedArray {
@@ -117,9 +127,15 @@ export function isTypedArray(value: unknown): value is TypedArray {
  * reads and writes elements needs no care for subclasses that override `length`, `subarray()` or `set()`.
  */
 export function plainArray<A extends TypedArray>(array: A): A {
-  const own = ARRAY_OF[dtypeOf(array) as DType];
+  const prototype: unknown = Object.getPrototypeOf(array);
+  const isOwn =
+    prototype === Float32Array.prototype ||
+    prototype === Int32Array.prototype ||
+    prototype === Float64Array.prototype ||
+    prototype === BigInt64Array.prototype;
   const length = lengthOf.call(array);
-  if (Object.getPrototypeOf(array) === own.prototype && array.length === length) return array;
+  if (isOwn && array.length === length) return array;
+  const own = ARRAY_OF[dtypeOf(array) as DType];
   return new own(bufferOf.call(array), byteOffsetOf.call(array), length) as A;
 }
 

@@ -181,7 +181,7 @@ export class MultiLabelMarginLoss {
   forward<S extends Scores, T extends Targets>(
     scores: S & NoIntegers<S>,
     targets: T & NoFloats<T>,
-    options: ForwardOptions = {},
+    options?: ForwardOptions,
   ): Tensor<DTypeOf<S>> {
     const given = checkOptions(options, FORWARD_OPTIONS, 'forward()');
     const { loss, grad } = this.#compute(scores, targets, requiresGrad(scores), given, 'forwardAsync()');
@@ -206,7 +206,7 @@ export class MultiLabelMarginLoss {
   async forwardAsync<S extends Scores | DeviceTensor, T extends Targets | DeviceTensor>(
     scores: S & NoIntegers<S>,
     targets: T & NoFloats<T>,
-    options: ForwardOptions = {},
+    options?: ForwardOptions,
   ): Promise<Tensor<DTypeOf<S>>> {
     const given = checkOptions(options, FORWARD_OPTIONS, 'forwardAsync()');
     const { loss, grad } = await this.#computeAsync(scores, targets, requiresGrad(scores), given);
@@ -233,7 +233,7 @@ export class MultiLabelMarginLoss {
   valueAndGrad<S extends Scores, T extends Targets>(
     scores: S & NoIntegers<S>,
     targets: T & NoFloats<T>,
-    options: ValueAndGradOptions<DTypeOf<S>> = {},
+    options?: ValueAndGradOptions<DTypeOf<S>>,
   ): { loss: Tensor<DTypeOf<S>>; grad: Tensor<DTypeOf<S>> } {
     const given = checkOptions(options, VALUE_AND_GRAD_OPTIONS, 'valueAndGrad()');
     return this.#compute(scores, targets, true, given, 'valueAndGradAsync()') as {

@@ -1,8 +1,8 @@
 import { arrayName, type FloatDType, type HasOnly } from './dtypes.js';
-import { DeviceTensor } from './device-tensor.js';
+import { type DeviceTensor, isDeviceTensor } from './device-tensor.js';
 import { LossError } from './errors.js';
 import { formatShape, type Shape } from './shapes.js';
-import { type Tensor, type TensorLike, toTensor } from './tensor.js';
+import { isTensor, type Tensor, type TensorLike, toTensor } from './tensor.js';
 
 /** A Float16Array, where the engine has them, as the compilers that know none see it. */
 interface Float16 {
@@ -56,7 +56,11 @@ export type GradOf<S extends Scores | DeviceTensor, G> = G extends DeviceTensor
       : Tensor<DTypeOf<S>>;
 
 export function toScores(given: unknown): Tensor<FloatDType> | DeviceTensor<FloatDType> {
-  const scores = given instanceof DeviceTensor ? given : toTensor(widened(given), dtypeOfRows(given), 'scores');
+  const scores = isDeviceTensor(given)
+    ? given
+    : isTensor(given)
+      ? toTensor(given, 'float32', 'scores')
+      : toTensor(widened(given), dtypeOfRows(given), 'scores');
   if (scores.dtype !== 'float32' && scores.dtype !== 'float64') {
     throw new LossError('ERR_DTYPE', `scores must be float32 or float64, got ${scores.dtype}`);
   }

@@ -3,7 +3,7 @@ import { describe, LossError } from './errors.js';
 import { isList } from './nested.js';
 import { checkOptions } from './options.js';
 import { checkShape, formatShape, isShape, sameShape, type Shape, sizeOf } from './shapes.js';
-import { Tensor, toTensor } from './tensor.js';
+import { isTensor, Tensor, toTensor } from './tensor.js';
 
 /** Anything with integers as `data`, and a shape; which of its types a Tensor has, its own type may not say. */
 interface IndicesLike {
@@ -110,6 +110,7 @@ export function toTargets(
   scores: Shape,
   name: ClassList = 'targets',
 ): Tensor<'int32'> | Tensor<'int64'> {
+  if (isTensor(value)) return checkedIndices(toTensor(value, 'int32', name), name);
   const classes = scores.at(-1) ?? 1;
   if (typeof value === 'number' || typeof value === 'bigint') {
     return new Tensor<'int32'>(padLists([[value]], classes, name).data, []);
@@ -133,9 +134,12 @@ export function toTargets(
     return new Tensor<'int32'>(widened, (shape as Shape | undefined) ?? [widened.length]);
   }
   if (arrayOf === 'Float16Array') throw notIndices('float16', name);
-  const targets = toTensor(value, 'int32', name);
-  if (targets.dtype !== 'int32' && targets.dtype !== 'int64') throw notIndices(targets.dtype, name);
-  return targets as Tensor<'int32'> | Tensor<'int64'>;
+  return checkedIndices(toTensor(value, 'int32', name), name);
+}
+
+function checkedIndices(indices: Tensor, name: ClassList): Tensor<'int32'> | Tensor<'int64'> {
+  if (indices.dtype !== 'int32' && indices.dtype !== 'int64') throw notIndices(indices.dtype, name);
+  return indices as Tensor<'int32'> | Tensor<'int64'>;
 }
 
 /** Integers of another type as int32. */

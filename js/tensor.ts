@@ -380,7 +380,7 @@ export class Tensor<D extends DType = DType> implements TensorLike {
   }
 }
 
-brand(Tensor, 'Tensor');
+const BRAND = brand(Tensor, 'Tensor');
 
 /** The record that an operation leaves on its result, for `backward()`, where a tensor requires a gradient. */
 export abstract class GradNode {
@@ -539,7 +539,6 @@ function isOptions(value: unknown): value is BackwardOptions {
   return typeof value === 'object' && value !== null && !isList(value) && !('data' in value) && !('shape' in value);
 }
 
-/** With types: instanceof gives Tensor<any>. */
 export function isTensor(value: unknown): value is Tensor {
-  return value instanceof Tensor;
+  return typeof value === 'object' && value !== null && BRAND in value;
 }

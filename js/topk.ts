@@ -1,7 +1,7 @@
 import { allocate, type FloatDType } from './dtypes.js';
 import { describe, LossError } from './errors.js';
 import { type DTypeOf, type Scores, toScores } from './scores.js';
-import { DeviceTensor } from './device-tensor.js';
+import { isDeviceTensor } from './device-tensor.js';
 import { Tensor } from './tensor.js';
 
 /**
@@ -30,7 +30,7 @@ export function topk<S extends Scores>(
   indices: Tensor<'int32'>;
 } {
   const given = toScores(scores);
-  if (given instanceof DeviceTensor) throw new LossError('ERR_DTYPE', "topk() needs scores in memory, not in a GPU's");
+  if (isDeviceTensor(given)) throw new LossError('ERR_DTYPE', "topk() needs scores in memory, not in a GPU's");
   const { data, shape, dtype } = given;
   const classes = shape.at(-1) ?? 1;
   if (!Number.isInteger(k) || k < 0 || k > classes) {

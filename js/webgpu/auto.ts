@@ -1,5 +1,5 @@
 import type { AsyncBackend, Backend, DeviceBatch, DeviceResult, FloatArray, LossOptions } from '../backend.js';
-import { DeviceTensor } from '../device-tensor.js';
+import { type DeviceTensor, isDeviceTensor } from '../device-tensor.js';
 import { dtypeOf } from '../dtypes.js';
 import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../options.js';
@@ -137,7 +137,7 @@ export class AutoBackend implements AsyncBackend {
     into: FloatArray | DeviceTensor | null,
   ): Promise<DeviceResult> {
     const { scores, targets, rows, classes } = batch;
-    const isOnDevice = [scores, targets, into].some((one) => one instanceof DeviceTensor);
+    const isOnDevice = [scores, targets, into].some((one) => isDeviceTensor(one));
     const isLarge = rows * classes >= this.crossover;
     // The GPU has no float64.
     if (isOnDevice || (isLarge && dtypeOf(scores) === 'float32')) {

@@ -1,5 +1,5 @@
 import type { AsyncBackend, DeviceBatch, DeviceResult, FloatArray, LossOptions } from '../backend.js';
-import { DeviceTensor } from '../device-tensor.js';
+import { DeviceTensor, isDeviceTensor } from '../device-tensor.js';
 import { LossError } from '../errors.js';
 import { allocate, dtypeOf } from '../dtypes.js';
 import { Usability } from '../usability.js';
@@ -139,7 +139,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     if (margin !== 0 && Math.abs(margin) < LEAST_MARGIN) {
       throw new LossError('ERR_OPTION', `margin must be 0 or at least 2^-100 for the webgpu backend, got ${margin}`);
     }
-    const targetsDType = targets instanceof DeviceTensor ? targets.dtype : dtypeOf(targets);
+    const targetsDType = isDeviceTensor(targets) ? targets.dtype : dtypeOf(targets);
     const sizes = { rows, classes, width, unknownWidth, targetBytes: targetsDType === 'int64' ? 8 : 4 };
     checkRowFits(sizes, this.device.limits);
 
@@ -154,7 +154,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
         loss[0] = reduction === 'mean' ? sum / rows : sum;
       }
     } catch (error) {
-      if (grad instanceof DeviceTensor && into === null) (grad.buffer as GPUBuffer).destroy();
+      if (isDeviceTensor(grad) && into === null) (grad.buffer as GPUBuffer).destroy();
       throw error;
     }
     return { loss, grad };
@@ -170,10 +170,10 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     const { rows, unknownWidth, targetBytes } = sizes;
     const { sampleWeight } = batch;
     const { limits, features } = this.device;
-    const onDevice = grad instanceof DeviceTensor;
+    const onDevice = isDeviceTensor(grad);
     const copied = {
-      scores: !(batch.scores instanceof DeviceTensor),
-      targets: !(batch.targets instanceof DeviceTensor),
+      scores: !isDeviceTensor(batch.scores),
+      targets: !isDeviceTensor(batch.targets),
       grad: grad !== null && !onDevice,
     };
     const together = rowsTogether(sizes, copied, limits);
@@ -215,7 +215,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
   }
 
   #newGradient({ scores, rows, classes }: DeviceBatch): FloatArray | DeviceTensor {
-    if (!(scores instanceof DeviceTensor)) return allocate('float32', rows * classes);
+    if (!isDeviceTensor(scores)) return allocate('float32', rows * classes);
     const buffer = this.device.createBuffer({
       label: 'gradient',
       size: Math.max(LEAST_BYTES, rows * classes * 4),
@@ -338,7 +338,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
       return buffer;
     };
     const uploadRows = (data: DeviceBatch['scores' | 'targets'], columns: number, isRead: boolean): GPUBuffer => {
-      if (data instanceof DeviceTensor) return data.buffer as GPUBuffer;
+      if (isDeviceTensor(data)) return data.buffer as GPUBuffer;
       if (!isRead) return take(0, storage);
       return upload(plainView(data, firstRow * columns, (firstRow + rows) * columns));
     };

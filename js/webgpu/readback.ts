@@ -1,5 +1,5 @@
 import type { FloatArray, IndexArray } from '../backend.js';
-import { DeviceTensor } from '../device-tensor.js';
+import { type DeviceTensor, isDeviceTensor } from '../device-tensor.js';
 import { nanScore } from '../errors.js';
 import { targetOutOfRange, unknownTarget } from '../targets.js';
 import { LOSS_BYTES, LOSS_FLAGS, STATUS, STATUS_WORDS } from './kernels/memory.js';
@@ -74,7 +74,7 @@ function checkStatus({ batch, firstRow }: Submission, words: Uint32Array): void 
   const badTarget = words[STATUS.badTarget] as number;
   if (badTarget !== 0) {
     const [row, column] = place(badTarget, width);
-    const value = targets instanceof DeviceTensor ? reportedTarget(targets, words) : targets[row * width + column];
+    const value = isDeviceTensor(targets) ? reportedTarget(targets, words) : targets[row * width + column];
     throw targetOutOfRange(value as number | bigint, row, column, classes);
   }
   const badUnknown = words[STATUS.badUnknown] as number;

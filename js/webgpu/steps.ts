@@ -1,5 +1,5 @@
 import type { DeviceBatch, LossOptions } from '../backend.js';
-import { DeviceTensor } from '../device-tensor.js';
+import { isDeviceTensor } from '../device-tensor.js';
 import { CHECK_TARGETS } from './kernels/check-targets.js';
 import { CHECK_UNKNOWN } from './kernels/check-unknown.js';
 import { countScores, SEGMENT } from './kernels/count-scores.js';
@@ -74,7 +74,7 @@ function checkSteps(submission: Submission, part: Part): Step[] {
   const { params, views } = viewPart(submission, part);
   if (batch.width > 0) {
     steps.push(step(CHECK_TARGETS, params, Math.ceil((part.rows * batch.width) / THREADS), views));
-    if (batch.targets instanceof DeviceTensor) steps.push(step(REPORT_TARGET, params, 1, views));
+    if (isDeviceTensor(batch.targets)) steps.push(step(REPORT_TARGET, params, 1, views));
     if (batch.unknownWidth > 0) {
       steps.push(step(CHECK_UNKNOWN, params, Math.ceil((part.rows * batch.unknownWidth) / THREADS), views));
     }
@@ -151,7 +151,7 @@ function viewPart(submission: Submission, part: Part): { params: Params; views: 
   const { batch, options, targetBytes, withGradient } = submission;
   const { classes, width, unknownWidth } = batch;
   const targetWords = targetBytes / 4;
-  const firstRow = (batch.targets instanceof DeviceTensor ? submission.firstRow : 0) + part.firstRow;
+  const firstRow = (isDeviceTensor(batch.targets) ? submission.firstRow : 0) + part.firstRow;
   const { at: targetsAt, ...targets } = rangeOf(
     firstRow * width * targetWords,
     (firstRow + part.rows) * width * targetWords,
@@ -205,7 +205,7 @@ function viewSlice(
     const firstRow = (isWholeBatch ? submission.firstRow : 0) + part.firstRow;
     return rangeOf(firstRow * classes + begin, (firstRow + part.rows - 1) * classes + end);
   };
-  const { at: scoresAt, ...scores } = range(batch.scores instanceof DeviceTensor);
+  const { at: scoresAt, ...scores } = range(isDeviceTensor(batch.scores));
   const { at: gradAt, ...written } = range(gradient !== null);
   return {
     params: {
