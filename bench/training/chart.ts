@@ -20,7 +20,7 @@ export async function trainingChartOf({ jobs }: TrainingRun): Promise<string> {
     data: { values },
     width: 640,
     encoding: {
-      y: { field: 'job', type: 'nominal', sort: null, axis: { title: null, labelLimit: 320 } },
+      y: { field: 'job', type: 'nominal', sort: null, axis: { title: null, labelLimit: 480 } },
       yOffset: { field: 'peer', type: 'nominal', sort: null },
       x: {
         field: 'ratio',
@@ -39,7 +39,7 @@ export async function trainingChartOf({ jobs }: TrainingRun): Promise<string> {
             type: 'nominal',
             sort: null,
             scale: { range: ['#ee4c2c', '#f28b73', '#ffb000', '#8a8f98'] },
-            legend: { title: null, orient: 'top' },
+            legend: { title: null, orient: 'top', columns: 2, labelLimit: 400 },
           },
         },
       },
