@@ -1,235 +1,382 @@
-import { totalmem } from 'node:os';
-import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+import { existsSync, readFileSync } from 'node:fs';
+import { manual_seed, randperm } from 'multilabel-margin-loss';
+import { type EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
+import {
+  type Tagger,
+  type TaggerRows,
+  type TrainingEpoch,
+  type TrainingStart,
+  trainTagger,
+  type TrainTaggerOptions,
+} from 'multilabel-margin-loss/train';
 import { type Command, parse, toNumber } from '../command.js';
-import { numberRows, piecesOf } from '../input/pieces.js';
+import { InputError, InterruptedError, toCommandError } from '../errors.js';
+import { FEATURE_OPTIONS, FEATURE_USAGE, featuresOf } from '../input/features.js';
+import { nameOf, type Piece, type RowBatch, type Source } from '../input/input.js';
+import { readLabels } from '../input/labels.js';
+import { joinPieces, numberRows, piecesOf, readPiece } from '../input/pieces.js';
 import { sourcesOf } from '../input/sources.js';
-import { nameOf } from '../input/input.js';
-import { tellReading } from '../output/reading.js';
-import { InputError, InterruptedError, RunError } from '../errors.js';
 import { LOSS_ARGUMENTS, lossOptionsOf } from '../loss-options.js';
+import { loadCharts } from '../output/charts.js';
 import { formatMetric, formatWhole } from '../output/metrics.js';
+import { isPageName } from '../output/page.js';
 import { print, warn } from '../output/print.js';
-import { checkWritable } from '../output/write.js';
-import { Progress } from '../output/progress.js';
-import { writeSafetensors } from '../output/safetensors.js';
+import { tellReading } from '../output/reading.js';
 import { toTable } from '../output/table.js';
-import { LinearHead } from '../training/linear-head.js';
-import { type Survey, surveyRows, Trainer } from '../training/trainer.js';
+import { sparkline, TrainingProgress } from '../output/training-progress.js';
+import { trainingReport } from '../output/training-report.js';
+import { checkWritable, writeWhole } from '../output/write.js';
 
-const usage = `train [options] --out <head.safetensors> <rows.ndjson>...
+const usage = `train [options] --out <head.safetensors> <rows>...
        multilabel-margin-loss train [options] --out <head.safetensors> --features <x.npy> --targets <y.npy>
 
-Trains a linear head, scores = features * weight + bias, with the multi-label margin loss and Adagrad. Writes it as
-safetensors: weight [features, classes] and bias [classes], float32. Prints the loss after each epoch, and the metrics
-of the rows that are held out.
+Trains a head, scores = weight @ features + bias, or one with a hidden layer, with the multi-label margin loss. Writes it as
+safetensors that predict reads and PyTorch's nn.Linear loads. Rows are split by a hash: those for validation choose the best
+epoch, and training ends when it gets no better on them. Ctrl+C writes the best head so far.
 
-Input: as for evaluate, with features in place of scores: lines of JSON, each { "features": [...], "targets": [...] },
-or .npy files of features [N, F] and targets (class indices padded with -1, [N, K], or a 0/1 mask, [N, C]: each row shows
-which). It is read once an epoch, and is not kept in memory. Pieces of files are taken in random order, and so are the rows
-of a batch. Ctrl+C writes the best head so far.
+Input: files of rows, each with features and targets:
+${FEATURE_USAGE}
+Targets are as for evaluate: class indices, or a 0/1 mask. Up to 256 MB of rows are kept in memory; more are read again in
+each epoch.
 
-  --out <file>               write the head there
-  --features <file.npy>      may be given several times; so may --targets
+  --out <file>                   write the head there; and with a name that ends in .html, a report with learning curves
+  --features <file>              may be given several times; so may --targets
   --targets <file.npy>
-  --features-column <name>   in lines of JSON (default: features)
-  --targets-column <name>    (default: targets)
-  --targets-are <what>       mask or indices, where rows do not show it
-  --classes <number>         (default: the width of masks, or one more than the highest target)
-  --held-out <share>         of the rows, not to be trained on, chosen by a hash of their number (default: 0.1)
-  --epochs <number>          (default: 5)
-  --batch-size <number>      rows to a call of the loss (default: 32)
-  --learning-rate <number>   of Adagrad (default: 0.1)
-  --seed <number>            for the order of rows; the same seed gives the same head (default: 1)
-  --margin <number>          of the loss (default: 1)
-  --normalization <what>     of the loss: classes or targets (default: classes)
-  --target-order <what>      of the loss: ignored or ranked (default: ignored)`;
+  --features-column <name>       of columns, arrays and keys of JSON (default: features)
+  --targets-column <name>        (default: targets)
+  --targets-are <what>           mask or indices, where rows do not show it
+  --sample-weight-column <name>  by how much each row counts (default: each by 1)
+  --unknown-column <name>        classes of each row that are neither targets nor others (default: none)
+  --row-id <column>              of what rows are known by, whose hash splits them (default: their numbers)
+  --labels <file>                names of the labels, a list in .json or one on each line, for predict
+  --classes <number>             (default: that of --labels, the width of masks, or one more than the highest target)
+  --validation <share>           of rows that the best epoch is chosen by (default: 0.1)
+  --test <share or file>         rows that have no part in the training, and are reported at the end (default: 0)
+  --test-features <file>         and --test-targets <file.npy>: the same, from files of features
+  --standardize                  bring features to mean 0 and deviation 1; the head takes them as they are
+  --hidden <number>              units of a hidden layer with ReLU (default: none)
+  --dropout <share>              of the hidden layer (default: 0)
+  --optimizer <name>             adagrad, adam, adamw or sgd (default: adagrad)
+  --learning-rate <number>       (default: 0.1 for adagrad and sgd, 0.001 for adam and adamw)
+  --weight-decay <number>        (default: 0)
+  --epochs <number>              at most (default: 50)
+  --patience <number>            epochs without a better LRAP in validation, after which training ends (default: 5)
+  --batch-size <number>          rows to a step (default: 32)
+  --seed <number>                the same seed gives the same head (default: 1)
+  --resume                       go on from <head.safetensors>.checkpoint, which is written after each epoch
+  --margin <number>              of the loss (default: 1)
+  --normalization <what>         of the loss: classes or targets (default: classes)
+  --target-order <what>          of the loss: ignored or ranked (default: ignored)`;
 
 const OPTIONS = {
-  out: { type: 'string' },
-  features: { type: 'string', multiple: true },
+  ...FEATURE_OPTIONS,
+  out: { type: 'string', multiple: true },
   targets: { type: 'string', multiple: true },
-  'features-column': { type: 'string' },
   'targets-column': { type: 'string' },
   'targets-are': { type: 'string' },
+  'sample-weight-column': { type: 'string' },
+  'unknown-column': { type: 'string' },
+  labels: { type: 'string' },
   classes: { type: 'string' },
-  'held-out': { type: 'string' },
-  epochs: { type: 'string' },
-  'batch-size': { type: 'string' },
+  validation: { type: 'string' },
+  test: { type: 'string', multiple: true },
+  'test-features': { type: 'string', multiple: true },
+  'test-targets': { type: 'string', multiple: true },
+  standardize: { type: 'boolean' },
+  hidden: { type: 'string' },
+  dropout: { type: 'string' },
+  optimizer: { type: 'string' },
   'learning-rate': { type: 'string' },
+  'weight-decay': { type: 'string' },
+  epochs: { type: 'string' },
+  patience: { type: 'string' },
+  'batch-size': { type: 'string' },
   seed: { type: 'string' },
+  resume: { type: 'boolean' },
   ...LOSS_ARGUMENTS,
 } as const;
 
 type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
 
-/** The largest head that is made without --classes: a mistyped target is more likely. */
-const MOST_UNASKED_BYTES = 2 ** 32;
+const OPTIMIZERS = { adagrad: 'Adagrad', adam: 'Adam', adamw: 'AdamW', sgd: 'SGD' } as const;
 
-type NumberOption = 'classes' | 'held-out' | 'epochs' | 'batch-size' | 'learning-rate' | 'seed';
+/** The options of the library that are numbers, and their names here. */
+const NUMBERS = {
+  classes: 'classes',
+  validation: 'validation',
+  hidden: 'hidden',
+  dropout: 'dropout',
+  learningRate: 'learning-rate',
+  weightDecay: 'weight-decay',
+  epochs: 'epochs',
+  patience: 'patience',
+  batchSize: 'batch-size',
+  seed: 'seed',
+} as const;
 
-function numberOf(
-  values: Values,
-  name: NumberOption,
-  without: number,
-  isRight: (value: number) => boolean,
-  wanted: string,
-) {
-  const text = values[name];
-  const value = text === undefined ? without : toNumber(text);
-  if (text !== undefined && !isRight(value)) throw new InputError(`--${name} must be ${wanted}, got '${text}'`);
-  return value;
+interface Outputs {
+  head: string;
+  checkpoint: string;
+  report: string | null;
 }
 
-function readOptions(values: Values) {
-  const whole = (name: NumberOption, without: number, least: number, most = 2 ** 31 - 1): number =>
-    numberOf(
-      values,
-      name,
-      without,
-      (value) => Number.isInteger(value) && value >= least && value <= most,
-      `a whole number from ${least} to ${most}`,
-    );
-  if (values.out === undefined) throw new InputError('train needs --out, the name of a file to write the head to');
-  return {
-    out: values.out,
-    classes: values.classes === undefined ? null : whole('classes', 0, 1),
-    heldOut: numberOf(values, 'held-out', 0.1, (value) => value >= 0 && value < 1, 'a share from 0 to below 1'),
-    epochs: whole('epochs', 5, 1),
-    batchSize: whole('batch-size', 32, 1),
-    learningRate: numberOf(values, 'learning-rate', 0.1, (value) => value > 0 && value < Infinity, 'a number above 0'),
-    seed: whole('seed', 1, 0, 2 ** 32 - 1),
-    // 'sum' leaves each row its own gradient, whatever the size of the batch.
-    lossFn: new MultiLabelMarginLoss({ ...lossOptionsOf(values), reduction: 'sum' }),
-  };
+function outputsOf({ out = [] }: Values): Outputs {
+  const heads = out.filter((file) => !isPageName(file));
+  const reports = out.filter(isPageName);
+  const [head, ...others] = heads;
+  if (head === undefined) throw new InputError('train needs --out, the name of a file to write the head to');
+  if (others.length > 0) throw new InputError(`--out is one head, and one report in .html, got ${heads.join(', ')}`);
+  if (reports.length > 1) throw new InputError(`--out is one head, and one report in .html, got ${reports.join(', ')}`);
+  return { head, checkpoint: `${head}.checkpoint`, report: reports[0] ?? null };
 }
 
-/**
- * @throws InputError where one target asks for a head that is larger than anyone trains without saying so
- * @throws RunError where the machine has less memory than the head needs
- */
-function checkSize({ features, classes, classesBy }: Survey, batchSize: number): void {
-  const arrays = 3 * (features + 1) + 4 * batchSize; // Weights, Adagrad's sums, the best weights; scores and gradients.
-  const bytes = arrays * classes * Float32Array.BYTES_PER_ELEMENT;
-  const size = `a head of ${formatWhole(features)} x ${formatWhole(classes)} weights, which takes ${gigabytes(bytes)} to train`;
-  if (classesBy !== '' && bytes > MOST_UNASKED_BYTES) {
-    throw new InputError(`${classesBy} asks for ${size}: --classes says how many there are`);
+/** The options of the training that were given. The library checks numbers; here text is read. */
+function settingsOf(values: Values): TrainTaggerOptions {
+  const settings: Record<string, unknown> = { standardize: values.standardize === true, loss: lossOptionsOf(values) };
+  for (const [name, option] of Object.entries(NUMBERS)) {
+    const text = values[option];
+    if (text === undefined) continue;
+    settings[name] = toNumber(text);
+    if (Number.isNaN(settings[name])) throw new InputError(`--${option} must be a number, got '${text}'`);
   }
-  if (bytes > totalmem()) throw new RunError(`${size}: this machine has ${gigabytes(totalmem())} of memory`);
+  if (values.optimizer !== undefined) {
+    const known = Object.keys(OPTIMIZERS);
+    if (!known.includes(values.optimizer)) {
+      throw new InputError(`--optimizer must be one of ${known.join(', ')}, got '${values.optimizer}'`);
+    }
+    settings['optimizer'] = OPTIMIZERS[values.optimizer as keyof typeof OPTIMIZERS];
+  }
+  if (values.labels !== undefined) settings['labels'] = readLabels(values.labels);
+  return settings;
 }
 
-function gigabytes(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(1)} GB`;
+/** A share of the rows, or other rows. */
+function testOf(values: Values): { share: number; files: string[] } {
+  const { test = [] } = values;
+  const [first] = test;
+  const share = first === undefined ? Number.NaN : toNumber(first);
+  // A name that exists is that file.
+  return test.length === 1 && !Number.isNaN(share) && !existsSync(first as string)
+    ? { share, files: [] }
+    : { share: 0, files: test };
 }
 
-/** Weights of a head that can be kept while it goes on learning. */
-interface Snapshot {
-  weight: Float32Array;
-  bias: Float32Array;
-  epoch: number;
+/** The message of the library, with the names that options have here. */
+function withOptionNames(error: unknown): unknown {
+  const failure = toCommandError(error);
+  if (failure instanceof Error) {
+    for (const [name, option] of Object.entries({ ...NUMBERS, standardize: 'standardize' })) {
+      failure.message = failure.message.replace(new RegExp(`^${name}\\b`), `--${option}`);
+    }
+  }
+  return failure;
 }
 
-async function run(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parse(args, OPTIONS);
-  const options = readOptions(values);
+function regularSources(
+  values: Omit<Values, 'features' | 'targets'> & { features?: string[] | undefined; targets?: string[] | undefined },
+  names: readonly string[],
+  classes: number | null,
+): Source[] {
   const sources = sourcesOf(
-    {
-      scores: values.features,
-      targets: values.targets,
-      'scores-column': values['features-column'],
-      'targets-column': values['targets-column'],
-      'targets-are': values['targets-are'],
-    },
-    positionals,
+    { ...values, scores: values.features, 'scores-column': values['features-column'] },
+    names,
     'features',
-    options.classes,
+    classes,
   );
   const pipe = sources.find(({ isPipe }) => isPipe);
   if (pipe !== undefined) {
     throw new InputError(`${nameOf(pipe.scoresFile)} cannot be read once an epoch: give regular files`);
   }
-  checkWritable(options.out);
-  const given = await numberRows(await piecesOf(sources));
-  tellReading(given);
-  const passes = 1 + options.epochs * (options.heldOut > 0 ? 2 : 1);
-  const progress = new Progress(Array.from({ length: passes }, () => given).flat());
+  return sources;
+}
+
+async function run(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parse(args, OPTIONS);
+  const outputs = outputsOf(values);
+  const settings = settingsOf(values);
+  const test = testOf(values);
+  const classes = settings.classes ?? settings.labels?.length ?? null;
+  const sources = regularSources(values, positionals, classes);
+  const testSources =
+    test.files.length + (values['test-features']?.length ?? 0) === 0
+      ? []
+      : regularSources(
+          { ...values, features: values['test-features'], targets: values['test-targets'] },
+          test.files,
+          classes,
+        );
+  for (const file of [outputs.head, outputs.checkpoint, outputs.report]) if (file !== null) checkWritable(file);
+  const draw = outputs.report === null ? null : await loadCharts();
+  const resume = values.resume === true ? readCheckpoint(outputs.checkpoint) : undefined;
+
+  const pieces = await numberRows(await piecesOf(sources));
+  tellReading(pieces);
+  const masks = pieces.find(({ reading }) => reading !== null)?.reading?.classes;
+  const known = classes ?? masks ?? undefined;
+  const testPieces = (await piecesOf(testSources)).map((piece) => ({ ...piece, classesOfTargets: known ?? null }));
+
   let interruption: NodeJS.Signals | null = null;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (interruption = signal));
-  const onBatch = (bytes: number, rows: number): void => {
-    progress.add(bytes, rows);
+  const check = (): void => {
     if (interruption !== null) throw new InterruptedError(interruption as 'SIGINT' | 'SIGTERM');
   };
+  const epochs = settings.epochs ?? 50;
+  const progress = new TrainingProgress(epochs);
   const say = (line: string): Promise<void> => {
     progress.stop();
     return print(line);
   };
+  /** The best head so far, once there is one. */
+  let best: (() => Tagger) | null = null;
+  const order = (epoch: number): readonly Piece[] => {
+    if (epoch === 0) return joinPieces(pieces);
+    manual_seed((settings.seed ?? 1) * 2 ** 20 + epoch);
+    return Array.from(randperm(pieces.length, { dtype: 'int32' }).data, (i) => pieces[i] as Piece);
+  };
   try {
-    const survey = await surveyRows(given, options.classes, onBatch);
-    const { rows, features, classes } = survey;
-    checkSize(survey, options.batchSize);
-    const pieces = given.map((piece) => ({ ...piece, classesOfTargets: classes }));
-    const head = new LinearHead(features, classes);
-    const trainer = new Trainer(head, pieces, options, onBatch);
-    const save = ({ weight, bias }: Pick<Snapshot, 'weight' | 'bias'>): void =>
-      writeSafetensors(
-        options.out,
-        [
-          { name: 'weight', shape: [features, classes], data: weight },
-          { name: 'bias', shape: [classes], data: bias },
-        ],
-        metadataOf(options),
-      );
-    /** The head of the epoch with the lowest loss on the rows that are held out. */
-    let best: Snapshot | null = null;
-    let lowest = Infinity;
-    await say(`${formatWhole(rows)} rows of ${formatWhole(features)} features, ${formatWhole(classes)} classes`);
-    try {
-      for (let epoch = 1; epoch <= options.epochs; epoch++) {
-        const loss = await trainer.epoch(epoch);
-        const heldOut = options.heldOut > 0 ? (await trainer.heldOut()).result() : null;
-        if (heldOut !== null && heldOut.loss < lowest) {
-          lowest = heldOut.loss;
-          best = { weight: head.weight.slice(), bias: head.bias.slice(), epoch };
-        }
-        const ofHeldOut =
-          heldOut === null
-            ? ''
-            : `   held out: loss ${formatMetric(heldOut.loss)}  LRAP ${formatMetric(heldOut.labelRankingAveragePrecision)}` +
-              `  one-error ${formatMetric(heldOut.oneError)}`;
-        await say(`epoch ${epoch}/${options.epochs}  loss ${formatMetric(loss)}${ofHeldOut}`);
-        if (epoch === options.epochs && heldOut !== null) await say(`\nHeld out: ${toTable(heldOut)}`);
-      }
-    } catch (error) {
-      // Neither a signal nor a failure costs what has been learned.
-      if (!trainer.hasLearned) throw error;
-      const kept: Pick<Snapshot, 'weight' | 'bias'> & { epoch?: number } = best ?? head;
-      save(kept);
-      progress.stop();
-      const which = kept.epoch === undefined ? 'as it was by then' : `of epoch ${kept.epoch}, the best so far`;
-      warn(`training ended early: the head, ${which}, is in ${options.out}`);
-      throw error;
+    const tagger = await trainTagger({
+      ...settings,
+      ...(known === undefined || settings.labels !== undefined ? {} : { classes: known }),
+      test: test.share,
+      rows: (epoch) => rowsOf(order(epoch), known ?? null),
+      ...(resume === undefined ? {} : { resume }),
+      onWarning: warn,
+      onStart: async (given) => {
+        progress.begin(given);
+        await say(describeStart(given));
+      },
+      onProgress: (state) => {
+        if (state.phase !== 'reading') best = state.tagger;
+        check();
+        progress.update(state);
+      },
+      onEpoch: async (epoch) => {
+        best = epoch.tagger;
+        writeWhole(new Map([[outputs.checkpoint, [epoch.checkpoint()]]]));
+        await say(describeEpoch(epoch, epochs, progress.endEpoch()));
+        check();
+      },
+    });
+    best = null;
+    progress.stop();
+    // Written first: what is printed afterwards is in it as well.
+    writeWhole(new Map([[outputs.head, [tagger.save()]]]));
+    const training = tagger.training!;
+    const ofFile = testPieces.length === 0 ? null : await evaluateOn(tagger, testPieces, settings);
+    const results: [string, EvaluationResult][] = [];
+    if (training.validation !== null) {
+      results.push([`Validation, by which epoch ${training.best} was chosen`, training.validation]);
     }
-    save(head);
+    const onTest = ofFile ?? training.test;
+    if (onTest !== null) results.push(['Test', onTest]);
+    const curve = training.epochs.map(({ validation }) => validation?.labelRankingAveragePrecision ?? Number.NaN);
+    if (training.validation !== null) {
+      await print(
+        `\nLRAP in validation  ${sparkline(curve)}  ${formatMetric(curve[0] ?? null)} to ${formatMetric(Math.max(...curve))}, ` +
+          `the best in epoch ${training.best}`,
+      );
+    }
+    for (const [name, result] of results) await print(`\n${name}: ${toTable(result)}`);
+    if (draw !== null && outputs.report !== null) {
+      const page = await trainingReport(training, results, tagger.metadata, draw);
+      writeWhole(new Map([[outputs.report, [page]]]));
+    }
+  } catch (error) {
+    // Neither a signal nor a failure costs what has been learned.
+    progress.stop();
+    if (best !== null) keep(best, outputs.head);
+    throw withOptionNames(error);
   } finally {
     progress.stop();
   }
 }
 
-function metadataOf(options: ReturnType<typeof readOptions>): Record<string, string> {
-  const { epochs, batchSize, learningRate, seed, heldOut } = options;
-  const { margin, normalization, targetOrder } = options.lossFn.options;
+function keep(best: () => Tagger, file: string): void {
+  let tagger: Tagger;
+  try {
+    tagger = best();
+  } catch {
+    // What was learned is not finite.
+    return;
+  }
+  writeWhole(new Map([[file, [tagger.save()]]]));
+  const epoch = tagger.training?.best ?? 0;
+  const which = epoch === 0 ? 'as it was by then' : `of epoch ${epoch}, the best so far`;
+  warn(`training ended early: the head, ${which}, is in ${file}`);
+}
+
+function readCheckpoint(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw toCommandError(error, `--resume: ${file}`);
+  }
+}
+
+/** @param classes null for a number that is one more than the highest target */
+async function* rowsOf(pieces: readonly Piece[], classes: number | null): AsyncGenerator<TaggerRows> {
+  for (const given of pieces) {
+    const piece = { ...given, classesOfTargets: classes };
+    for await (const batch of readPiece(piece)) yield toTaggerRows(piece, batch);
+  }
+}
+
+function toTaggerRows(piece: Piece, batch: RowBatch): TaggerRows {
+  const { targets, sampleWeight, unknown, rowIds, firstRow } = batch;
   return {
-    description: 'scores = features * weight + bias',
-    training: JSON.stringify({
-      epochs,
-      batchSize,
-      learningRate,
-      seed,
-      heldOut,
-      margin,
-      normalization,
-      targetOrder,
-    }),
+    features: featuresOf(batch),
+    targets,
+    ...(sampleWeight === null ? {} : { sampleWeight }),
+    ...(unknown === null ? {} : { unknown }),
+    ...(rowIds === null ? {} : { rowIds }),
+    source: nameOf(piece.scoresFile),
+    sourceIndex: piece.ordinal,
+    firstRow,
   };
+}
+
+async function evaluateOn(
+  tagger: Tagger,
+  pieces: readonly Piece[],
+  { loss = {} }: TrainTaggerOptions,
+): Promise<EvaluationResult> {
+  const evaluator = new Evaluator({ loss });
+  for (const piece of joinPieces(pieces)) {
+    for await (const batch of readPiece({ ...piece, classesOfTargets: tagger.classes })) {
+      const { targets, sampleWeight, unknown, firstRow } = batch;
+      try {
+        evaluator.update(tagger.scores(featuresOf(batch)), targets, {
+          source: nameOf(piece.scoresFile),
+          sourceIndex: piece.ordinal,
+          firstRow,
+          ...(sampleWeight === null ? {} : { sampleWeight }),
+          ...(unknown === null ? {} : { unknown }),
+        });
+      } catch (error) {
+        throw toCommandError(error, nameOf(piece.scoresFile));
+      }
+    }
+  }
+  return evaluator.result();
+}
+
+function describeStart({ training, validation, test, features, classes, resumed }: TrainingStart): string {
+  const parts = [
+    `${formatWhole(training)} rows to train on`,
+    ...(validation > 0 ? [`${formatWhole(validation)} for validation`] : []),
+    ...(test > 0 ? [`${formatWhole(test)} for test`] : []),
+  ];
+  const going = resumed > 0 ? `; going on after epoch ${resumed}` : '';
+  return `${parts.join(', ')}; ${formatWhole(features)} features, ${formatWhole(classes)} classes${going}`;
+}
+
+function describeEpoch({ epoch, loss, validation }: TrainingEpoch, epochs: number, rowsPerSecond: number): string {
+  const of =
+    validation === null
+      ? ''
+      : `   validation: loss ${formatMetric(validation.loss)}  LRAP ${formatMetric(validation.labelRankingAveragePrecision)}` +
+        `  one-error ${formatMetric(validation.oneError)}`;
+  return `epoch ${epoch}/${epochs}  loss ${formatMetric(loss)}${of}   ${formatWhole(Math.round(rowsPerSecond))} rows/s`;
 }
 
 export const train: Command = { usage, run };

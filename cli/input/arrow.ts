@@ -6,7 +6,16 @@ import { InputError } from '../errors.js';
 import { load, require } from '../packages.js';
 import { type Columns, type Lists, SCORE_TYPES, TARGET_TYPES, toBatches, toRaw } from './columns.js';
 import { RandomAccessFile } from './file.js';
-import { nameOf, type Piece, type Reader, type Reading, type RowBatch, type Source, wholeSource } from './input.js';
+import {
+  nameOf,
+  NO_TARGETS,
+  type Piece,
+  type Reader,
+  type Reading,
+  type RowBatch,
+  type Source,
+  wholeSource,
+} from './input.js';
 import { bytesOf, isSequential } from './streams.js';
 import { TargetsReader } from './targets.js';
 import { decodeZstd } from './zstd.js';
@@ -143,8 +152,10 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
         const columns = columnsOf(arrow, batchOf(arrow, schema, file, message, row), source);
         classes = classesOf(columns, source, row);
         const reader = new TargetsReader(source, name, null);
-        reader.read(toRaw(columns.targets, 0, 1, { file: name, firstRow: row }), classes, row);
-        reading = reader.reading;
+        if (columns.targets !== null) {
+          reader.read(toRaw(columns.targets, 0, 1, { file: name, firstRow: row }), classes, row);
+        }
+        reading = columns.targets === null ? NO_TARGETS : reader.reading;
       }
       if (piece === undefined || piece.bytes >= bytes) {
         piece = { ...source, begin: message.at, end: 0, bytes: 0, firstRow: row, classes, reading };
@@ -270,7 +281,12 @@ function columnsOf(arrow: Arrow, batch: RecordBatch, source: Source): Columns {
   };
   return {
     scores: lists(columns.scores, SCORE_TYPES, `${source.what}, lists of float16, float32 or float64`),
-    targets: lists(columns.targets, TARGET_TYPES, 'targets, lists of integers or bool'),
+    targets: source.hasTargets ? lists(columns.targets, TARGET_TYPES, 'targets, lists of integers or bool') : null,
+    sampleWeight: columns.sampleWeight === null ? null : weightsOf(arrow, batch, columns.sampleWeight, needs),
+    unknown:
+      columns.unknown === null
+        ? null
+        : lists(columns.unknown, TARGET_TYPES, 'unknown classes, lists of integers or bool'),
     rowIds: columns.rowId === null ? null : rowIdsOf(arrow, batch, columns.rowId, needs),
   };
 }
@@ -287,6 +303,23 @@ function rowIdsOf(
     throw needs(name, 'ids for --row-id, integers or text');
   }
   return Array.from({ length: batch.numRows }, (_, row) => column.get(row) as string | number | bigint | null);
+}
+
+function weightsOf(
+  { DataType }: Arrow,
+  batch: RecordBatch,
+  name: string,
+  needs: (name: string, wanted: string) => InputError,
+): Columns['sampleWeight'] {
+  const column = batch.getChild(name);
+  const type = column?.type as DataType | undefined;
+  if (column === null || !(DataType.isInt(type) || DataType.isFloat(type))) {
+    throw needs(name, 'weights of rows, numbers');
+  }
+  return Array.from({ length: batch.numRows }, (_, row) => {
+    const weight = column.get(row) as number | bigint | null;
+    return weight === null ? null : Number(weight);
+  });
 }
 
 function namesOf(schema: Schema): string {

@@ -2,8 +2,8 @@
 
 import { InputError } from '../errors.js';
 import { fromHalves } from './elements.js';
-import { type Reading, type RowBatch, SCORES_PER_BATCH, type Source } from './input.js';
-import { copyIntegers, type Integers, outOfRange, type RawTargets, type TargetsReader } from './targets.js';
+import { NO_TARGETS, type Reading, type RowBatch, SCORES_PER_BATCH, type Source } from './input.js';
+import { copyIntegers, type Integers, outOfRange, type RawTargets, type TargetsReader, toPadded } from './targets.js';
 
 /** A list for each row, of elements of one type. */
 export interface Lists {
@@ -34,7 +34,12 @@ interface Place extends Pick<Source, 'what' | 'columns'> {
 /** The columns of a source, for the same rows. */
 export interface Columns {
   scores: Lists;
-  targets: Lists;
+  /** Null where they are not read. */
+  targets: Lists | null;
+  /** [rows], or null without the column. */
+  sampleWeight: readonly (number | null)[] | null;
+  /** Null without the column. */
+  unknown: Lists | null;
   /** [rows], or null without --row-id. */
   rowIds: readonly (string | number | bigint | null)[] | null;
 }
@@ -46,7 +51,7 @@ export interface Columns {
  * @param bytes number of bytes that were read for all of them
  */
 export function* toBatches(
-  { scores, targets, rowIds }: Columns,
+  { scores, targets, sampleWeight, unknown, rowIds }: Columns,
   reader: TargetsReader,
   classes: number,
   bytes: number,
@@ -55,7 +60,9 @@ export function* toBatches(
   const { file, columns, firstRow } = at;
   for (const [name, nullRow] of [
     [columns.scores, scores.nullRow],
-    [columns.targets, targets.nullRow],
+    [columns.targets, targets?.nullRow ?? -1],
+    [columns.unknown, unknown?.nullRow ?? -1],
+    [columns.sampleWeight, sampleWeight?.findIndex((weight) => weight === null) ?? -1],
     [columns.rowId, rowIds?.findIndex((id) => id === null) ?? -1],
   ] as const) {
     if (nullRow >= 0) throw new InputError(`${file}: row ${firstRow + nullRow} has null in its ${name}`);
@@ -66,8 +73,14 @@ export function* toBatches(
     const end = Math.min(rows, begin + step);
     yield {
       scores: { data: toScores(scores, begin, end, classes, at), shape: [end - begin, classes] },
-      targets: reader.read(toRaw(targets, begin, end, at), classes, firstRow + begin),
-      reading: reader.reading as Reading,
+      sparse: null,
+      targets:
+        targets === null
+          ? { data: new Int32Array(0), shape: [end - begin, 0] }
+          : reader.read(toRaw(targets, begin, end, at), classes, firstRow + begin),
+      reading: targets === null ? NO_TARGETS : (reader.reading as Reading),
+      sampleWeight: sampleWeight === null ? null : Float64Array.from(sampleWeight.slice(begin, end) as number[]),
+      unknown: unknown === null ? null : toPadded(toRaw(unknown, begin, end, at)),
       rowIds: (rowIds as (string | number | bigint)[] | null)?.slice(begin, end) ?? null,
       firstRow: firstRow + begin,
       bytes: (bytes * (end - begin)) / rows,

@@ -8,11 +8,20 @@ export interface Source {
   format: Format;
   /** Differs from `targetsFile` in the format npy alone. '-' is standard input. */
   scoresFile: string;
+  /** That of the scores, too, where rows have no targets. */
   targetsFile: string;
+  /** Whether targets are read. */
+  hasTargets: boolean;
   /** The numbers that a row has beside its targets. Features do not say how many classes there are. */
   what: 'scores' | 'features';
   /** Names of columns, of members of .npz and of keys of lines of JSON. */
-  columns: { scores: string; targets: string; rowId: string | null };
+  columns: {
+    scores: string;
+    targets: string;
+    rowId: string | null;
+    sampleWeight: string | null;
+    unknown: string | null;
+  };
   /** The option --targets-are, or null: each row decides. */
   targetsAre: TargetsAre | null;
   /** Number of classes beside features, or null if it is unknown. Scores say it themselves. */
@@ -60,6 +69,12 @@ export interface RowBatch {
   /** Class indices, padded with -1: [rows, width] */
   targets: { data: Int32Array; shape: [rows: number, width: number] };
   reading: Reading;
+  /** Features of rows that are mostly zeros: `scores` has their shape then, and no data. */
+  sparse: SparseRows | null;
+  /** [rows], or null without the column. */
+  sampleWeight: Float64Array | null;
+  /** As `targets`, or null without the column. */
+  unknown: { data: Int32Array; shape: [rows: number, width: number] } | null;
   /** [rows]: what --row-id names, or null without it. */
   rowIds: readonly (string | number | bigint)[] | null;
   /** The number of its first row in its file, from 0. */
@@ -67,6 +82,18 @@ export interface RowBatch {
   /** Number of bytes of its piece that were read for it. */
   bytes: number;
 }
+
+/** Rows of numbers that are mostly zeros, as scipy.sparse.csr_matrix has them. */
+export interface SparseRows {
+  data: Float32Array | Float64Array;
+  indices: Int32Array;
+  /** [rows + 1] */
+  indptr: Int32Array;
+  shape: [rows: number, columns: number];
+}
+
+/** The reading of rows whose targets are not read. */
+export const NO_TARGETS: Reading = { targetsAre: 'indices', type: 'none', classes: null };
 
 /** Knows a format. All pieces of a call are of one source. */
 export interface Reader {

@@ -4,6 +4,7 @@ import { InputError } from '../errors.js';
 import { RandomAccessFile } from './file.js';
 import {
   nameOf,
+  NO_TARGETS,
   type Piece,
   type Reader,
   type Reading,
@@ -14,7 +15,7 @@ import {
 } from './input.js';
 import { kindOfBytes } from './kinds.js';
 import { bytesOf, isSequential } from './streams.js';
-import { outOfRange, TargetsReader } from './targets.js';
+import { outOfRange, TargetsReader, toPadded } from './targets.js';
 
 const TAB = 9;
 const LINE_FEED = 10;
@@ -80,6 +81,12 @@ class Rows {
   readonly scores: number[] = [];
   readonly targets: number[] = [];
   readonly lengths: number[] = [];
+  /** Of sparse features: their columns, and where those of each row end. */
+  readonly indices: number[] = [];
+  readonly ends: number[] = [];
+  readonly weights: number[] = [];
+  readonly unknown: number[] = [];
+  readonly unknownLengths: number[] = [];
   readonly ids: (string | number)[] = [];
 }
 
@@ -99,6 +106,7 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
     parser.add(lines[0], rows, 0);
     parser.targetsOf(rows, 0);
     ({ classes, reading } = parser);
+    if (!source.hasTargets) reading = NO_TARGETS;
     break;
   }
   const pieces: Piece[] = [];
@@ -120,10 +128,11 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
   const batch = (next: number): RowBatch => {
     const size = rows.lengths.length;
     const whole: RowBatch = {
-      // Numbers in JSON are float64. As float32, different scores could tie.
-      scores: { data: Float64Array.from(rows.scores), shape: [size, parser.classes as number] },
-      targets: parser.targetsOf(rows, firstRow),
-      reading: parser.reading as Reading,
+      ...parser.scoresOf(rows),
+      targets: piece.hasTargets ? parser.targetsOf(rows, firstRow) : { data: new Int32Array(0), shape: [size, 0] },
+      reading: piece.hasTargets ? (parser.reading as Reading) : NO_TARGETS,
+      sampleWeight: piece.columns.sampleWeight === null ? null : Float64Array.from(rows.weights),
+      unknown: piece.columns.unknown === null ? null : parser.unknownOf(rows),
       rowIds: piece.columns.rowId === null ? null : rows.ids,
       firstRow,
       bytes: next - at,
@@ -137,7 +146,7 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
   for await (const { lines, next } of linesOf(file, begin, piece.end)) {
     for (const line of lines) {
       parser.add(line, rows, firstRow + rows.lengths.length);
-      if (rows.scores.length >= SCORES_PER_BATCH) yield batch(next);
+      if (rows.scores.length + rows.lengths.length >= SCORES_PER_BATCH) yield batch(next);
     }
     end = next;
   }
@@ -171,6 +180,8 @@ class RowParser {
   readonly #file: string;
   /** Whether targets are booleans, by the first row that has any. */
   #isBool: boolean | null;
+  /** Whether features are lists of [index, value]; null before the first row that has any. */
+  #isSparse: boolean | null = null;
 
   constructor(
     private readonly source: Source,
@@ -195,21 +206,65 @@ class RowParser {
     const member = (name: string): unknown => (Object.hasOwn(value, name) ? value[name] : undefined);
     const scores = member(columns.scores);
     const targets = member(columns.targets);
-    if (!isListOf(scores, 'number') || scores.length === 0) {
-      throw wrong(`needs "${columns.scores}", a list of numbers, at least one`);
+    if (what === 'features' && isSparseList(scores)) {
+      this.#addSparse(scores, rows, wrong);
+    } else {
+      if (!isListOf(scores, 'number') || scores.length === 0) {
+        const or = what === 'features' ? ', or of [index, value]' : '';
+        throw wrong(`needs "${columns.scores}", a list of numbers, at least one${or}`);
+      }
+      this.classes ??= this.#isSparse === true ? 0 : scores.length;
+      if (scores.length !== this.classes) {
+        throw wrong(
+          `has ${scores.length} ${what}, those before have ${this.#isSparse === true ? 'lists of [index, value]' : this.classes}`,
+        );
+      }
+      for (const score of scores as number[]) rows.scores.push(score);
     }
-    this.#addTargets(targets, rows, row, wrong);
-    this.classes ??= scores.length;
-    if (scores.length !== this.classes) {
-      throw wrong(`has ${scores.length} ${what}, those before have ${this.classes}`);
+    if (this.source.hasTargets) this.#addTargets(targets, rows, row, wrong);
+    else rows.lengths.push(0);
+    if (columns.sampleWeight !== null) {
+      const weight = member(columns.sampleWeight);
+      if (typeof weight !== 'number') throw wrong(`needs "${columns.sampleWeight}", a number`);
+      rows.weights.push(weight);
     }
-    for (const score of scores as number[]) rows.scores.push(score);
+    if (columns.unknown !== null) this.#addUnknown(member(columns.unknown), columns.unknown, rows, row, wrong);
     if (columns.rowId === null) return;
     const id = member(columns.rowId);
     if (typeof id !== 'string' && !Number.isSafeInteger(id)) {
       throw wrong(`needs "${columns.rowId}", text or a whole number, for --row-id`);
     }
     rows.ids.push(id as string | number);
+  }
+
+  /** Features as lists of [index, value], where the others are 0. */
+  #addSparse(entries: readonly (readonly unknown[])[], rows: Rows, wrong: (message: string) => InputError): void {
+    if (this.classes !== null) throw wrong(`has lists of [index, value], those before have ${this.classes} features`);
+    // An empty list is a row of zeros.
+    if (entries.length > 0) this.#isSparse = true;
+    for (const entry of entries) {
+      const [index, value] = entry;
+      const isRight =
+        entry.length === 2 && Number.isInteger(index) && (index as number) >= 0 && typeof value === 'number';
+      if (!isRight || (index as number) > MOST_INDEX) {
+        throw wrong(`needs entries [index, value] with an index from 0 to 2^31 - 2, got ${JSON.stringify(entry)}`);
+      }
+      rows.indices.push(index as number);
+      rows.scores.push(value);
+    }
+    rows.ends.push(rows.scores.length);
+  }
+
+  #addUnknown(given: unknown, name: string, rows: Rows, row: number, wrong: (message: string) => InputError): void {
+    if (!isListOf(given, 'boolean') && !(isListOf(given, 'number') && (given as number[]).every(Number.isInteger))) {
+      throw wrong(`needs "${name}", a list of whole numbers, or of true and false`);
+    }
+    for (const each of given as (number | boolean)[]) {
+      const value = Number(each);
+      if (value !== (value | 0)) throw outOfRange(this.#file, value, row, given.indexOf(each));
+      rows.unknown.push(value);
+    }
+    rows.unknownLengths.push(given.length);
   }
 
   #addTargets(targets: unknown, rows: Rows, row: number, wrong: (message: string) => InputError): void {
@@ -249,11 +304,38 @@ class RowParser {
     }
   }
 
+  /** The scores, or features, of rows. */
+  scoresOf({ scores, lengths, indices, ends }: Rows): Pick<RowBatch, 'scores' | 'sparse'> {
+    const rows = lengths.length;
+    // Numbers in JSON are float64. As float32, different scores could tie.
+    const data = Float64Array.from(scores);
+    if (ends.length === 0) return { scores: { data, shape: [rows, this.classes as number] }, sparse: null };
+    let columns = 1;
+    for (const index of indices) columns = Math.max(columns, index + 1);
+    const sparse = { data, indices: Int32Array.from(indices), indptr: Int32Array.from([0, ...ends]) };
+    return {
+      scores: { data: new Float64Array(0), shape: [rows, columns] },
+      sparse: { ...sparse, shape: [rows, columns] },
+    };
+  }
+
+  unknownOf({ unknown, unknownLengths }: Rows): RowBatch['unknown'] {
+    const values = Int32Array.from(unknown);
+    return toPadded({ type: 'number', values, lengths: unknownLengths, form: 'lists', rows: unknownLengths.length });
+  }
+
   targetsOf({ targets, lengths }: Rows, firstRow: number): RowBatch['targets'] {
     const type = this.#isBool === true ? 'bool' : 'number';
     const raw = { type, values: Int32Array.from(targets), lengths, form: 'lists', rows: lengths.length } as const;
     return this.#targets.read(raw, this.classes as number, firstRow);
   }
+}
+
+/** The columns of int32 indices. */
+const MOST_INDEX = 2 ** 31 - 2;
+
+function isSparseList(value: unknown): value is readonly unknown[][] {
+  return Array.isArray(value) && value.every(Array.isArray);
 }
 
 function isListOf(value: unknown, type: 'number' | 'boolean'): value is unknown[] {

@@ -1,13 +1,14 @@
-// NumPy's file format: magic, version, length of a header, the header as a Python dictionary, the elements.
-// https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+// Arrays of NumPy, in files of their own and in .npz files: scores, and targets beside them.
 
 import { extname } from 'node:path';
 import { InputError } from '../errors.js';
-import { type Bytes, FileBytes, MemoryBytes, StreamBytes } from './bytes.js';
+import { type Bytes, FileBytes, StreamBytes } from './bytes.js';
+import { CsrMatrix, isSparseArchive } from './csr.js';
 import { fromHalves } from './elements.js';
 import { RandomAccessFile } from './file.js';
 import {
   nameOf,
+  NO_TARGETS,
   type Piece,
   type Reader,
   type Reading,
@@ -16,13 +17,10 @@ import {
   type Source,
   wholeSource,
 } from './input.js';
-import { kindOfBytes } from './kinds.js';
+import { NpyArray, type View } from './npy-array.js';
 import { isStored, openMember } from './npz.js';
 import { bytesOf, isSequential } from './streams.js';
-import { copyIntegers, type Integers, outOfRange, type RawTargets, TargetsReader } from './targets.js';
-
-/** Makes a view of elements. */
-type View<T> = new (buffer: ArrayBuffer, byteOffset: number, length: number) => T;
+import { copyIntegers, type Integers, outOfRange, type RawTargets, TargetsReader, toPadded } from './targets.js';
 
 const SCORES: Record<string, View<Float32Array | Float64Array | Uint16Array>> = {
   f2: Uint16Array,
@@ -40,6 +38,12 @@ const TARGETS: Record<string, View<Integers>> = {
   u4: Uint32Array,
   u8: BigUint64Array,
 };
+const WEIGHTS: Record<string, View<ArrayLike<number>>> = {
+  f4: Float32Array,
+  f8: Float64Array,
+  i4: Int32Array,
+  u1: Uint8Array,
+};
 /** The names of types in messages. */
 const NAMES: Record<string, string> = {
   b1: 'bool',
@@ -53,182 +57,6 @@ const NAMES: Record<string, string> = {
   u8: 'uint64',
 };
 
-const MAGIC = '\x93NUMPY';
-/** Up to the length of the header, in version 2 and later. */
-const PREFIX_BYTES = 12;
-/** More than any header of an array of numbers has. */
-const MOST_HEADER_BYTES = 2 ** 16;
-/** Rows of an array in Fortran order are gathered from all columns: about so many bytes at a time. */
-const TRANSPOSED_BYTES = 2 ** 24;
-/** Arrays in Fortran order whose bytes come in sequence are kept in memory, up to this size. */
-const MOST_BYTES_IN_MEMORY = 2 ** 31;
-
-/** An array of one or two dimensions, read row by row. */
-class NpyArray {
-  /** Rows that #transposed has, if any. */
-  #block = { begin: 0, end: 0 };
-  #transposed = new ArrayBuffer(0);
-
-  private constructor(
-    private readonly bytes: Bytes,
-    readonly rows: number,
-    readonly columns: number,
-    /** Kind and bytes of an element, as in f4. */
-    readonly type: string,
-    readonly isVector: boolean,
-    private readonly isFortran: boolean,
-    private readonly isBigEndian: boolean,
-    private readonly dataAt: number,
-  ) {}
-
-  /** @throws InputError for another file, an array of another type or of other dimensions, and a file that is truncated */
-  static async open(bytes: Bytes, what: string, types: readonly string[], mostDimensions: 1 | 2): Promise<NpyArray> {
-    try {
-      return await NpyArray.#open(bytes, what, types, mostDimensions);
-    } catch (error) {
-      bytes.close();
-      throw error;
-    }
-  }
-
-  static async #open(given: Bytes, what: string, types: readonly string[], leastDimensions: 1 | 2): Promise<NpyArray> {
-    const { name } = given;
-    const start = Buffer.from(await given.read(0, PREFIX_BYTES));
-    if (start.toString('latin1', 0, MAGIC.length) !== MAGIC) {
-      throw new InputError(`${name}: ${kindOfBytes(start, 'an .npy file') || 'is not an .npy file'}`);
-    }
-    const isFirstVersion = start[6] === 1;
-    const headerAt = isFirstVersion ? 10 : 12;
-    if (start.length < headerAt) throw new InputError(`${name}: is truncated in its header`);
-    const headerLength = isFirstVersion ? start.readUInt16LE(8) : start.readUInt32LE(8);
-    if (headerLength > MOST_HEADER_BYTES) throw new InputError(`${name}: has a header of ${headerLength} bytes`);
-    // Two bytes of the header may have been read: version 1 has the shorter prefix.
-    const rest = headerAt + headerLength - start.length;
-    const more = Buffer.from(await given.read(start.length, rest));
-    if (more.length < rest) throw new InputError(`${name}: is truncated in its header`);
-    const header = Buffer.concat([start.subarray(headerAt), more]).toString('utf8');
-    const descr = /'descr': *'([<>|=]?)([a-z]\d+)'/.exec(header);
-    const order = /'fortran_order': *(True|False)/.exec(header);
-    const shape = /'shape': *\(([\d, ]*)\)/.exec(header);
-    const [, endian, type] = descr ?? [];
-    if (type === undefined || order === null || shape === null || !types.includes(type)) {
-      const shown = /'descr': *(.*?), *'fortran/.exec(header)?.[1] ?? 'no type that is known';
-      throw new InputError(`${name}: ${what} must be of type ${types.join(', ')}, got ${shown}`);
-    }
-    const text = (shape[1] as string).trim();
-    const lengths = text
-      .split(',')
-      .filter((length) => length.trim() !== '')
-      .map(Number);
-    if (lengths.length > 2 || lengths.length < leastDimensions) {
-      const wanted = leastDimensions === 2 ? 'two dimensions' : 'one or two dimensions';
-      throw new InputError(`${name}: ${what} must have ${wanted}, got shape (${text})`);
-    }
-    const [rows, columns = 1] = lengths as [number, number?];
-    const rowBytes = columns * Number(type.slice(1));
-    const dataAt = headerAt + headerLength;
-    const wanted = dataAt + rows * rowBytes;
-    if (!Number.isSafeInteger(wanted)) throw new InputError(`${name}: has a shape that no file has: (${text})`);
-    if (given.size !== null) {
-      if (given.size < wanted) throw truncated(name, given.size - dataAt, rowBytes, rows);
-      if (given.size > wanted) {
-        throw new InputError(`${name}: has ${given.size - wanted} bytes after its ${rows} rows`);
-      }
-    }
-    const isFortran = order[1] === 'True' && Math.min(rows, columns) > 1;
-    let bytes = given;
-    let at = dataAt;
-    if (isFortran && given.size === null) {
-      bytes = await MemoryBytes.of(given, dataAt, MOST_BYTES_IN_MEMORY);
-      at = 0;
-      if ((bytes.size as number) < rows * rowBytes) throw truncated(name, bytes.size as number, rowBytes, rows);
-    }
-    return new NpyArray(bytes, rows, columns, type, lengths.length === 1, isFortran, endian === '>', at);
-  }
-
-  get elementBytes(): number {
-    return Number(this.type.slice(1));
-  }
-
-  get rowBytes(): number {
-    return this.columns * this.elementBytes;
-  }
-
-  /** The elements from row `begin` to before `end`, row by row and little-endian, in memory that the next call overwrites. */
-  async rowsOf(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
-    if (this.isFortran) return this.#transposedRows(begin, end);
-    const length = (end - begin) * this.rowBytes;
-    const at = this.dataAt + begin * this.rowBytes;
-    const read = this.bytes.read(at, length);
-    const bytes = read instanceof Uint8Array ? read : await read;
-    if (bytes.length < length) {
-      throw truncated(this.bytes.name, begin * this.rowBytes + bytes.length, this.rowBytes, this.rows);
-    }
-    if (this.isBigEndian) swap(bytes, this.elementBytes);
-    return bytes;
-  }
-
-  async #transposedRows(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
-    const { elementBytes, rowBytes, columns, rows } = this;
-    if (begin < this.#block.begin || end > this.#block.end) {
-      const size = Math.max(end - begin, Math.floor(TRANSPOSED_BYTES / rowBytes));
-      const block = { begin, end: Math.min(rows, begin + size) };
-      const count = block.end - begin;
-      if (this.#transposed.byteLength < count * rowBytes) this.#transposed = new ArrayBuffer(count * rowBytes);
-      for (let column = 0; column < columns; column++) {
-        const part = await this.bytes.read(this.dataAt + (column * rows + begin) * elementBytes, count * elementBytes);
-        if (part.length < count * elementBytes) throw new InputError(`${this.bytes.name}: ended while it was read`);
-        scatter(part, elementBytes, this.#transposed, column, columns);
-      }
-      if (this.isBigEndian) swap(new Uint8Array(this.#transposed, 0, count * rowBytes), elementBytes);
-      this.#block = block;
-    }
-    return new Uint8Array(this.#transposed, (begin - this.#block.begin) * rowBytes, (end - begin) * rowBytes);
-  }
-
-  /** @throws InputError where bytes follow the last row, for a file whose size was not known at its beginning */
-  async checkEnd(): Promise<void> {
-    if (this.bytes.size !== null) return;
-    const more = await this.bytes.read(this.dataAt + this.rows * this.rowBytes, 1);
-    if (more.length > 0) throw new InputError(`${this.bytes.name}: has bytes after its ${this.rows} rows`);
-  }
-
-  get name(): string {
-    return this.bytes.name;
-  }
-
-  close(): void {
-    this.bytes.close();
-  }
-}
-
-function truncated(name: string, dataBytes: number, rowBytes: number, rows: number): InputError {
-  const whole = rowBytes === 0 ? 0 : Math.max(0, Math.floor(dataBytes / rowBytes));
-  return new InputError(`${name}: is truncated at row ${whole} of ${rows}`);
-}
-
-/** Reverses the bytes of each element. */
-function swap(bytes: Uint8Array<ArrayBuffer>, elementBytes: number): void {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (elementBytes === 2) buffer.swap16();
-  if (elementBytes === 4) buffer.swap32();
-  if (elementBytes === 8) buffer.swap64();
-}
-
-/** Puts the elements of a column in their places in rows. */
-function scatter(
-  part: Uint8Array<ArrayBuffer>,
-  elementBytes: number,
-  to: ArrayBuffer,
-  column: number,
-  columns: number,
-) {
-  const Elements = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: Float64Array }[elementBytes] as View<Uint8Array>;
-  const from = new Elements(part.buffer, part.byteOffset, part.length / elementBytes);
-  const target = new Elements(to, 0, Math.floor(to.byteLength / elementBytes));
-  for (let row = 0, at = column; row < from.length; row++, at += columns) target[at] = from[row] as number;
-}
-
 /** Opens the array of a file, or the array of an .npz file that has a column's name. */
 function bytesOfArray(file: string, member: string, isOnly: boolean): Bytes {
   if (isArchive(file)) return openMember(file, member, isOnly);
@@ -240,52 +68,95 @@ function isArchive(file: string): boolean {
   return extname(file).toLowerCase() === '.npz';
 }
 
-/** Whether each array of a source can be read at any place. */
-function isRandomAccess({ scoresFile, targetsFile, columns }: Source): boolean {
-  const isOnly = scoresFile !== targetsFile;
-  return (
-    [
-      [scoresFile, columns.scores],
-      [targetsFile, columns.targets],
-    ] as const
-  ).every(([file, column]) => (isArchive(file) ? isStored(file, column, isOnly) : !isSequential(file)));
+/** Whether the scores of a source are a sparse matrix. */
+function isSparse({ scoresFile, what }: Source): boolean {
+  return what === 'features' && isArchive(scoresFile) && isSparseArchive(scoresFile);
 }
 
-/** A file of scores and the file of their targets: class indices padded with -1, or a 0/1 mask. */
-class NpyPair {
+/** The arrays of a source beside its scores: their files and names. */
+function othersOf({
+  targetsFile: file,
+  columns,
+  hasTargets,
+}: Source): Record<'targets' | 'unknown' | 'sampleWeight', Member | null> {
+  const member = (name: string | null): Member | null => (name === null ? null : { file, name });
+  return {
+    targets: hasTargets ? member(columns.targets) : null,
+    unknown: member(columns.unknown),
+    sampleWeight: member(columns.sampleWeight),
+  };
+}
+
+interface Member {
+  file: string;
+  name: string;
+}
+
+/** Whether each array of a source can be read at any place. */
+function isRandomAccess(source: Source): boolean {
+  const { scoresFile, targetsFile, columns } = source;
+  const isOnly = scoresFile !== targetsFile || !source.hasTargets;
+  const scores = isSparse(source) ? ['data', 'indices', 'indptr'] : [columns.scores];
+  return [
+    ...scores.map((name) => ({ file: scoresFile, name })),
+    ...Object.values(othersOf(source)).filter((member) => member !== null),
+  ].every(({ file, name }) => (isArchive(file) ? isStored(file, name, isOnly) : !isSequential(file)));
+}
+
+/** Scores, and what rows have beside them: arrays of as many rows. */
+class Arrays {
   private constructor(
     private readonly source: Source,
-    readonly scores: NpyArray,
-    readonly targets: NpyArray,
+    readonly scores: NpyArray | CsrMatrix,
+    readonly targets: NpyArray | null,
+    readonly unknown: NpyArray | null,
+    readonly sampleWeight: NpyArray | null,
   ) {}
 
-  static async open(source: Source): Promise<NpyPair> {
+  static async open(source: Source): Promise<Arrays> {
     const { scoresFile, targetsFile, columns, what } = source;
-    const isOnly = scoresFile !== targetsFile;
-    const scores = await NpyArray.open(bytesOfArray(scoresFile, columns.scores, isOnly), what, Object.keys(SCORES), 2);
+    const isOnly = scoresFile !== targetsFile || !source.hasTargets;
+    const opened: { close: () => void }[] = [];
+    const kept = <T extends { close: () => void }>(array: T): T => {
+      opened.push(array);
+      return array;
+    };
     try {
-      const bytes = bytesOfArray(targetsFile, columns.targets, isOnly);
-      const targets = await NpyArray.open(bytes, 'targets', Object.keys(TARGETS), 1);
-      const pair = new NpyPair(source, scores, targets);
-      try {
-        pair.#check();
-      } catch (error) {
-        targets.close();
-        throw error;
-      }
-      return pair;
+      const scores = kept(
+        isSparse(source)
+          ? await CsrMatrix.open(scoresFile, what)
+          : await NpyArray.open(bytesOfArray(scoresFile, columns.scores, isOnly), what, Object.keys(SCORES), 2),
+      );
+      const others = othersOf(source);
+      const open = async (member: Member | null, name: string, types: readonly string[]): Promise<NpyArray | null> =>
+        member === null
+          ? null
+          : kept(
+              await NpyArray.open(bytesOfArray(member.file, member.name, isOnly && name === 'targets'), name, types, 1),
+            );
+      const targets = await open(others.targets, 'targets', Object.keys(TARGETS));
+      const unknown = await open(others.unknown, 'unknown classes', Object.keys(TARGETS));
+      const sampleWeight = await open(others.sampleWeight, 'weights of rows', Object.keys(WEIGHTS));
+      const arrays = new Arrays(source, scores, targets, unknown, sampleWeight);
+      arrays.#check();
+      return arrays;
     } catch (error) {
-      scores.close();
+      for (const array of opened) array.close();
       throw error;
     }
   }
 
   #check(): void {
     const { scores, targets, source } = this;
-    if (targets.rows !== scores.rows) {
-      throw new InputError(`${targets.name}: has ${targets.rows} rows, but ${scores.name} has ${scores.rows}`);
+    for (const other of [targets, this.unknown, this.sampleWeight]) {
+      if (other !== null && other.rows !== scores.rows) {
+        throw new InputError(`${other.name}: has ${other.rows} rows, but ${scores.name} has ${scores.rows}`);
+      }
     }
-    if (source.what === 'scores' && targets.type === 'b1' && targets.columns !== scores.columns) {
+    if (this.sampleWeight !== null && this.sampleWeight.columns !== 1) {
+      throw new InputError(`${this.sampleWeight.name}: has ${this.sampleWeight.columns} weights for each row`);
+    }
+    if (source.what === 'scores' && targets?.type === 'b1' && targets.columns !== scores.columns) {
       throw new InputError(
         `${targets.name}: is a mask of ${targets.columns} columns, but ${scores.name} has ${scores.columns}`,
       );
@@ -293,12 +164,47 @@ class NpyPair {
     if (scores.columns === 0) throw new InputError(`${scores.name}: has no columns`);
   }
 
-  async targetsOf(begin: number, end: number): Promise<RawTargets> {
-    const { targets } = this;
-    const { columns, type, name } = targets;
-    const bytes = await targets.rowsOf(begin, end);
+  /** Rows that are read at a time. */
+  get step(): number {
+    const { scores } = this;
+    return Math.max(
+      1,
+      Math.floor(SCORES_PER_BATCH / (scores instanceof CsrMatrix ? Math.max(1, scores.entriesPerRow) : scores.columns)),
+    );
+  }
+
+  /** The scores of rows, or their features where these are sparse. */
+  async scoresOf(begin: number, end: number): Promise<Pick<RowBatch, 'scores' | 'sparse'>> {
+    const { scores } = this;
+    const shape: [number, number] = [end - begin, scores.columns];
+    if (scores instanceof CsrMatrix) {
+      return { scores: { data: new Float32Array(0), shape }, sparse: await scores.rowsOf(begin, end) };
+    }
+    return { scores: { data: toFloats(await scores.rowsOf(begin, end), scores), shape }, sparse: null };
+  }
+
+  async weightsOf(begin: number, end: number): Promise<Float64Array | null> {
+    const array = this.sampleWeight;
+    if (array === null) return null;
+    const bytes = await array.rowsOf(begin, end);
+    const Elements = WEIGHTS[array.type] as View<ArrayLike<number>>;
+    return Float64Array.from(new Elements(bytes.buffer, bytes.byteOffset, end - begin));
+  }
+
+  async unknownOf(begin: number, end: number): Promise<RowBatch['unknown']> {
+    return this.unknown === null ? null : toPadded(await this.#classesOf(this.unknown, begin, end));
+  }
+
+  /** @returns null where they are not read */
+  async targetsOf(begin: number, end: number): Promise<RawTargets | null> {
+    return this.targets === null ? null : this.#classesOf(this.targets, begin, end);
+  }
+
+  async #classesOf(array: NpyArray, begin: number, end: number): Promise<RawTargets> {
+    const { columns, type, name } = array;
+    const bytes = await array.rowsOf(begin, end);
     const Elements = TARGETS[type] as View<Integers>;
-    const elements = new Elements(bytes.buffer, bytes.byteOffset, bytes.length / targets.elementBytes);
+    const elements = new Elements(bytes.buffer, bytes.byteOffset, bytes.length / array.elementBytes);
     let values: Int32Array;
     if (elements instanceof Int32Array) {
       values = elements;
@@ -311,12 +217,15 @@ class NpyPair {
     }
     const rows = end - begin;
     const lengths = new Int32Array(rows).fill(columns);
-    return { type: NAMES[type] as string, values, lengths, form: targets.isVector ? 'single' : 'fixed', rows };
+    return { type: NAMES[type] as string, values, lengths, form: array.isVector ? 'single' : 'fixed', rows };
+  }
+
+  async checkEnd(): Promise<void> {
+    for (const array of [this.scores, this.targets, this.unknown, this.sampleWeight]) await array?.checkEnd();
   }
 
   close(): void {
-    this.scores.close();
-    this.targets.close();
+    for (const array of [this.scores, this.targets, this.unknown, this.sampleWeight]) array?.close();
   }
 }
 
@@ -324,14 +233,15 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
   if (!isRandomAccess(source)) {
     return [wholeSource(source)];
   }
-  const pair = await NpyPair.open(source);
+  const arrays = await Arrays.open(source);
   try {
-    const { rows, columns: classes, rowBytes } = pair.scores;
+    const { rows, columns: classes, rowBytes } = arrays.scores;
     let reading: Reading | null = null;
     if (rows > 0) {
-      const reader = new TargetsReader(source, pair.targets.name, null);
-      reader.read(await pair.targetsOf(0, 1), classes, 0);
-      reading = reader.reading;
+      const reader = new TargetsReader(source, source.targetsFile, null);
+      const first = await arrays.targetsOf(0, 1);
+      if (first !== null) reader.read(first, classes, 0);
+      reading = first === null ? NO_TARGETS : reader.reading;
     }
     const step = Math.max(1, Math.floor(bytes / rowBytes));
     const pieces: Piece[] = [];
@@ -341,39 +251,38 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
     }
     return pieces;
   } finally {
-    pair.close();
+    arrays.close();
   }
 }
 
 async function* read(piece: Piece): AsyncGenerator<RowBatch> {
-  const pair = await NpyPair.open(piece);
-  const { scores, targets } = pair;
-  const reader = new TargetsReader(piece, targets.name, piece.reading);
+  const arrays = await Arrays.open(piece);
+  const { scores } = arrays;
+  const reader = new TargetsReader(piece, arrays.targets?.name ?? '', piece.reading);
   const isWhole = piece.end === Number.MAX_SAFE_INTEGER;
   const last = isWhole ? scores.rows : piece.end;
   try {
     if (last > scores.rows) throw new InputError(`${scores.name}: has changed: it has ${scores.rows} rows now`);
-    const step = Math.max(1, Math.floor(SCORES_PER_BATCH / scores.columns));
+    const { step } = arrays;
     for (let row = piece.begin; row < last; row += step) {
       const end = Math.min(last, row + step);
       const rows = end - row;
-      const bytes = await scores.rowsOf(row, end);
-      const raw = await pair.targetsOf(row, end);
+      const read = await arrays.scoresOf(row, end);
+      const raw = await arrays.targetsOf(row, end);
       yield {
-        scores: { data: toFloats(bytes, scores), shape: [rows, scores.columns] },
-        targets: reader.read(raw, scores.columns, row),
-        reading: reader.reading as Reading,
+        ...read,
+        targets: raw === null ? { data: new Int32Array(0), shape: [rows, 0] } : reader.read(raw, scores.columns, row),
+        reading: raw === null ? NO_TARGETS : (reader.reading as Reading),
+        sampleWeight: await arrays.weightsOf(row, end),
+        unknown: await arrays.unknownOf(row, end),
         rowIds: null,
         firstRow: row,
         bytes: isWhole ? (piece.bytes * rows) / scores.rows : rows * scores.rowBytes,
       };
     }
-    if (isWhole) {
-      await scores.checkEnd();
-      await targets.checkEnd();
-    }
+    if (isWhole) await arrays.checkEnd();
   } finally {
-    pair.close();
+    arrays.close();
   }
 }
 

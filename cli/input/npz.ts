@@ -60,6 +60,16 @@ export function openMember(file: string, member: string, isOnly: boolean): Bytes
   }
 }
 
+/** The names of the arrays of an .npz file. */
+export function memberNames(file: string): string[] {
+  const archive = new RandomAccessFile(file);
+  try {
+    return membersOf(archive).map(({ name }) => name);
+  } finally {
+    archive.close();
+  }
+}
+
 /** Whether the array can be read at any place. */
 export function isStored(file: string, member: string, isOnly: boolean): boolean {
   const archive = new RandomAccessFile(file);

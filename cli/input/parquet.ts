@@ -38,6 +38,9 @@ function targetsCast(element: string): Cast | null {
   return Object.hasOwn(TARGETS, element) ? (TARGETS[element] as Cast) : null;
 }
 
+/** Of a column that is not read. */
+const NONE: Cast = { to: '', type: '' };
+
 /** Types of DuckDB that --row-id takes. */
 const ROW_ID_TYPES = ['VARCHAR', ...Object.keys(TARGETS).filter((type) => type !== 'BOOLEAN')];
 
@@ -97,7 +100,7 @@ async function rowsOf(database: DuckDBConnection, file: string, sql: string): Pr
 async function castsOf(
   database: DuckDBConnection,
   source: Source,
-): Promise<{ scores: Cast; targets: Cast; isFixed: boolean }> {
+): Promise<{ scores: Cast; targets: Cast; unknown: Cast; isFixed: boolean }> {
   const { scoresFile: file, columns } = source;
   const all = await rowsOf(database, file, `DESCRIBE SELECT * FROM ${tableOf(file)}`);
   const types = new Map(all.map(({ column_name, column_type }) => [String(column_name), String(column_type)]));
@@ -114,9 +117,17 @@ async function castsOf(
     const given = rowId === '' ? `its columns are ${[...types.keys()].join(', ')}` : `it is ${rowId}`;
     throw new InputError(`${file}: needs a column ${columns.rowId} of ids for --row-id, integers or text; ${given}`);
   }
+  const isNumber = (type: string): boolean => scoresCast(type) !== null;
+  if (columns.sampleWeight !== null && !isNumber(types.get(columns.sampleWeight) ?? '')) {
+    const type = types.get(columns.sampleWeight);
+    const given = type === undefined ? `its columns are ${[...types.keys()].join(', ')}` : `it is ${type}`;
+    throw new InputError(`${file}: needs a column ${columns.sampleWeight} of weights of rows, numbers; ${given}`);
+  }
+  const wanted = 'lists of integers or booleans';
   return {
     scores: cast(columns.scores, source.what, scoresCast, 'lists of numbers'),
-    targets: cast(columns.targets, 'targets', targetsCast, 'lists of integers or booleans'),
+    targets: source.hasTargets ? cast(columns.targets, 'targets', targetsCast, wanted) : NONE,
+    unknown: columns.unknown === null ? NONE : cast(columns.unknown, 'unknown classes', targetsCast, wanted),
     isFixed: types.get(columns.targets)?.endsWith('[]') === false,
   };
 }
@@ -166,9 +177,18 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
   const reader = new TargetsReader(piece, file, piece.reading);
   let { classes } = piece;
   const column = (name: string, { to }: Cast): string => `${identifier(name)}::${to}[]`;
-  const rowId = columns.rowId === null ? '' : `, ${identifier(columns.rowId)}`;
+  // What is read beside the scores, each as SQL, in the order of the result.
+  const others = {
+    targets: piece.hasTargets ? column(columns.targets, casts.targets) : null,
+    unknown: columns.unknown === null ? null : column(columns.unknown, casts.unknown),
+    sampleWeight: columns.sampleWeight === null ? null : `${identifier(columns.sampleWeight)}::DOUBLE`,
+    rowId: columns.rowId === null ? null : identifier(columns.rowId),
+  };
+  const parts = Object.entries(others).filter(([, expression]) => expression !== null);
+  const placeOf = (name: keyof typeof others): number => parts.findIndex(([each]) => each === name) + 1;
+  const selected = [column(columns.scores, casts.scores), ...parts.map(([, expression]) => expression)].join(', ');
   // file_row_number is added to the columns, and row groups outside of its range are not read.
-  const sql = `SELECT ${column(columns.scores, casts.scores)}, ${column(columns.targets, casts.targets)}${rowId}
+  const sql = `SELECT ${selected}
     FROM ${tableOf(file, ', file_row_number = true')}
     WHERE file_row_number >= ${begin} AND file_row_number < ${end}`;
   let row = begin;
@@ -183,10 +203,15 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
     }
     const rows = chunk?.rowCount ?? 0;
     if (chunk === null || rows === 0) throw new InputError(`${file}: ended at row ${row} of ${end}`);
+    const lists = (name: 'targets' | 'unknown', cast: Cast, isFixed: boolean): Lists =>
+      listsOf(chunk.getColumnVector(placeOf(name)) as DuckDBListVector, cast, isFixed, file);
+    const values = (name: 'sampleWeight' | 'rowId'): unknown[] => chunk.getColumnValues(placeOf(name));
     const batch: Columns = {
       scores: listsOf(chunk.getColumnVector(0) as DuckDBListVector, casts.scores, false, file),
-      targets: listsOf(chunk.getColumnVector(1) as DuckDBListVector, casts.targets, casts.isFixed, file),
-      rowIds: columns.rowId === null ? null : (chunk.getColumnValues(2) as (string | number | bigint | null)[]),
+      targets: others.targets === null ? null : lists('targets', casts.targets, casts.isFixed),
+      unknown: others.unknown === null ? null : lists('unknown', casts.unknown, false),
+      sampleWeight: others.sampleWeight === null ? null : (values('sampleWeight') as (number | null)[]),
+      rowIds: others.rowId === null ? null : (values('rowId') as (string | number | bigint | null)[]),
     };
     if (batch.scores.nullRow !== 0) {
       classes ??= batch.scores.lengths[0] as number;

@@ -56,6 +56,8 @@ interface Values {
   'targets-column'?: string | undefined;
   'targets-are'?: string | undefined;
   'row-id'?: string | undefined;
+  'sample-weight-column'?: string | undefined;
+  'unknown-column'?: string | undefined;
 }
 
 /** A file that the user named, and what the wildcards of its pattern matched, or null if it was no pattern. */
@@ -73,18 +75,20 @@ interface Named {
 export function sourcesOf(
   values: Values,
   names: readonly string[],
-  what: Source['what'] = 'scores',
+  what: Source['what'] | 'unlabelled features' = 'scores',
   classesOfTargets: number | null = null,
 ): Source[] {
+  const hasTargets = what !== 'unlabelled features';
+  const kind: Source['what'] = what === 'scores' ? what : 'features';
   const scores = find(values.scores ?? []);
   const targets = find(values.targets ?? []);
   const files = expand(names);
   if (scores.length + targets.length + files.length === 0) throw new InputError('no input');
   if (files.length > 0 && scores.length + targets.length > 0) {
-    throw new InputError(`give either files of rows, or --${what} and --targets`);
+    throw new InputError(`give either files of rows, or --${kind}${hasTargets ? ' and --targets' : ''}`);
   }
-  if (scores.length !== targets.length) {
-    throw new InputError(`${scores.length} files of ${what} need as many of targets, got ${targets.length}`);
+  if (hasTargets && scores.length !== targets.length) {
+    throw new InputError(`${scores.length} files of ${kind} need as many of targets, got ${targets.length}`);
   }
   if (
     [...files, ...scores.map(({ file }) => file), ...targets.map(({ file }) => file)].filter((file) => file === '-')
@@ -92,29 +96,38 @@ export function sourcesOf(
   ) {
     throw new InputError('standard input can be read only once');
   }
-  const arrays = scores[0]?.file ?? files.find((file) => formatOf(file, what) === 'npy');
+  const arrays = scores[0]?.file ?? files.find((file) => formatOf(file, kind) === 'npy');
   if (values['row-id'] !== undefined && arrays !== undefined) {
     throw new InputError(
       `${nameOf(arrays)}: --row-id names a column of ids, which .npy and .npz files do not have: give Arrow, Parquet or ` +
         'lines of JSON',
     );
   }
+  for (const option of ['sample-weight-column', 'unknown-column'] as const) {
+    if (values[option] === undefined || scores.length === 0) continue;
+    throw new InputError(
+      `--${option} names a column, which files of ${kind} alone do not have: give .npz, Arrow, Parquet or lines of JSON`,
+    );
+  }
   const targetsAre = targetsAreOf(values['targets-are']);
   const common = {
-    what,
+    what: kind,
+    hasTargets,
     columns: {
-      scores: values['scores-column'] ?? what,
+      scores: values['scores-column'] ?? kind,
       targets: values['targets-column'] ?? 'targets',
       rowId: values['row-id'] ?? null,
+      sampleWeight: values['sample-weight-column'] ?? null,
+      unknown: values['unknown-column'] ?? null,
     },
     targetsAre,
     classesOfTargets,
   };
   return [
-    ...files.map((file) => ({ format: formatOf(file, what), scoresFile: file, targetsFile: file })),
+    ...files.map((file) => ({ format: formatOf(file, kind), scoresFile: file, targetsFile: file })),
     ...scores.map((score, i) => {
-      const target = targets[i] as Named;
-      checkPair(score, target, what);
+      const target = targets[i] ?? score;
+      checkPair(score, target, kind);
       return { format: 'npy' as const, scoresFile: score.file, targetsFile: target.file };
     }),
   ].map((source, ordinal) => ({

@@ -133,7 +133,8 @@ export class TargetsReader {
   }
 }
 
-function toPadded({ values, lengths, rows, form }: RawTargets): RowBatch['targets'] {
+/** Lists of any length, padded with -1. */
+export function toPadded({ values, lengths, rows, form }: RawTargets): RowBatch['targets'] {
   if (form !== 'lists') return { data: values, shape: [rows, lengths[0] as number] };
   let width = 0;
   for (let row = 0; row < rows; row++) width = Math.max(width, lengths[row] as number);

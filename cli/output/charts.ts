@@ -123,6 +123,67 @@ export function marginsChart(draw: Draw, bars: readonly Bar[], description: stri
   );
 }
 
+/** Points of a curve by epoch. */
+export interface Curve {
+  name: string;
+  values: readonly number[];
+}
+
+/** @param best the number of the epoch that is marked, or 0 */
+export function learningChart(
+  draw: Draw,
+  curves: readonly Curve[],
+  best: number,
+  description: string,
+): Promise<Drawing> {
+  const values = curves.flatMap(({ name, values: points }) =>
+    points.map((value, i) => ({ epoch: i + 1, metric: name, value })),
+  );
+  const epochs = Math.max(...curves.map(({ values: { length } }) => length));
+  return draw(
+    (width) => ({
+      data: { values },
+      width,
+      height: 220,
+      layer: [
+        {
+          mark: { type: 'line', point: epochs <= 60 ? { size: 30, filled: true } : false, strokeWidth: 2 },
+          encoding: {
+            x: {
+              field: 'epoch',
+              type: 'quantitative',
+              axis: { title: 'epoch', grid: false, format: 'd', tickMinStep: 1 },
+              scale: { domain: [1, Math.max(2, epochs)], nice: false, zero: false, padding: 8 },
+            },
+            y: {
+              field: 'value',
+              type: 'quantitative',
+              scale: { zero: false },
+              axis: { title: null, format: '~g', tickCount: 5 },
+            },
+            color: {
+              field: 'metric',
+              type: 'nominal',
+              scale: { range: ['var(--first)', 'var(--second)'] },
+              legend: { title: null, orient: 'top' },
+            },
+            strokeDash: { field: 'metric', type: 'nominal' },
+          },
+        },
+        ...(best === 0
+          ? []
+          : [
+              {
+                mark: { type: 'rule' as const, color: 'currentColor', strokeWidth: 1, strokeDash: [2, 3] },
+                encoding: { x: { datum: best } },
+              },
+            ]),
+      ],
+    }),
+    description,
+  );
+}
+
 export function precisionRecallChart(draw: Draw, at: EvaluationResult['at'], description: string): Promise<Drawing> {
   const values = Object.entries(at).flatMap(([k, { precision, recall }]) => [
     { k: Number(k), metric: 'precision at k', value: precision },

@@ -19,15 +19,19 @@ const LABELS = 5000;
 const LABELS_OF_ROW = 12;
 
 export async function reportOf(result: EvaluationResult, draw: Draw): Promise<string> {
+  return page('Evaluation report', `${heading(result)}\n${await sectionsOf(result, draw)}`);
+}
+
+/** What was found, under headings of the second level. */
+export async function sectionsOf(result: EvaluationResult, draw: Draw): Promise<string> {
   const sections = [
-    heading(result),
     metricsSection(result),
     await marginsSection(result, draw),
     await atKSection(result, draw),
     labelsSection(result),
     rowsSection(result),
   ];
-  return page('Evaluation report', sections.filter((section) => section !== '').join('\n'));
+  return sections.filter((section) => section !== '').join('\n');
 }
 
 function heading(result: EvaluationResult): string {

@@ -7,7 +7,7 @@ import { Tensor } from '../tensor.js';
 import { topk } from '../topk.js';
 import { no_grad } from '../training/no-grad.js';
 import { type Features, type FeatureRows, sliceRows, toFeatureRows } from './features.js';
-import { decodeHead, encodeHead, type Head } from './head.js';
+import { checkLabels, decodeHead, encodeHead, type Head } from './head.js';
 import { type Model, newModel, transposeFirst } from './model.js';
 import { scoreRows, rowsPerBatch } from './score.js';
 import type { TrainingSummary } from './summary.js';
@@ -89,16 +89,26 @@ export class Tagger implements Disposable {
    * @param bytes of safetensors: what {@link Tagger.save} gives; what 0.1.0 wrote; or the `state_dict()` of PyTorch's
    * `nn.Linear`, or of `nn.Sequential(nn.Linear, nn.ReLU, nn.Linear)`, float32, float16 or bfloat16. Names of labels are in
    * the metadata, as `labels`, a list in JSON
+   * @param options `labels`: the names of the labels, in place of those of the file
    * @returns a tagger of its own memory
-   * @throws LossError ERR_STATE for another file; ERR_DTYPE, ERR_OUT_OF_MEMORY
+   * @throws LossError ERR_STATE for another file; ERR_OPTION for labels that are not as many as classes; ERR_DTYPE,
+   * ERR_OUT_OF_MEMORY
    * @example
    * import { nn, saveSafetensors } from 'multilabel-margin-loss';
    * import { Tagger } from 'multilabel-margin-loss/train';
    *
    * Tagger.load(saveSafetensors(new nn.Linear(256, 10).state_dict())).classes; // => 10
    */
-  static load(bytes: Uint8Array): Tagger {
-    return new Tagger(decodeHead(bytes), null);
+  static load(
+    bytes: Uint8Array,
+    options: {
+      /** Different strings, as many as classes. */
+      labels?: readonly string[] | undefined;
+    } = {},
+  ): Tagger {
+    const { labels } = checkOptions(options, ['labels'], 'load()');
+    const head = decodeHead(bytes);
+    return new Tagger(labels === undefined ? head : { ...head, labels: checkLabels(labels, head.shape.classes) }, null);
   }
 
   /** Number of features of a row. */
