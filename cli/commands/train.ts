@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { manual_seed, randperm } from 'multilabel-margin-loss';
+import { LossError, manual_seed, randperm } from 'multilabel-margin-loss';
 import { type EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
 import {
   type Tagger,
@@ -161,12 +161,18 @@ function testOf(values: Values): { share: number; files: string[] } {
     : { share: 0, files: test };
 }
 
-/** The message of the library, with the names that options have here. */
-function withOptionNames(error: unknown): unknown {
-  const failure = toCommandError(error);
-  if (failure instanceof Error) {
-    for (const [name, option] of Object.entries({ ...NUMBERS, standardize: 'standardize' })) {
-      failure.message = failure.message.replace(new RegExp(`^${name}\\b`), `--${option}`);
+/** The error of the library, with the names that options have here, and targets in the file that they are in. */
+function toTrainError(error: unknown, pieces: readonly Piece[], checkpoint: string): unknown {
+  const isOfCheckpoint = error instanceof LossError && error.code === 'ERR_STATE';
+  const failure = toCommandError(error, isOfCheckpoint ? checkpoint : undefined);
+  if (!(failure instanceof Error)) return failure;
+  for (const [name, option] of Object.entries({ ...NUMBERS, standardize: 'standardize' })) {
+    failure.message = failure.message.replace(new RegExp(`(^|: |was made with )${name}\\b`), `$1--${option}`);
+  }
+  if (error instanceof LossError && error.code === 'ERR_TARGET_RANGE') {
+    const piece = pieces.find(({ scoresFile }) => failure.message.startsWith(`${nameOf(scoresFile)}: `));
+    if (piece !== undefined) {
+      failure.message = nameOf(piece.targetsFile) + failure.message.slice(nameOf(piece.scoresFile).length);
     }
   }
   return failure;
@@ -285,7 +291,7 @@ async function run(args: readonly string[]): Promise<void> {
     // Neither a signal nor a failure costs what has been learned.
     progress.stop();
     if (best !== null) keep(best, outputs.head);
-    throw withOptionNames(error);
+    throw toTrainError(error, pieces, outputs.checkpoint);
   } finally {
     progress.stop();
   }

@@ -2,6 +2,7 @@
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { normal, padded, uniform } from '../js/support.js';
 import { folder, npy, run, write } from './command.js';
@@ -30,9 +31,7 @@ const lines = targets.map((labels, row) =>
 write('rows.ndjson', lines.join('\n'));
 
 interface Head {
-  weight: Float32Array;
-  bias: Float32Array;
-  shapes: number[][];
+  tensors: Record<string, { shape: number[]; data: Float32Array }>;
   metadata: Record<string, string>;
 }
 
@@ -40,23 +39,27 @@ interface Head {
 function readHead(name: string): Head {
   const file = readFileSync(join(folder, name));
   const dataAt = 8 + Number(file.readBigUInt64LE(0));
-  const header = JSON.parse(file.toString('utf8', 8, dataAt)) as Record<
+  const { __metadata__: metadata, ...entries } = JSON.parse(file.toString('utf8', 8, dataAt)) as Record<
     string,
     { dtype: string; shape: number[]; data_offsets: [number, number] }
   > & { __metadata__: Record<string, string> };
-  expect(dataAt % 8).toBe(0);
-  const tensor = (key: string): Float32Array => {
-    const [begin, end] = header[key]!.data_offsets;
-    expect(header[key]!.dtype).toBe('F32');
-    return new Float32Array(Uint8Array.from(file.subarray(dataAt + begin, dataAt + end)).buffer);
-  };
-  expect(dataAt + header['bias']!.data_offsets[1]).toBe(file.length);
-  return {
-    weight: tensor('weight'),
-    bias: tensor('bias'),
-    shapes: [header['weight']!.shape, header['bias']!.shape],
-    metadata: header.__metadata__,
-  };
+  const tensors = Object.fromEntries(
+    Object.entries(entries).map(
+      ([
+        key,
+        {
+          dtype,
+          shape,
+          data_offsets: [begin, end],
+        },
+      ]) => {
+        expect(dtype).toBe('F32');
+        const data = new Float32Array(Uint8Array.from(file.subarray(dataAt + begin, dataAt + end)).buffer);
+        return [key, { shape, data }];
+      },
+    ),
+  );
+  return { tensors, metadata };
 }
 
 function train(...args: string[]): string {
@@ -69,35 +72,55 @@ const ofNpy = ['--features', 'x.npy', '--targets', 'y.npy'];
 
 describe('train', () => {
   test('learns what there is to learn, and says how well', () => {
-    const stdout = train(...ofNpy, '--out', 'head.safetensors', '--epochs', '3', '--held-out', '0.2');
-    expect(stdout).toMatch(/^3,000 rows of 6 features, 5 classes$/m);
+    const stdout = train(
+      ...ofNpy,
+      '--out',
+      'head.safetensors',
+      '--epochs',
+      '3',
+      '--validation',
+      '0.2',
+      '--test',
+      '0.1',
+    );
+    const [, ...counts] =
+      /^([\d,]+) rows to train on, (\d+) for validation, (\d+) for test; 6 features, 5 classes$/m.exec(stdout)!;
+    const [training, validation, held] = counts.map((count) => Number(count.replace(',', ''))) as [
+      number,
+      number,
+      number,
+    ];
+    expect(training + validation + held).toBe(ROWS);
+    // Four standard deviations of a binomial distribution.
+    expect(Math.abs(validation - 0.2 * ROWS)).toBeLessThan(4 * Math.sqrt(ROWS * 0.2 * 0.8));
+    expect(Math.abs(held - 0.1 * ROWS)).toBeLessThan(4 * Math.sqrt(ROWS * 0.1 * 0.9));
     const epochs = [
-      ...stdout.matchAll(/^epoch (\d)\/3 {2}loss (\S+) {3}held out: loss (\S+) {2}LRAP (\S+) {2}one-error \S+$/gm),
+      ...stdout.matchAll(
+        /^epoch (\d)\/3 {2}loss (\S+) {3}validation: loss (\S+) {2}LRAP (\S+) {2}one-error \S+ {3}[\d,]+ rows\/s$/gm,
+      ),
     ];
     expect(epochs.map(([, epoch]) => epoch)).toEqual(['1', '2', '3']);
     const last = epochs.at(-1)!.map(Number);
     expect(last[2]).toBeLessThan(Number(epochs[0]![2]));
     // A label adds 8 standard deviations of the noise.
     expect(last[4]).toBeGreaterThan(0.999);
-    const heldOut = Number(/^Held out: (\d+) rows of 5 classes/m.exec(stdout)![1]);
-    // Four standard deviations of a binomial distribution.
-    expect(Math.abs(heldOut - 0.2 * ROWS)).toBeLessThan(4 * Math.sqrt(ROWS * 0.2 * 0.8));
+    expect(stdout).toMatch(/^LRAP in validation {2}[▁▂▃▄▅▆▇█]{3} {2}\S+ to \S+, the best in epoch [1-3]$/m);
+    expect(stdout).toMatch(
+      new RegExp(`^Validation, by which epoch [1-3] was chosen: ${validation} rows of 5 classes`, 'm'),
+    );
+    expect(stdout).toMatch(new RegExp(`^Test: ${held} rows of 5 classes`, 'm'));
 
-    const { weight, bias, shapes, metadata } = readHead('head.safetensors');
-    expect(shapes).toEqual([[FEATURES, CLASSES], [CLASSES]]);
-    expect(JSON.parse(metadata['training']!)).toMatchObject({
-      epochs: 3,
-      batchSize: 32,
-      learningRate: 0.1,
-      heldOut: 0.2,
-    });
+    const { tensors, metadata } = readHead('head.safetensors');
+    const { weight, bias } = tensors;
+    expect([weight!.shape, bias!.shape]).toEqual([[CLASSES, FEATURES], [CLASSES]]);
+    expect(JSON.parse(metadata['training']!)).toMatchObject({ epochs: 3, batchSize: 32, validation: 0.2 });
     // The head ranks the labels of rows before others.
     let right = 0;
     for (let row = 0; row < ROWS; row++) {
-      const scores = Array.from(bias, (b, j) =>
+      const scores = Array.from(bias!.data, (b, j) =>
         features
           .subarray(row * FEATURES, (row + 1) * FEATURES)
-          .reduce((sum, x, i) => sum + x * weight[i * CLASSES + j]!, b),
+          .reduce((sum, x, i) => sum + x * weight!.data[j * FEATURES + i]!, b),
       );
       const of = (isLabel: boolean) => scores.filter((_, j) => targets[row]!.includes(j) === isLabel);
       right += Math.min(...of(true)) > Math.max(...of(false)) ? 1 : 0;
@@ -109,28 +132,18 @@ describe('train', () => {
   test('a step is Adagrad’s', () => {
     // Scores are 0, and 1 - x[0] + x[j] > 0 for both others: gradient [-2, 1, 1] / 3.
     write('one.ndjson', '{"x":[2,0,-0.5],"y":[0]}');
-    const options = [
-      '--features-column',
-      'x',
-      '--targets-column',
-      'y',
-      '--classes',
-      '3',
-      '--epochs',
-      '1',
-      '--held-out',
-      '0',
-    ];
-    const stdout = train('one.ndjson', '--out', 'one.safetensors', '--learning-rate', '0.5', ...options);
-    expect(stdout).toMatch(/^epoch 1\/1 {2}loss 0\.6667$/m);
-    expect(stdout).not.toMatch(/held out/i);
-    const { weight, bias } = readHead('one.safetensors');
+    const columns = ['--features-column', 'x', '--targets-column', 'y'];
+    const options = [...columns, '--classes', '3', '--epochs', '1', '--validation', '0', '--learning-rate', '0.5'];
+    const { stdout } = run(['train', 'one.ndjson', '--out', 'one.safetensors', ...options]);
+    expect(stdout).toMatch(/^epoch 1\/1 {2}loss 0\.6667 {3}/m);
+    expect(stdout).not.toMatch(/validation/i);
+    const { weight, bias } = readHead('one.safetensors').tensors;
     const gradient = [-2 / 3, 1 / 3, 1 / 3];
     const step = (g: number): number => (-0.5 * g) / Math.sqrt(0.01 + g * g);
-    const expected = [2, 0, -0.5].flatMap((x) => gradient.map((g) => step(g * x)));
+    const expected = gradient.flatMap((g) => [2, 0, -0.5].map((x) => step(g * x)));
     // The gradient, the sum of squares and the result are rounded to float32, and a step is at most 1/2.
-    expected.forEach((value, i) => expect(Math.abs(weight[i]! - value)).toBeLessThan(4 * 2 ** -24));
-    gradient.forEach((g, j) => expect(Math.abs(bias[j]! - step(g))).toBeLessThan(4 * 2 ** -24));
+    expected.forEach((value, i) => expect(Math.abs(weight!.data[i]! - value)).toBeLessThan(4 * 2 ** -24));
+    gradient.forEach((g, j) => expect(Math.abs(bias!.data[j]! - step(g))).toBeLessThan(4 * 2 ** -24));
   });
 
   test('gives the same head every time, for another seed another one', () => {
@@ -140,24 +153,186 @@ describe('train', () => {
     };
     const first = bytes('first.safetensors');
     expect(bytes('again.safetensors').equals(first)).toBe(true);
-    const { weight } = readHead('first.safetensors');
     bytes('other.safetensors', '--seed', '2');
-    expect(readHead('other.safetensors').weight).not.toEqual(weight);
+    expect(readHead('other.safetensors').tensors).not.toEqual(readHead('first.safetensors').tensors);
     // A mask of another width than the features, and the same rows.
     train('--features', 'x.npy', '--targets', 'mask.npy', '--epochs', '1', '--out', 'mask.safetensors');
-    expect(readHead('mask.safetensors').weight).toEqual(weight);
+    expect(readHead('mask.safetensors').tensors).toEqual(readHead('first.safetensors').tensors);
   });
 
-  test('reads lines of JSON, and passes the options of the loss on', () => {
-    const options = ['--margin', '0.5', '--normalization', 'targets', '--target-order', 'ranked', '--epochs', '1'];
-    train('rows.ndjson', '--out', 'lines.safetensors', ...options);
-    expect(JSON.parse(readHead('lines.safetensors').metadata['training']!)).toMatchObject({
-      margin: 0.5,
-      normalization: 'targets',
-      targetOrder: 'ranked',
+  test('reads lines of JSON, and passes options on', () => {
+    const loss = ['--margin', '0.5', '--normalization', 'targets', '--target-order', 'ranked', '--epochs', '1'];
+    const options = ['--optimizer', 'adamw', '--weight-decay', '0.01', '--learning-rate', '0.01', '--hidden', '7'];
+    const others = ['--dropout', '0.1', '--patience', '2', '--batch-size', '16', '--seed', '3', '--standardize'];
+    train('rows.ndjson', '--out', 'lines.safetensors', ...loss, ...options, ...others);
+    const { metadata, tensors } = readHead('lines.safetensors');
+    expect(JSON.parse(metadata['training']!)).toMatchObject({
+      loss: { margin: 0.5, normalization: 'targets', targetOrder: 'ranked' },
+      optimizer: 'AdamW',
+      weightDecay: 0.01,
+      learningRate: 0.01,
+      hidden: 7,
+      dropout: 0.1,
+      patience: 2,
+      batchSize: 16,
+      seed: 3,
+      standardize: true,
+      validation: 0.1,
     });
+    expect(Object.entries(tensors).map(([name, { shape }]) => [name, ...shape])).toEqual([
+      ['0.weight', 7, FEATURES],
+      ['0.bias', 7],
+      ['2.weight', CLASSES, 7],
+      ['2.bias', CLASSES],
+    ]);
+  });
+
+  test('goes on from its checkpoint with the bits of a training that was not interrupted', () => {
+    const options = [...ofNpy, '--optimizer', 'adam', '--hidden', '8', '--dropout', '0.2', '--standardize'];
+    const patient = ['--patience', '100'];
+    train(...options, ...patient, '--epochs', '5', '--out', 'whole.safetensors');
+    train(...options, ...patient, '--epochs', '2', '--out', 'parts.safetensors');
+    const stdout = train(...options, ...patient, '--epochs', '5', '--out', 'parts.safetensors', '--resume');
+    expect(stdout).toMatch(/; going on after epoch 2$/m);
+    expect(stdout).not.toMatch(/^epoch 2\//m);
+    const [whole, parts] = ['whole', 'parts'].map((name) => readFileSync(join(folder, `${name}.safetensors`)));
+    expect(parts!.equals(whole!)).toBe(true);
+    const other = run(['train', ...options, '--seed', '9', '--out', 'parts.safetensors', '--resume']);
+    expect(other.stderr).toBe(
+      'multilabel-margin-loss: parts.safetensors.checkpoint: this checkpoint was made with --seed 1, and now it is 9\n',
+    );
+    expect(other).toMatchObject({ status: 2, stdout: '' });
+    const none = run(['train', ...options, '--out', 'new.safetensors', '--resume']);
+    expect(none.stderr).toMatch(/^multilabel-margin-loss: --resume: new\.safetensors\.checkpoint: .*ENOENT.*\n$/);
+    expect(none).toMatchObject({ status: 2, stdout: '' });
+  });
+
+  test('rows with ids and in other files are split alike', () => {
+    const named = lines.map((line, row) => line.replace('{', `{"id":"row ${row}",`));
+    write('ids.ndjson', named.join('\n'));
+    write('mixed.ndjson', [...named].reverse().join('\n'));
+    const options = ['--row-id', 'id', '--epochs', '1', '--test', '0.3'];
+    const counts = ['ids', 'mixed'].map(
+      (name) =>
+        /^.* rows to train on.*$/m.exec(train(`${name}.ndjson`, ...options, '--out', `${name}.safetensors`))![0],
+    );
+    expect(counts[1]).toBe(counts[0]);
+  });
+
+  test('reports on rows of other files at the end', () => {
+    const stdout = train('rows.ndjson', '--test', 'rows.ndjson', '--epochs', '1', '--out', 'file.safetensors');
+    expect(stdout).toMatch(/^Test: 3,000 rows of 5 classes/m);
+    const pair = ['--test-features', 'x.npy', '--test-targets', 'mask.npy'];
+    expect(train(...ofNpy, ...pair, '--epochs', '1', '--out', 'file.safetensors')).toMatch(/^Test: 3,000 rows/m);
+  });
+
+  test('sampleWeight and unknown columns', () => {
+    write(
+      'weighted.ndjson',
+      [
+        { features: [1], targets: [0], w: 0, skip: [] },
+        { features: [-1], targets: [1], w: 2, skip: [3] },
+      ]
+        .map((row) => JSON.stringify(row))
+        .join('\n'),
+    );
+    const options = ['--validation', '0', '--epochs', '1', '--classes', '4', '--optimizer', 'sgd'];
+    train(
+      'weighted.ndjson',
+      ...options,
+      '--sample-weight-column',
+      'w',
+      '--unknown-column',
+      'skip',
+      '--out',
+      'w.safetensors',
+    );
+    // The second row alone: twice the gradient [1, -2, 1, 0] / 4 times 0.1.
+    const { bias } = readHead('w.safetensors').tensors;
+    [-0.05, 0.1, -0.05, 0].forEach((value, j) => expect(Math.abs(bias!.data[j]! - value)).toBeLessThan(2 ** -24));
+  });
+
+  test('a diverging run says where and what to try, and keeps the best head', () => {
+    write('two.ndjson', '{"features":[1],"targets":[0]}\n{"features":[2],"targets":[1]}');
+    const options = ['--optimizer', 'sgd', '--learning-rate', '1', '--weight-decay', '1e9', '--validation', '0'];
+    const { status, stdout, stderr } = run(['train', 'two.ndjson', ...options, '--out', 'two.safetensors']);
+    expect(stdout).toMatch(/^epoch 1\/50/m);
+    expect(stderr).toMatch(
+      /^multilabel-margin-loss: training ended early: the head, of epoch (\d+), the best so far, is in two\.safetensors\nmultilabel-margin-loss: training diverged in epoch \d+: the parameter (weight|bias) has (NaN|-?Infinity); try a learning rate below 1, or standardized features\n$/,
+    );
+    expect(status).toBe(2);
+    expect(readHead('two.safetensors').tensors['weight']!.data.every(Number.isFinite)).toBe(true);
+  });
+
+  test('--out report.html has the learning curves and the metrics', () => {
+    train(...ofNpy, '--epochs', '3', '--test', '0.1', '--out', 'r.safetensors', '--out', 'r.html');
+    const page = readFileSync(join(folder, 'r.html'), 'utf8');
+    expect(page.match(/<svg role="img" aria-label="(Loss|LRAP in validation) by epoch[^"]*"/g)).toHaveLength(4);
+    expect(page).toMatch(/<h1>Validation, by which epoch [1-3] was chosen<\/h1>/);
+    expect(page).toMatch(/<h1>Test<\/h1>/);
+    expect(page).not.toMatch(/https?:(?!\/\/www\.w3\.org)/);
   });
 });
+
+describe('sparse features', () => {
+  const sparseLines = targets.map((labels, row) => {
+    const entries = [...features.subarray(row * FEATURES, (row + 1) * FEATURES)].flatMap((value, j) =>
+      value > 1 ? [[j, value]] : [],
+    );
+    return JSON.stringify({ features: entries, targets: labels });
+  });
+  write('sparse.ndjson', sparseLines.join('\n'));
+  // The last feature is never above 1, so that the head knows nothing of it.
+  const zeroed = features.filter((_, i) => i % FEATURES < CLASSES).map((value) => (value > 1 ? value : 0));
+  write('zeroed.npy', npy('<f4', [ROWS, CLASSES], zeroed));
+
+  test.each([
+    ['linear', []],
+    ['standardized, with a hidden layer', ['--standardize', '--hidden', '8']],
+  ])('lists of [index, value] train a head of the same kind: %s', (_, options) => {
+    const stdout = train('sparse.ndjson', '--epochs', '3', '--test', '0.2', '--out', 'sparse.safetensors', ...options);
+    // Labels of which the feature is above 1 are told without fail.
+    expect(Number(/^Test: [^]*?label ranking average precision +(\S+)$/m.exec(stdout)![1])).toBeGreaterThan(0.98);
+    const { tensors } = readHead('sparse.safetensors');
+    expect((tensors['weight'] ?? tensors['0.weight'])!.shape[1]).toBe(CLASSES);
+    // The scores of sparse rows and of dense ones differ by rounding.
+    const scoresOf = (name: string, ...input: string[]): Float32Array => {
+      const out = `${name}.scores.npy`;
+      expect(run(['predict', '--head', 'sparse.safetensors', ...input, '--format', 'npy', '--out', out]).status).toBe(
+        0,
+      );
+      return new Float32Array(Uint8Array.from(readFileSync(join(folder, out)).subarray(128)).buffer);
+    };
+    const [sparse, dense] = [scoresOf('sparse', 'sparse.ndjson'), scoresOf('dense', '--features', 'zeroed.npy')];
+    sparse.forEach((score, i) => expect(Math.abs(score - dense[i]!)).toBeLessThan(1e-4 * (1 + Math.abs(score))));
+  });
+
+  test('matrices of scipy, compressed or not, in 32 or 64 bits', () => {
+    const bytes = ['csr', 'csr-stored', 'csr-wide'].map((name) => {
+      const files = ['--features', fixture(`${name}.npz`), '--targets', fixture('csr-targets.npy')];
+      train(...files, '--epochs', '2', '--validation', '0', '--out', `${name}.safetensors`);
+      return JSON.stringify([...readHead(`${name}.safetensors`).tensors['weight']!.data]);
+    });
+    expect(new Set(bytes).size).toBe(1);
+    const other = run([
+      'train',
+      '--features',
+      fixture('csc.npz'),
+      '--targets',
+      fixture('csr-targets.npy'),
+      '--out',
+      'no.safetensors',
+    ]);
+    expect(other.stderr).toMatch(
+      /csc\.npz: features must be a sparse matrix in CSR, got CSC: save matrix\.tocsr\(\)\n$/,
+    );
+    expect(other).toMatchObject({ status: 2, stdout: '' });
+  });
+});
+
+function fixture(name: string): string {
+  return fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
+}
 
 describe('what is broken is named in one line, with exit code 2 and no head', () => {
   const bad = features.slice();
@@ -170,11 +345,15 @@ describe('what is broken is named in one line, with exit code 2 and no head', ()
       ['--features', write('nan.npy', npy('<f4', [ROWS, FEATURES], bad)), '--targets', 'y.npy'],
       /nan\.npy: feature at row 1234, column 5 is NaN/,
     ],
-    ['a target out of range', [...ofNpy, '--classes', '4'], /y\.npy: target 4 at row \d+ is out of range: .* \[0, 4\)/],
+    [
+      'a target out of range',
+      [...ofNpy, '--classes', '4'],
+      /y\.npy: target 4 at row \d+, column \d+ is out of range: .* \[0, 4\)/,
+    ],
     [
       'a target below -1',
       [withLine('low.ndjson', 7, '{"features":[1,2,3,4,5,6],"targets":[-2]}')],
-      /low\.ndjson: target -2 at row 7 is/,
+      /low\.ndjson: target -2 at row 7, column 0 is/,
     ],
     [
       'another width',
@@ -191,10 +370,33 @@ describe('what is broken is named in one line, with exit code 2 and no head', ()
     ['no input', [], /no input/],
     ['standard input', ['-'], /standard input cannot be read once an epoch/],
     ['features without targets', ['--features', 'x.npy'], /1 files of features need as many of targets, got 0/],
-    ['a share', [...ofNpy, '--held-out', '1'], /--held-out must be a share from 0 to below 1, got '1'/],
-    ['epochs', [...ofNpy, '--epochs', '0.5'], /--epochs must be a whole number from 1 to \d+, got '0\.5'/],
-    ['a learning rate', [...ofNpy, '--learning-rate', 'fast'], /--learning-rate must be a number above 0, got 'fast'/],
+    ['a share', [...ofNpy, '--validation', '1'], /--validation must be a share from 0 to below 1, got 1/],
+    ['epochs', [...ofNpy, '--epochs', '0.5'], /--epochs must be a whole number from 1 to \d+, got 0\.5/],
+    ['a learning rate', [...ofNpy, '--learning-rate', 'fast'], /--learning-rate must be a number, got 'fast'/],
     ['a margin', [...ofNpy, '--margin', 'wide'], /margin must be/],
+    [
+      'an optimizer',
+      [...ofNpy, '--optimizer', 'lion'],
+      /--optimizer must be one of adagrad, adam, adamw, sgd, got 'lion'/,
+    ],
+    ['dropout', [...ofNpy, '--dropout', '0.5'], /--dropout is of the hidden layer/],
+    ['two heads', [...ofNpy, '--out', 'other.safetensors'], /--out is one head/],
+    [
+      'names of labels',
+      [...ofNpy, '--labels', write('two.txt', 'a\nb\n')],
+      /target [2-4] at row \d+, column \d+ is out of range/,
+    ],
+    ['equal names', [...ofNpy, '--labels', write('same.json', '["a","a"]')], /labels must differ/],
+    [
+      'sparse and dense rows',
+      [withLine('mixed-kinds.ndjson', 9, '{"features":[[0,1]],"targets":[0]}')],
+      /mixed-kinds\.ndjson: row 9 has lists of \[index, value\], those before have 6 features/,
+    ],
+    [
+      'an index',
+      [write('index.ndjson', '{"features":[[-1,1]],"targets":[0]}')],
+      /index\.ndjson: row 0 needs entries \[index, value\]/,
+    ],
     ['an unknown option', [...ofNpy, '--speed', '1'], /Unknown option '--speed'/],
   ];
   test.each(cases)('%s', (_, args, message) => {
