@@ -12,9 +12,9 @@ const folder = fileURLToPath(new URL('../docs/images/', import.meta.url));
 mkdirSync(folder, { recursive: true });
 const server = await previewServer();
 const browser = await launchBrowser();
-const page = await openPage(browser, server.url, { colorScheme: 'light', viewport: { width: 1280, height: 800 } });
+const page = await openPage(browser, server.url, { colorScheme: 'light', viewport: { width: 1440, height: 900 } });
 await page.locator('#start').click();
-await page.locator('#start', { hasText: 'Trained' }).waitFor({ timeout: 300_000 });
+await page.locator('#start', { hasText: 'Train 10 more' }).waitFor({ timeout: 300_000 });
 // Held out, with a few pairs that still violate the margin.
 await page.getByRole('button', { name: 'red apple, held out', exact: true }).click();
 await page.locator('#picture-name', { hasText: 'red apple' }).waitFor();

@@ -5,7 +5,7 @@ import { type Connect, defineConfig, type Plugin } from 'vite';
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const dataFile = (name: string): string => path(`build/data/${name}`);
-const dataBytes = ['gallery.json', 'sprite.webp', 'embeddings.bin']
+const dataBytes = ['gallery.json', 'embeddings.bin']
   .map(dataFile)
   .filter((file) => existsSync(file))
   .reduce((sum, file) => sum + statSync(file).size, 0);
@@ -32,7 +32,7 @@ function isolation(): Plugin {
 }
 
 // What the site has parts of. Packages of TensorFlow.js say Apache-2.0 and come without its text, which is that of ../LICENSE.
-const PARTS = ['emoji-datasource-google', 'emojibase-data', 'emojilib', '@vladmandic/human', 'uplot', 'comlink'];
+const PARTS = ['emoji-datasource-google', 'emojibase-data', 'emojilib', '@vladmandic/human', 'comlink'];
 
 /** Ships the licences of the parts, as they ask for. */
 function licences(): Plugin {
@@ -60,6 +60,28 @@ function licences(): Plugin {
   };
 }
 
+const LARGE_PICTURES = 'pictures/';
+
+/** The large pictures: the page asks for one when it is looked at, by the code points of its emoji. */
+function largePictures(): Plugin {
+  return {
+    name: 'large-pictures',
+    generateBundle() {
+      for (const name of readdirSync(dataFile('pictures'))) {
+        const source = readFileSync(dataFile(`pictures/${name}`));
+        this.emitFile({ type: 'asset', fileName: LARGE_PICTURES + name, source });
+      }
+    },
+    configureServer: ({ middlewares }) =>
+      void middlewares.use(`/${LARGE_PICTURES}`, (request, response, next) => {
+        const file = dataFile(`pictures/${(request.url ?? '').replace(/[^\w.-]/g, '')}`);
+        if (!existsSync(file)) return next();
+        response.setHeader('Content-Type', 'image/webp');
+        response.end(readFileSync(file));
+      }),
+  };
+}
+
 /** Tells the service worker which files there are. */
 function serviceWorker(): Plugin {
   return {
@@ -70,7 +92,7 @@ function serviceWorker(): Plugin {
       handler(_, bundle) {
         const chunk = bundle['service-worker.js'];
         if (chunk?.type !== 'chunk') throw new Error('the service worker was not built');
-        const files = Object.keys(bundle).filter((name) => name !== chunk.fileName);
+        const files = Object.keys(bundle).filter((name) => name !== chunk.fileName && !name.startsWith(LARGE_PICTURES));
         // The names of all but the page hold a hash of what is in them.
         const page = bundle['index.html'];
         const version = createHash('sha256')
@@ -91,8 +113,17 @@ export default defineConfig({
   define: { __DATA_BYTES__: JSON.stringify(dataBytes) },
   // The demo runs over what is shipped: tsconfig.json maps the names that users import to dist/.
   resolve: { tsconfigPaths: true },
-  plugins: [isolation(), licences(), serviceWorker()],
-  worker: { format: 'es' },
+  plugins: [isolation(), licences(), largePictures(), serviceWorker()],
+  worker: {
+    format: 'es',
+    rolldownOptions: {
+      output: {
+        // A chunk of its own for what the worker shares with what it loads later. In the chunk of the worker's entry, WebKit
+        // would run that entry again, and two taggers would answer.
+        codeSplitting: { groups: [{ name: 'tagger', test: /worker\/tagger\.ts$/ }] },
+      },
+    },
+  },
   build: {
     outDir: path('build/site'),
     emptyOutDir: true,

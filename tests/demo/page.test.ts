@@ -1,5 +1,5 @@
 // The page, as its visitors see it.
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -48,10 +48,33 @@ afterAll(async () => {
   await server.close();
 });
 
-test('the first load has at most 8 MB', () => {
-  const files = readdirSync(SITE, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  const bytes = files.reduce((sum, { parentPath, name }) => sum + statSync(path.join(parentPath, name)).size, 0);
-  expect(bytes).toBeLessThan(8e6);
+test('the first load has less than 3.2 MB, and nothing is fetched twice, not for the copy for offline use either', async () => {
+  const requested: string[] = [];
+  const plain = await plainServer({ requested });
+  const other = await openPage(browser, plain.url);
+  await expect.poll(() => requested.filter((name) => name.includes('/pictures/')).length).toBe(1);
+  await other.waitForLoadState('networkidle');
+  const sheets = (): number => requested.filter((name) => name.includes('/sheet-')).length;
+  expect(sheets()).toBeLessThan(8);
+  const bytes = requested.reduce((sum, name) => {
+    const file = path.join(SITE, name.replace('/some/folder/', '') || 'index.html');
+    return sum + statSync(file).size;
+  }, 0);
+  expect(bytes).toBeLessThan(3.2e6);
+  // The others come when their pictures are about to be seen.
+  await other.locator('#gallery').evaluate(async (gallery) => {
+    for (; gallery.scrollTop + gallery.clientHeight < gallery.scrollHeight - 1; gallery.scrollTop += 300) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  });
+  await expect.poll(sheets, { timeout: 30_000 }).toBe(8);
+  await other.getByRole('button', { name: 'Keep this page for offline use' }).click();
+  await other.getByText('This page works offline.').waitFor({ timeout: 60_000 });
+  // The page itself is asked for again, in case that there is another version.
+  const again = requested.filter((name, i) => requested.indexOf(name) !== i && name !== '/some/folder/');
+  expect(again).toEqual([]);
+  await other.context().close();
+  await plain.close();
 });
 
 test('the gallery, by keyboard and by search', async () => {
@@ -100,6 +123,10 @@ describe('training', () => {
     const file = await download.path();
     await reset(page);
     expect(await page.locator('#lrap').textContent()).toBe('–');
+    // Nothing of the old head is left: a head of zeros scores every tag alike.
+    await expect
+      .poll(async () => [...new Set(await page.locator('#margin-rows .score').allTextContents())])
+      .toEqual(['0.00']);
 
     await page.locator('#head-file').setInputFiles(file);
     await page.getByText(/^Loaded .*trained for \d+ epochs/).waitFor();
@@ -108,7 +135,9 @@ describe('training', () => {
 
     const text = { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no') };
     await page.locator('#head-file').setInputFiles(text);
-    await page.getByText('This is not a head saved by this page.').waitFor();
+    await page.getByText('notes.txt: This is not a head saved by this page.').waitFor();
+    // The head before stays.
+    expect(await figure(page, 'lrap')).toBeCloseTo(lrap, 1);
     const cut = readFileSync(file).subarray(0, -10);
     await page.locator('#head-file').setInputFiles({ name: 'cut.head', mimeType: '', buffer: cut });
     await page.getByText('it is cut off').waitFor();
@@ -120,19 +149,18 @@ describe('one picture', () => {
     await drop(page, 'flag.png', 'image/png', FLAG);
     await page.getByText('Press the tags that are true').waitFor({ timeout: 60_000 });
     const tags = await shownTags(page);
-    expect(tags.slice(0, 5)).toEqual(expect.arrayContaining(['flags', 'country flag']));
+    expect(tags.slice(0, 5)).toEqual(expect.arrayContaining(['flag', 'country']));
     expect(await page.locator('#picture-name').textContent()).toBe('flag.png');
   });
 
   test('the margin view: the pairs add up to the loss of the package, by mouse and by keyboard', async () => {
     await page.getByRole('button', { name: /^red apple/ }).click();
-    await page.getByText('is true, and every other tag').waitFor();
+    await page.locator('#margin-hint', { hasText: 'is true, and' }).waitFor();
     /** The loss by the package, and the sum of the pairs. */
     const losses = async (): Promise<[string, string]> => {
       const byPackage = (await page.locator('#row-loss').textContent())!.replace('loss ', '');
-      const caption = page.locator('#pairs caption');
-      const byPairs =
-        (await caption.count()) === 0 ? '0.0000' : /is the loss, ([\d.]+)\./.exec((await caption.textContent())!)![1]!;
+      const sum = page.locator('#pairs tfoot tr').last().locator('td');
+      const byPairs = (await sum.count()) === 0 ? '0.0000' : (await sum.textContent())!;
       return [byPackage, byPairs];
     };
     const seen = new Set<string>();
@@ -202,13 +230,15 @@ describe('one picture', () => {
       ['notes.txt', 'text/plain', Buffer.from('hello'), /not a picture.*text\/plain/],
       ['empty.png', 'image/png', Buffer.alloc(0), /0 bytes/],
       ['broken.png', 'image/png', Buffer.from('PNG, by its name'), /cannot read/],
+      ['photo.heic', 'image/heic', Buffer.from('\0\0\0\x18ftypheic\0\0\0\0'), /cannot read HEIC/],
       ['cut.png', 'image/png', FLAG.subarray(0, 60), /cannot read/],
       ['huge.png', 'image/png', huge, /50 megapixels.*at most 40/],
       ['script.svg', 'image/svg+xml', Buffer.from(script), /holds a script/],
     ];
     for (const [name, type, bytes, message] of bad) {
       await drop(page, name, type, bytes);
-      await page.locator('#picture-message.error', { hasText: message }).waitFor();
+      await page.locator('#picture-errors li', { hasText: message }).waitFor();
+      expect(await page.locator('#picture-errors').textContent()).toMatch(new RegExp(`^${name}: `));
     }
     expect(await page.evaluate(() => 'ran' in window)).toBe(false);
     const plain = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="9"/></svg>';
@@ -223,7 +253,9 @@ test('the benchmark runs, and all it times compute the same loss', async () => {
     .getByRole('button', { exact: true, name: 'Run the benchmark', disabled: false })
     .waitFor({ timeout: 100_000 });
   expect(await page.locator('#bench-message').textContent()).toBe('');
-  expect(await page.locator('.bench-row').count()).toBe(6);
+  // Threads make no difference to the smaller batch.
+  expect(await page.locator('.bench-row').count()).toBe(7);
+  expect(await page.locator('.bench-row.own b').count()).toBe(5);
 });
 
 // The gallery shows what was searched for: 1,911 pictures that differ in nothing but their names take a minute to check.
@@ -251,9 +283,9 @@ describe('settings', () => {
     await page.waitForFunction(() => document.querySelector<HTMLProgressElement>('#epoch-bar')!.value > 1);
     await page.getByLabel('Margin').fill('');
     await page.locator('#start', { hasText: 'Pause' }).click();
-    await page.locator('#start', { hasText: 'Resume' }).click();
+    await page.locator('#start', { hasText: 'Go on' }).click();
     // An empty margin is not trained with.
-    expect(await page.locator('#start', { hasText: 'Resume' }).isVisible()).toBe(true);
+    expect(await page.locator('#start', { hasText: 'Go on' }).isVisible()).toBe(true);
   });
 
   /** The held-out LRAP of the first epoch. */
@@ -280,23 +312,6 @@ describe('settings', () => {
     }
     expect(lrap.size).toBe(3);
   });
-
-  test('every backend gives the same training', async () => {
-    const lrap = new Map<string, string>();
-    for (const radio of await page.getByRole('radio').all()) {
-      const name = (await radio.getAttribute('value'))!;
-      if (await radio.isDisabled()) {
-        expect(await radio.locator('..').textContent()).toMatch(/Not available: .{10}/);
-        continue;
-      }
-      await reset(page);
-      await radio.check();
-      lrap.set(name, await firstLrap());
-    }
-    await reset(page);
-    expect([...lrap.keys()]).toEqual(expect.arrayContaining(['wasm', 'threads', 'webgpu']));
-    expect(new Set(lrap.values()).size).toBe(1);
-  });
 });
 
 test('before all is loaded: pictures can be looked at, and what was asked for is done then', async () => {
@@ -315,7 +330,8 @@ test('before all is loaded: pictures can be looked at, and what was asked for is
   for (const id of ['start', 'reset', 'save', 'open', 'run-bench']) {
     expect(await other.locator(`#${id}`).isDisabled()).toBe(true);
   }
-  expect(await shownTags(other)).toEqual([]);
+  // So does a head of zeros score them.
+  await expect.poll(async () => (await shownTags(other)).length).toBeGreaterThan(0);
   release();
   await isReady(other);
   await expect.poll(() => other.locator('#picture-name').textContent()).toMatch(/^red apple/);
@@ -327,9 +343,12 @@ describe('where it is served', () => {
   test('without cross-origin isolation: one thread, and the reason', async () => {
     const other = await openPage(browser, `${server.url}?isolation=off`);
     expect(await other.evaluate(() => crossOriginIsolated)).toBe(false);
-    await other.getByText('Settings', { exact: true }).click();
-    await other.getByText(/Not available: .*Cross-Origin-Opener-Policy/).waitFor();
     await trainTo(other, 1);
+    await other.getByRole('button', { exact: true, name: 'Run the benchmark' }).click();
+    await other.getByText(/Not timed here. Several threads: .*Cross-Origin-Opener-Policy/).waitFor();
+    // The clock ticks in tenths of a millisecond here.
+    await expect.poll(() => other.locator('.bench-row').count(), { timeout: 60_000 }).toBeGreaterThan(0);
+    expect(parseFloat((await other.locator('.bench-row span').nth(1).textContent())!)).toBeGreaterThan(0);
     expect(problems.get(other)).toEqual([]);
   });
 
@@ -337,11 +356,14 @@ describe('where it is served', () => {
     const plain = await plainServer();
     const other = await openPage(browser, plain.url);
     expect(await other.evaluate(() => crossOriginIsolated)).toBe(false);
-    // A controller is there as soon as everything is kept.
-    await other.waitForFunction(() => navigator.serviceWorker.controller !== null, null, { timeout: 60_000 });
+    await other.getByRole('button', { name: 'Keep this page for offline use' }).click();
+    await other.getByText('This page works offline.').waitFor({ timeout: 60_000 });
+    await trainTo(other, 1);
     await plain.close();
     await other.reload();
     await isReady(other);
+    await other.getByRole('button', { name: /^Resume at epoch/ }).click();
+    await other.getByText(/^Paused in epoch/).waitFor();
     expect(await other.evaluate(() => crossOriginIsolated)).toBe(true);
     await drop(other, 'flag.png', 'image/png', FLAG);
     await other.getByText('Press the tags that are true').waitFor({ timeout: 60_000 });

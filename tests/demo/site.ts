@@ -29,8 +29,15 @@ export async function previewServer(): Promise<Server> {
   return { url: `http://127.0.0.1:${port}/`, close: () => server.close() };
 }
 
-/** One that knows files only: the site is in a folder, and no header is sent but the type. */
-export async function plainServer(): Promise<Server> {
+/**
+ * One that knows files only: the site is in a folder, and no header is sent but the type, and those of isolation if wanted.
+ *
+ * @param requested gets the path of every request
+ */
+export async function plainServer({
+  isolated = false,
+  requested = [] as string[],
+}: { isolated?: boolean; requested?: string[] } = {}): Promise<Server> {
   const types: Record<string, string> = {
     '.html': 'text/html',
     '.js': 'text/javascript',
@@ -45,6 +52,11 @@ export async function plainServer(): Promise<Server> {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url!, 'http://localhost');
     const file = path.join(SITE, pathname.replace(/^\/some\/folder\//, '').replace(/^$/, 'index.html'));
+    requested.push(pathname);
+    if (isolated) {
+      response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
+      response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
+    }
     if (!pathname.startsWith('/some/folder/') || !existsSync(file)) {
       response.writeHead(404).end();
       return;
@@ -116,7 +128,7 @@ export async function trainTo(page: Page, epochs: number): Promise<void> {
     { timeout: 110_000 },
   );
   await page.locator('#start', { hasText: 'Pause' }).click();
-  await page.locator('#start', { hasText: 'Resume' }).waitFor();
+  await page.locator('#start', { hasText: 'Go on' }).waitFor();
 }
 
 /** Forgets what was trained. */

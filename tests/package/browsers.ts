@@ -1,13 +1,12 @@
 // Serves pages and opens them in Chromium and in Firefox.
 
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer, type RequestListener, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
 import { chromium } from 'playwright';
-import puppeteer from 'puppeteer-core';
 import { launchOptions } from '../chromium.js';
+import { launchFirefox } from './firefox.js';
 
 /** The part of a browser's interface that Playwright and Puppeteer share. */
 interface Page {
@@ -24,14 +23,11 @@ export interface Browser {
   close(): Promise<void>;
 }
 
-const firefoxPath = ['/usr/bin/firefox-esr', '/usr/bin/firefox'].find((path) => existsSync(path));
-
 /** Launches Chromium, and Firefox where it is installed. */
 export async function launchBrowsers(): Promise<Record<string, Browser>> {
   const browsers: Record<string, Browser> = { Chromium: await chromium.launch(launchOptions) };
-  if (firefoxPath !== undefined) {
-    browsers.Firefox = await puppeteer.launch({ browser: 'firefox', executablePath: firefoxPath, headless: true });
-  }
+  const firefox = await launchFirefox();
+  if (firefox !== undefined) browsers.Firefox = firefox;
   return browsers;
 }
 

@@ -5,25 +5,28 @@
  *     npx tsx web-demo/data/build.ts
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
 import { Progress } from '../../examples/training.js';
-import { type Gallery, packEmbeddings, quantise, standardisation, toDataset } from '../src/gallery.js';
+import { type Gallery, packEmbeddings, quantise, SHEET, standardisation, toDataset } from '../src/gallery.js';
 import { EPOCHS, priorMetrics, type RankingMetrics, Trainer } from '../src/training/trainer.js';
 import { FEATURES } from '../src/vision/layers.js';
 import { readBackbone } from './backbone.js';
 import { readEmoji } from './emoji.js';
 import { computeFeatures } from './features.js';
-import { COLUMNS, makeSprite, pixelFeatures, TILE } from './sprite.js';
+import { largePictures, makeSheets, pixelFeatures } from './pictures.js';
 
 const demo = fileURLToPath(new URL('..', import.meta.url));
-const FEATURE_SOURCES = ['backbone', 'features', 'features-process', 'tensorflow'].map((name) => `data/${name}.ts`);
+const FEATURE_SOURCES = [
+  ...['backbone', 'features', 'features-process', 'tensorflow'].map((name) => `data/${name}.ts`),
+  ...['src/vision/embed.ts', 'src/vision/layers.ts', 'package.json'],
+];
 const out = path.join(demo, 'build/data');
 mkdirSync(out, { recursive: true });
-await unlessDone('data', ['data', 'src/vision', 'src/training', 'package.json', 'src/gallery.ts'], build);
+await unlessDone('data', ['data', ...FEATURE_SOURCES, 'src/training', 'src/gallery.ts'], build);
 
 /** Does something once, and again when one of the sources has changed. */
 async function unlessDone(name: string, sources: string[], make: () => Promise<void>): Promise<void> {
@@ -56,7 +59,7 @@ async function build(): Promise<void> {
 
   // They take most of the time, and depend on the least.
   const featuresFile = path.join(demo, 'build/features.bin');
-  await unlessDone('features', [...FEATURE_SOURCES, 'src/vision', 'package.json'], async () => {
+  await unlessDone('features', FEATURE_SOURCES, async () => {
     const computed = await withProgress('Features', files.length, (onProgress) => computeFeatures(files, onProgress));
     writeFileSync(featuresFile, new Uint8Array(computed.buffer));
   });
@@ -70,8 +73,8 @@ async function build(): Promise<void> {
   );
   const gallery: Gallery = {
     names: emoji.map(({ name }) => name),
+    codes: emoji.map(({ code }) => code),
     ...labels,
-    sprite: { columns: COLUMNS, tile: TILE },
     baselines: {
       prior: priorMetrics(pixelDataset),
       pixels: await withProgress('Pixels', EPOCHS, (onProgress) => train(new Trainer(pixelDataset), onProgress)),
@@ -81,7 +84,18 @@ async function build(): Promise<void> {
 
   const write = (name: string, data: string | Uint8Array): void => writeFileSync(path.join(out, name), data);
   write('gallery.json', JSON.stringify(gallery));
-  write('sprite.webp', await makeSprite(files));
+  const sheets = await makeSheets(files);
+  if (sheets.length !== SHEET.count) throw new Error(`${sheets.length} sheets of pictures instead of ${SHEET.count}`);
+  sheets.forEach((sheet, i) => write(`sheet-${i}.webp`, sheet));
+  rmSync(path.join(out, 'pictures'), { recursive: true, force: true });
+  mkdirSync(path.join(out, 'pictures'));
+  const largePicture = largePictures();
+  await withProgress('Pictures', emoji.length, async (onProgress) => {
+    for (const [i, one] of emoji.entries()) {
+      write(`pictures/${one.code}.webp`, await largePicture(one));
+      onProgress(i + 1);
+    }
+  });
   // Compressed here, for not every server does, and the page reads how far it is.
   write('embeddings.bin', gzipSync(packEmbeddings(embeddings), { level: 9 }));
   write('backbone.bin', gzipSync(weights, { level: 9 }));

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
+import { spelled, tagsFrom } from './tags.js';
 
 const require = createRequire(import.meta.url);
 
@@ -14,6 +15,8 @@ const HELD_OUT = 0.15;
 export interface Emoji {
   /** The CLDR name, in English. */
   name: string;
+  /** The code points, as the files of the sources are named. */
+  code: string;
   /** Path of the PNG, 64 x 64 with transparency. */
   file: string;
   /** Of `vocabulary`, without duplicates; none for five swatches of skin tones. */
@@ -68,17 +71,20 @@ export function readEmoji(): EmojiSet {
     // Those without a group are parts of others: skin tones, hair.
     if (group === undefined || subgroup === undefined || !image?.has_img_google) continue;
     const all = [groups[group], subgroups[subgroup], ...tags, ...(keywords[text] ?? [])]
-      .filter((tag) => tag !== undefined)
-      .map((tag) => tag.toLowerCase().replace(/[_-]+/g, ' '))
-      .filter((tag) => tag !== label);
+      .filter((word) => word !== undefined)
+      .map(spelled)
+      .filter((word) => word !== label);
     emoji.push({
       name: label,
+      code: path.parse(image.image).name,
       file: path.join(folder, image.image),
       tags: [...new Set(all)],
       concept: conceptOf(label, groups[group] as string, subgroups[subgroup] as string),
       heldOut: false,
     });
   }
+  const words = new Set(emoji.flatMap(({ tags }) => tags));
+  for (const one of emoji) one.tags = tagsFrom(one.tags, (word) => words.has(word));
   const vocabulary = frequentTags(emoji);
   const known = new Set(vocabulary);
   for (const one of emoji) one.tags = one.tags.filter((tag) => known.has(tag));

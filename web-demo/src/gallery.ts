@@ -4,19 +4,26 @@ import type { Dataset, RankingMetrics } from './training/trainer.js';
 export interface Gallery {
   /** Of each image. */
   names: string[];
+  /** Code points of each image, which name the file of its large picture. */
+  codes: string[];
   /** True tags of each image. */
   targets: number[][];
   /** Names of the tags, the most frequent first. */
   vocabulary: string[];
   /** Images that are not trained on. */
   heldOut: number[];
-  sprite: { columns: number; tile: number };
   baselines: { prior: RankingMetrics; pixels: RankingMetrics };
 }
+
+/** The small pictures are on sheets. 48 pixels are what a tile of the gallery takes on a phone. */
+export const SHEET = { count: 8, tiles: 240, columns: 20, tile: 48 } as const;
 
 // Features are standardised, cut off at 31 / 8 standard deviations, and stored in steps of an eighth of one.
 const STEPS = 8;
 const LIMIT = 31;
+
+/** No feature is larger, be it of the gallery or of the visitor's pictures. */
+export const LARGEST_FEATURE = LIMIT / STEPS;
 
 export interface Embeddings {
   features: number;

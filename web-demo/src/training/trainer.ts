@@ -42,8 +42,9 @@ export interface StepSettings {
 }
 
 export interface StepResult {
-  /** Of the batch; the mean of its rows under reduction 'none'. */
+  /** Mean of the losses of the batch's images, whatever the reduction. */
   loss: number;
+  images: number;
   /** Milliseconds that loss and gradient took. */
   lossMs: number;
   endsEpoch: boolean;
@@ -85,9 +86,9 @@ export class Trainer {
     const { loss, grad } = await lossFn.valueAndGradAsync(scores, targets);
     const lossMs = performance.now() - start;
     this.#stepped.step(input, grad.data, learningRate, WEIGHT_DECAY);
-    const mean = this.head.parameters;
+    const average = this.head.parameters;
     const now = this.#stepped.parameters;
-    for (let i = 0; i < mean.length; i++) mean[i] = mean[i]! + (1 - AVERAGING) * (now[i]! - mean[i]!);
+    for (let i = 0; i < average.length; i++) average[i] = average[i]! + (1 - AVERAGING) * (now[i]! - average[i]!);
 
     this.#next += images.length;
     const endsEpoch = this.#next >= this.#order.length;
@@ -95,8 +96,9 @@ export class Trainer {
       this.#next = 0;
       this.epoch++;
     }
-    const losses = loss.data;
-    return { loss: losses.reduce((sum, one) => sum + one, 0) / losses.length, lossMs, endsEpoch };
+    const total = loss.data.reduce((sum, one) => sum + one, 0);
+    const mean = lossFn.options.reduction === 'mean' ? total : total / images.length;
+    return { loss: mean, images: images.length, lossMs, endsEpoch };
   }
 
   /** Goes on from a head that was trained before. */

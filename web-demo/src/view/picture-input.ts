@@ -1,48 +1,60 @@
 /** The ways in for a picture: a file, the clipboard, a drop, a drawing, the camera. */
+import { byId } from '../app/page.js';
 import { drawSquare, PictureError, readPicture } from '../vision/picture.js';
 
-interface Elements {
-  stage: HTMLElement;
-  canvas: HTMLCanvasElement;
-  video: HTMLVideoElement;
-  choose: HTMLButtonElement;
-  file: HTMLInputElement;
-  draw: HTMLButtonElement;
-  camera: HTMLButtonElement;
+interface PictureEvents {
+  /**
+   * The canvas shows a picture of the visitor's. The next one of several comes when this is settled.
+   *
+   * @param isNew false while a drawing goes on
+   */
+  onPicture: (name: string, isNew: boolean) => Promise<void>;
+  /** Messages for the visitor; none when another picture is taken. */
+  onErrors: (messages: readonly string[]) => void;
 }
 
 // What a finger draws, on 256 pixels.
 const LINE_WIDTH = 9;
 const DRAWING_PAUSE_MS = 250;
 
-/**
- * @param onPicture called when the canvas shows another picture
- * @param onError called with a message for the visitor
- */
-export function listenForPictures(
-  elements: Elements,
-  onPicture: (name: string) => void,
-  onError: (message: string) => void,
-): void {
-  const { stage, canvas, video, choose, file, draw, camera } = elements;
+export function listenForPictures({ onPicture, onErrors }: PictureEvents): void {
+  const stage = byId('stage');
+  const canvas = byId<HTMLCanvasElement>('picture');
+  const video = byId<HTMLVideoElement>('video');
+  const file = byId<HTMLInputElement>('file');
+  const [choose, draw, camera] = ['choose', 'draw', 'camera'].map((id) => {
+    const button = byId<HTMLButtonElement>(id);
+    button.disabled = false;
+    return button;
+  }) as [HTMLButtonElement, HTMLButtonElement, HTMLButtonElement];
 
-  const take = async (blob: Blob, name: string): Promise<void> => {
+  const takeAll = async (files: readonly { blob: Blob; name: string }[]): Promise<void> => {
     stopCamera();
     stopDrawing();
-    try {
-      const picture = await readPicture(blob);
-      drawSquare(canvas, picture, picture.width, picture.height);
-      onPicture(name);
-    } catch (error) {
-      if (!(error instanceof PictureError)) throw error;
-      onError(error.message);
+    const errors: string[] = [];
+    onErrors(errors);
+    for (const { blob, name } of files) {
+      try {
+        const picture = await readPicture(blob, name);
+        drawSquare(canvas, picture, picture.width, picture.height);
+        await onPicture(name, true);
+      } catch (error) {
+        if (!(error instanceof PictureError)) throw error;
+        errors.push(error.message);
+        onErrors(errors);
+      }
     }
+  };
+  /** One batch after the other: pictures of two would be mixed up on the canvas. */
+  let taking = Promise.resolve();
+  const take = (files: readonly File[], name?: string): void => {
+    const named = files.map((blob) => ({ blob, name: name ?? blob.name }));
+    taking = taking.then(() => takeAll(named));
   };
 
   choose.addEventListener('click', () => file.click());
   file.addEventListener('change', () => {
-    const [chosen] = file.files ?? [];
-    if (chosen) void take(chosen, chosen.name);
+    take([...(file.files ?? [])]);
     file.value = '';
   });
 
@@ -57,13 +69,13 @@ export function listenForPictures(
   document.addEventListener('drop', (event) => {
     event.preventDefault();
     stage.classList.remove('over');
-    const [dropped] = event.dataTransfer?.files ?? [];
-    if (dropped) void take(dropped, dropped.name);
-    else onError('That was no file. Save the picture first, and drop its file.');
+    const files = [...(event.dataTransfer?.files ?? [])];
+    if (files.length > 0) take(files);
+    else onErrors(['That was no file. Save the picture first, and drop its file.']);
   });
   document.addEventListener('paste', (event) => {
-    const [pasted] = event.clipboardData?.files ?? [];
-    if (pasted) void take(pasted, 'Pasted picture');
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length > 0) take(files, 'Pasted picture');
   });
 
   const context = canvas.getContext('2d', { willReadFrequently: true })!;
@@ -82,11 +94,13 @@ export function listenForPictures(
     stage.classList.add('drawing');
     context.fillStyle = '#fff';
     context.fillRect(0, 0, canvas.width, canvas.height);
-    onPicture('Your drawing');
+    onErrors([]);
+    void onPicture('Your drawing', true);
   });
   canvas.addEventListener('pointerdown', (event) => {
     if (!stage.classList.contains('drawing')) return;
     canvas.setPointerCapture(event.pointerId);
+    clearTimeout(drawingTimer);
     context.beginPath();
     context.moveTo(...positionIn(canvas, event));
   });
@@ -98,7 +112,7 @@ export function listenForPictures(
     context.lineTo(...positionIn(canvas, event));
     context.stroke();
     clearTimeout(drawingTimer);
-    drawingTimer = window.setTimeout(() => onPicture('Your drawing'), DRAWING_PAUSE_MS);
+    drawingTimer = window.setTimeout(() => void onPicture('Your drawing', false), DRAWING_PAUSE_MS);
   });
 
   const cameraLabel = camera.textContent;
@@ -115,7 +129,7 @@ export function listenForPictures(
       if (!video.hidden) {
         drawSquare(canvas, video, video.videoWidth, video.videoHeight);
         stopCamera();
-        onPicture('From the camera');
+        await onPicture('From the camera', true);
         return;
       }
       try {
@@ -129,7 +143,7 @@ export function listenForPictures(
         camera.textContent = 'Take the picture';
       } catch (error) {
         stopCamera();
-        onError(`The camera cannot be used: ${(error as Error).message}`);
+        onErrors([`The camera cannot be used: ${(error as Error).message}`]);
       }
     })();
   });

@@ -9,17 +9,18 @@ const LONGEST_SIDE = 1024;
 /** A message for the visitor. */
 export class PictureError extends Error {}
 
-/** @throws PictureError for what is no picture, or too large a one */
-export async function readPicture(file: Blob): Promise<ImageBitmap | HTMLImageElement> {
-  if (file.size === 0) throw new PictureError('This file is empty: it has 0 bytes.');
+/** @throws PictureError, which names the file, for what is no picture, or too large a one */
+export async function readPicture(file: Blob, name: string): Promise<ImageBitmap> {
+  const refuse = (reason: string): PictureError => new PictureError(`${name}: ${reason}`);
+  if (file.size === 0) throw refuse('this file is empty, it has 0 bytes.');
   if (file.size > MOST_BYTES) {
-    throw new PictureError(`This file has ${megabytes(file.size)}. Choose one of at most ${megabytes(MOST_BYTES)}.`);
+    throw refuse(`this file has ${megabytes(file.size)}. Choose one of at most ${megabytes(MOST_BYTES)}.`);
   }
   if (file.type !== '' && !file.type.startsWith('image/')) {
-    throw new PictureError(`This is not a picture, but a file of type ${file.type}.`);
+    throw refuse(`this is not a picture, but a file of type ${file.type}.`);
   }
   if (file.type === 'image/svg+xml' && hasScript(await file.text())) {
-    throw new PictureError('This SVG holds a script. Save the picture as a PNG, and choose that.');
+    throw refuse('this SVG holds a script. Save the picture as a PNG, and choose that.');
   }
   // In an image element, no script of an SVG runs and nothing that it names is loaded.
   const url = URL.createObjectURL(file);
@@ -28,16 +29,20 @@ export async function readPicture(file: Blob): Promise<ImageBitmap | HTMLImageEl
     image.src = url;
     await image.decode();
   } catch {
-    throw new PictureError('This browser cannot read the file as a picture: it is damaged, or of an unknown format.');
+    throw refuse(
+      (await isHeic(file))
+        ? 'this browser cannot read HEIC, the format of phones. Save the picture as a JPEG, and choose that.'
+        : 'this browser cannot read the file as a picture: it is damaged, or of an unknown format.',
+    );
   } finally {
     URL.revokeObjectURL(url);
   }
   const { naturalWidth: width, naturalHeight: height } = image;
   if (width * height > MOST_PIXELS) {
     const size = `${Math.round((width * height) / 1e6)} megapixels (${width} × ${height})`;
-    throw new PictureError(`This picture has ${size}. Choose one of at most ${MOST_PIXELS / 1e6} megapixels.`);
+    throw refuse(`this picture has ${size}. Choose one of at most ${MOST_PIXELS / 1e6} megapixels.`);
   }
-  if (width === 0 || height === 0) throw new PictureError('This picture says no size, so there is nothing to draw.');
+  if (width === 0 || height === 0) throw refuse('this picture says no size, so there is nothing to draw.');
   const scale = Math.min(1, LONGEST_SIDE / Math.max(width, height));
   return createImageBitmap(image, {
     resizeWidth: Math.max(1, Math.round(width * scale)),
@@ -45,8 +50,14 @@ export async function readPicture(file: Blob): Promise<ImageBitmap | HTMLImageEl
     resizeQuality: 'high',
   }).catch(() => {
     // What is cut off has a size, and no pixels.
-    throw new PictureError('This browser cannot read the file as a picture: it is damaged.');
+    throw refuse('this browser cannot read the file as a picture: it is damaged.');
   });
+}
+
+/** By its first bytes: a box of the type ftyp, whose brand is one of HEIC's. */
+async function isHeic(file: Blob): Promise<boolean> {
+  const start = new TextDecoder('latin1').decode(await file.slice(4, 12).arrayBuffer());
+  return /^ftyp(hei[cxms]|hev[cxms]|mif1|msf1)/.test(start);
 }
 
 function hasScript(svg: string): boolean {
