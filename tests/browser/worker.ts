@@ -7,6 +7,6 @@ addEventListener('message', ({ data: { scores, shape, targets } }: MessageEvent)
   const { buffer } = grad.data;
   postMessage(
     { loss: loss.item(), grad: grad.data, isolated: crossOriginIsolated },
-    { transfer: [buffer as ArrayBuffer] },
+    { transfer: [buffer] },
   );
 });

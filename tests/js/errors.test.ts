@@ -141,7 +141,7 @@ describe('scores', () => {
   test('posted to another context', async () => {
     const scores = tensor(X);
     const { port1, port2 } = new MessageChannel();
-    port1.postMessage(scores.data, [scores.data.buffer as ArrayBuffer]);
+    port1.postMessage(scores.data, [scores.data.buffer]);
     port1.close();
     port2.close();
     await expectCallFails(lossFn, scores, Y, 'ERR_SHAPE', ['scores', 'detached']);
