@@ -10,7 +10,7 @@ export function plainView(data: FloatArray | IndexArray, begin: number, end: num
   // A subclass may have overridden subarray() and slice().
   const view = arrayIn(dtypeOf(data) as DType, buffer, byteOffset + begin * BYTES_PER_ELEMENT, end - begin);
   const isFixed = Object.getPrototypeOf(buffer) === ArrayBuffer.prototype && (buffer as Resizable).resizable !== true;
-  return (isFixed ? view : view.slice());
+  return isFixed ? view : view.slice();
 }
 
 /** A property of ArrayBuffer from ES2024 on. */

@@ -5,8 +5,5 @@ import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
 addEventListener('message', ({ data: { scores, shape, targets } }: MessageEvent) => {
   const { loss, grad } = new MultiLabelMarginLoss().valueAndGrad({ data: scores, shape }, targets);
   const { buffer } = grad.data;
-  postMessage(
-    { loss: loss.item(), grad: grad.data, isolated: crossOriginIsolated },
-    { transfer: [buffer] },
-  );
+  postMessage({ loss: loss.item(), grad: grad.data, isolated: crossOriginIsolated }, { transfer: [buffer] });
 });
