@@ -1,7 +1,7 @@
 import { LossError } from '../errors.js';
 import type { NestedArray } from '../nested.js';
 import { formatShape, sameShape, type Shape } from '../shapes.js';
-import { gradNode, Tensor, type TensorLike } from '../tensor.js';
+import { gradNode, storage, Tensor, type TensorLike } from '../tensor.js';
 import { needsGrad, OperationNode, resultOf, toOperand } from './operation.js';
 import { toFloat32 } from './parameter.js';
 import { newActivation } from './storage.js';
@@ -97,8 +97,10 @@ class AddRowNode extends OperationNode {
   override backward(gradOutput: Tensor): (Tensor | null)[] {
     const dy = this.read(gradOutput);
     const [rows, columns] = this.matrix.shape as [number, number];
+    // Whoever keeps a gradient that is in linear memory copies it, so that the one given can be passed on.
+    const ofMatrix = gradOutput[storage] === dy ? gradOutput : new Tensor<'float32'>(dy, this.matrix.shape);
     return [
-      this.matrix.requires_grad ? new Tensor<'float32'>(dy, this.matrix.shape) : null,
+      this.matrix.requires_grad ? ofMatrix : null,
       this.gradOf(this.row, (sums) => this.memory.module.columnSums(dy.address, rows, columns, sums)),
     ];
   }

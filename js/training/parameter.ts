@@ -14,7 +14,8 @@ export interface BagGradient {
 }
 
 interface DenseGradient {
-  readonly tensor: Tensor<'float32'>;
+  /** Made when someone reads it: steps need the values alone. */
+  tensor: Tensor<'float32'> | null;
   readonly values: LinearStorage;
   /** One byte for each row, 0 for rows that are zero and not written; null where all are there. */
   present: LinearStorage | null;
@@ -112,7 +113,7 @@ export class Parameter extends Tensor<'float32'> {
   addGradient(values: LinearStorage, present: LinearStorage | null): void {
     const dense = this.denseGradient();
     if (dense === null) {
-      this.#dense = { tensor: new Tensor<'float32'>(values, this.shape), values, present };
+      this.#dense = { tensor: null, values, present };
       return;
     }
     this.#complete(dense);
@@ -155,7 +156,7 @@ export class Parameter extends Tensor<'float32'> {
     const dense = this.denseGradient();
     if (dense === null) return null;
     this.#complete(dense);
-    return dense.tensor;
+    return (dense.tensor ??= new Tensor<'float32'>(dense.values, this.shape));
   }
 
   #replaceGrad(grad: unknown): void {
