@@ -109,10 +109,10 @@ function embed(features: Float32Array, width: number, { heldOut, targets }: Pick
   return { features: width, mean, deviation, quantised: quantise(features, mean, deviation) };
 }
 
-async function train(trainer: Trainer, onProgress: (epochs: number) => void): Promise<RankingMetrics> {
+function train(trainer: Trainer, onProgress: (epochs: number) => void): RankingMetrics {
   const settings = { lossFn: new MultiLabelMarginLoss(), batchSize: 64, learningRate: 0.001 };
   while (trainer.epoch < EPOCHS) {
-    if ((await trainer.step(settings)).endsEpoch) onProgress(trainer.epoch);
+    if (trainer.step(settings).endsEpoch) onProgress(trainer.epoch);
   }
   return trainer.evaluate();
 }
@@ -120,7 +120,7 @@ async function train(trainer: Trainer, onProgress: (epochs: number) => void): Pr
 async function withProgress<T>(
   task: string,
   total: number,
-  run: (onProgress: (done: number) => void) => Promise<T>,
+  run: (onProgress: (done: number) => void) => T | Promise<T>,
 ): Promise<T> {
   const progress = new Progress(task, total);
   try {

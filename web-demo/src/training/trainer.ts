@@ -1,7 +1,6 @@
 /** Trains the head on the gallery, step by step. */
-import type { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+import { manual_seed, type MultiLabelMarginLoss, nn, no_grad, optim, randperm, tensor } from 'multilabel-margin-loss';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
-import { LinearHead } from './head.js';
 
 export const EPOCHS = 40;
 
@@ -51,67 +50,119 @@ export interface StepResult {
 }
 
 export class Trainer {
-  /** What scores images: a running mean of the head that steps are made on. */
-  readonly head: LinearHead;
-  readonly #stepped: LinearHead;
-  readonly #order: number[];
-  readonly #random: () => number;
+  /** The layer that steps are made on. */
+  readonly #layer: nn.Linear;
+  readonly #model: nn.Sequential;
+  readonly #optimizer: optim.AdamW;
+  /** The layer that scores images: a running mean of the other one's parameters. */
+  readonly #average: nn.Linear;
+  #order: readonly number[] = [];
   #next = 0;
   /** Epochs done. */
   epoch = 0;
 
+  /** @param seed of the random numbers of the package, which follow from it */
   constructor(
     readonly dataset: Dataset,
     seed = 1,
   ) {
-    this.head = new LinearHead(dataset.features, dataset.classes);
-    this.#stepped = new LinearHead(dataset.features, dataset.classes);
-    this.#order = [...dataset.train];
-    this.#random = randomNumbers(seed);
+    manual_seed(seed);
+    this.#layer = zeroLayer(dataset);
+    this.#average = zeroLayer(dataset);
+    this.#model = new nn.Sequential(new nn.Dropout(DROPOUT), this.#layer);
+    this.#optimizer = new optim.AdamW(this.#model.parameters(), { weight_decay: WEIGHT_DECAY });
   }
 
   /** Of the epoch that is under way, from 0 to 1. */
   get epochProgress(): number {
-    return this.#next / this.#order.length;
+    return this.#next / this.dataset.train.length;
   }
 
-  /** One at a time: the next one after this is settled. */
-  async step({ lossFn, batchSize, learningRate }: StepSettings): Promise<StepResult> {
-    if (this.#next === 0) shuffle(this.#order, this.#random);
+  /** Weights, [classes, features], and behind them biases, [classes]. */
+  get parameters(): Float32Array {
+    const [weight, bias] = this.#average.parameters().map(({ data }) => data) as [Float32Array, Float32Array];
+    const all = new Float32Array(weight.length + bias.length);
+    all.set(weight);
+    all.set(bias, weight.length);
+    return all;
+  }
+
+  /**
+   * @param features of images: [images, features]
+   * @returns [images, classes]
+   */
+  scores(features: Float32Array): Float32Array {
+    const images = features.length / this.dataset.features;
+    const input = tensor(features, { shape: [images, this.dataset.features] });
+    return no_grad(() => this.#average.forward(input)).data;
+  }
+
+  step({ lossFn, batchSize, learningRate }: StepSettings): StepResult {
+    const { dataset } = this;
+    if (this.#next === 0)
+      this.#order = Array.from(randperm(dataset.train.length).data, (i) => dataset.train[Number(i)]!);
     const images = this.#order.slice(this.#next, this.#next + batchSize);
-    const input = dropOut(this.dataset.rows(images), this.#random);
-    const scores = { data: this.#stepped.scores(input), shape: [images.length, this.dataset.classes] };
-    const targets = images.map((image) => [...this.dataset.targets[image]!]);
+    const input = tensor(dataset.rows(images), { shape: [images.length, dataset.features] });
+    const targets = images.map((image) => [...dataset.targets[image]!]);
+    this.#optimizer.param_groups[0].lr = learningRate;
+    this.#optimizer.zero_grad();
+    const scores = this.#model.forward(input);
     const start = performance.now();
-    const { loss, grad } = await lossFn.valueAndGradAsync(scores, targets);
+    // Not loss.backward(), so that the time is that of the loss alone.
+    const { loss, grad } = lossFn.valueAndGrad(scores, targets);
     const lossMs = performance.now() - start;
-    this.#stepped.step(input, grad.data, learningRate, WEIGHT_DECAY);
-    const average = this.head.parameters;
-    const now = this.#stepped.parameters;
-    for (let i = 0; i < average.length; i++) average[i] = average[i]! + (1 - AVERAGING) * (now[i]! - average[i]!);
+    // A copy: the step recycles what is in the model's memory.
+    const losses = Float64Array.from(loss.data);
+    scores.backward(grad);
+    this.#optimizer.step();
+    this.#updateAverage();
 
     this.#next += images.length;
-    const endsEpoch = this.#next >= this.#order.length;
+    const endsEpoch = this.#next >= dataset.train.length;
     if (endsEpoch) {
       this.#next = 0;
       this.epoch++;
     }
-    const total = loss.data.reduce((sum, one) => sum + one, 0);
+    const total = losses.reduce((sum, one) => sum + one, 0);
     const mean = lossFn.options.reduction === 'mean' ? total : total / images.length;
     return { loss: mean, images: images.length, lossMs, endsEpoch };
   }
 
   /** Goes on from a head that was trained before. */
   resume(parameters: Float32Array, epoch: number): void {
-    this.head.parameters.set(parameters);
-    this.#stepped.parameters.set(parameters);
+    for (const { weight, bias } of [this.#layer, this.#average]) {
+      weight.data.set(parameters.subarray(0, weight.data.length));
+      bias!.data.set(parameters.subarray(weight.data.length));
+    }
     this.epoch = epoch;
   }
 
   /** Of the held-out images. */
   evaluate(): RankingMetrics {
-    return heldOutMetrics(this.dataset, this.head.scores(this.dataset.rows(this.dataset.heldOut)));
+    return heldOutMetrics(this.dataset, this.scores(this.dataset.rows(this.dataset.heldOut)));
   }
+
+  /** Gives the memory of the parameters back. */
+  dispose(): void {
+    this.#optimizer.dispose();
+    this.#model.dispose();
+    this.#average.dispose();
+  }
+
+  #updateAverage(): void {
+    const stepped = this.#layer.parameters();
+    this.#average.parameters().forEach((parameter, i) => {
+      const average = parameter.data;
+      const now = stepped[i]!.data;
+      for (let j = 0; j < average.length; j++) average[j] = average[j]! + (1 - AVERAGING) * (now[j]! - average[j]!);
+    });
+  }
+}
+
+function zeroLayer({ features, classes }: Dataset): nn.Linear {
+  const layer = new nn.Linear(features, classes);
+  for (const { data } of layer.parameters()) data.fill(0);
+  return layer;
 }
 
 /** What scoring every image by how frequent each tag is among the training images achieves. */
@@ -132,19 +183,6 @@ function heldOutMetrics({ heldOut, targets, classes }: Dataset, scores: Float32A
   );
   const { labelRankingAveragePrecision, at } = evaluator.result();
   return { lrap: labelRankingAveragePrecision, precisionAt1: at[1]!.precision };
-}
-
-/** In place. What is left is scaled up, so that scores keep their size. */
-function dropOut(input: Float32Array, random: () => number): Float32Array {
-  for (let i = 0; i < input.length; i++) input[i] = random() < DROPOUT ? 0 : input[i]! / (1 - DROPOUT);
-  return input;
-}
-
-function shuffle(list: number[], random: () => number): void {
-  for (let i = list.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [list[i], list[j]] = [list[j]!, list[i]!];
-  }
 }
 
 /** Numbers in [0, 1), the same for the same seed (mulberry32). */

@@ -127,7 +127,7 @@ export class Tagger {
         metrics: point,
         lossMs: steps.reduce((sum, { lossMs }) => sum + lossMs, 0) / steps.length,
         secondsLeft: (trainedMs / 1000 / (epochs - from)) * (untilEpoch - epochs),
-        scores: this.#watched && trainer.head.scores(this.#watched),
+        scores: this.#watched && trainer.scores(this.#watched),
       });
       steps = [];
       startsCurve = false;
@@ -135,7 +135,7 @@ export class Tagger {
     let reported = performance.now();
     while (this.#running && trainer === this.#trainer && trainer.epoch < untilEpoch) {
       const start = performance.now();
-      const step = await trainer.step({ lossFn, batchSize, learningRate });
+      const step = trainer.step({ lossFn, batchSize, learningRate });
       steps.push(step);
       stepsOfEpoch.push(step);
       const metrics = step.endsEpoch ? trainer.evaluate() : null;
@@ -181,17 +181,17 @@ export class Tagger {
   /** Scores of all tags; they come with the progress of training too, until another picture is watched. */
   watch(features: Float32Array): Float32Array {
     this.#watched = features;
-    return this.#loaded().trainer.head.scores(features);
+    return this.#loaded().trainer.scores(features);
   }
 
   /** Scores of the picture that is watched, after the head has changed. */
   watched(): Float32Array | null {
-    return this.#watched && this.#loaded().trainer.head.scores(this.#watched);
+    return this.#watched && this.#loaded().trainer.scores(this.#watched);
   }
 
   saveHead(): Uint8Array<ArrayBuffer> {
     const { gallery, trainer } = this.#loaded();
-    return encodeHead({ vocabulary: gallery.vocabulary, epochs: trainer.epoch, parameters: trainer.head.parameters });
+    return encodeHead({ vocabulary: gallery.vocabulary, epochs: trainer.epoch, parameters: trainer.parameters });
   }
 
   /**
@@ -249,6 +249,7 @@ export class Tagger {
   }
 
   #startWith(trainer: Trainer, history: History): void {
+    this.#trainer?.dispose();
     this.#trainer = trainer;
     this.#history = history;
     this.#lastLoss = '';
