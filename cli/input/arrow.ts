@@ -16,6 +16,7 @@ import {
   type Source,
   wholeSource,
 } from './input.js';
+import { HEAD_BYTES, kindOfBytes } from './kinds.js';
 import { bytesOf, isSequential } from './streams.js';
 import { TargetsReader } from './targets.js';
 import { decodeZstd } from './zstd.js';
@@ -50,8 +51,9 @@ class ArrowFile {
     const head = this.read(0, Math.min(this.#size, PREFIX_BYTES));
     const isFile = head.toString('latin1', 0, MAGIC.length) === MAGIC;
     if (!isFile && (head.length < PREFIX_BYTES || head.readInt32LE(0) !== -1)) {
+      const kind = kindOfBytes(this.read(0, Math.min(this.#size, HEAD_BYTES)), 'an Arrow file');
       this.close();
-      throw new InputError(`${name}: is not an Arrow file or stream`);
+      throw new InputError(`${name}: ${kind || 'is not an Arrow file or stream'}`);
     }
     this.start = isFile ? PREFIX_BYTES : 0;
     const tail = this.read(Math.max(0, this.#size - MAGIC.length), Math.min(this.#size, MAGIC.length));
@@ -241,7 +243,7 @@ async function* checkedStream(name: string, bytes: AsyncIterable<Buffer>): Async
       throw new InputError(`${name}: is an Arrow file, which is not read in sequence: give the name of a regular file`);
     }
     if (all.length < PREFIX_BYTES || all.readInt32LE(0) !== -1) {
-      throw new InputError(`${name}: is not an Arrow stream`);
+      throw new InputError(`${name}: ${kindOfBytes(all, 'an Arrow file') || 'is not an Arrow stream'}`);
     }
   };
   for await (const chunk of bytes) {

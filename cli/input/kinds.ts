@@ -10,20 +10,27 @@ const KINDS: readonly (readonly [magic: string, kind: string])[] = [
   ['\x28\xb5\x2f\xfd', 'compressed by ZSTD: its name must end in .zst'],
   ['\x89HDF', 'an HDF5 file, which is not read here'],
   ['\x80', "a file of Python's pickle, which is not read here"],
+  ['{', 'text, perhaps lines of JSON'],
   ['\xff\xfe', 'text in UTF-16: save it as UTF-8'],
   ['\xfe\xff', 'text in UTF-16: save it as UTF-8'],
 ];
 
+/** First bytes of a file that suffice for its kind. */
+export const HEAD_BYTES = 256;
+
 /**
- * Names the kind of a file that is not of the expected kind, for a message; empty if it is unknown.
+ * Names the kind of a file that is not of the expected kind, for a message; empty if it is unknown, or the expected one.
  *
  * @param head the first bytes of the file
  * @param wanted what it was taken for
  */
-export function kindOfBytes(head: Uint8Array, wanted: 'an .npy file' | 'lines of JSON'): string {
-  const text = Buffer.from(head.subarray(0, 256)).toString('latin1');
+export function kindOfBytes(
+  head: Uint8Array,
+  wanted: 'an .npy file' | 'an .npz file' | 'an Arrow file' | 'a Parquet file' | 'lines of JSON',
+): string {
+  const text = Buffer.from(head.subarray(0, HEAD_BYTES)).toString('latin1');
   const kind = KINDS.find(([magic]) => text.startsWith(magic))?.[1] ?? (isCsv(text) ? 'text, perhaps CSV' : undefined);
-  return kind === undefined ? '' : `is not ${wanted}, but ${kind}`;
+  return kind === undefined || kind.includes(wanted) ? '' : `is not ${wanted}, but ${kind}`;
 }
 
 /** Cells of words and numbers, with something between them. */

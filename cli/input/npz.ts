@@ -6,6 +6,7 @@ import { createInflateRaw } from 'node:zlib';
 import { InputError } from '../errors.js';
 import { type Bytes, FileBytes, StreamBytes } from './bytes.js';
 import { RandomAccessFile } from './file.js';
+import { HEAD_BYTES, kindOfBytes } from './kinds.js';
 
 const END_BYTES = 22;
 const MOST_COMMENT_BYTES = 2 ** 16;
@@ -149,7 +150,10 @@ function directoryOf(archive: RandomAccessFile): { entries: number; at: number; 
   const tail = archive.read(tailAt, size - tailAt);
   let end = tail.length - END_BYTES;
   while (end >= 0 && tail.readUInt32LE(end) !== END_SIGNATURE) end--;
-  if (end < 0) throw new InputError(`${file}: is not an .npz file, or is truncated`);
+  if (end < 0) {
+    const kind = kindOfBytes(archive.read(0, Math.min(size, HEAD_BYTES)), 'an .npz file');
+    throw new InputError(`${file}: ${kind || 'is not an .npz file, or is truncated'}`);
+  }
   const found = {
     entries: tail.readUInt16LE(end + 10),
     bytes: tail.readUInt32LE(end + 12),

@@ -5,6 +5,8 @@ import type { DuckDBConnection, DuckDBListVector, DuckDBResult } from '@duckdb/n
 import { InputError } from '../errors.js';
 import { load } from '../packages.js';
 import { type Columns, type Lists, toBatches } from './columns.js';
+import { RandomAccessFile } from './file.js';
+import { HEAD_BYTES, kindOfBytes } from './kinds.js';
 import type { Piece, Reader, Reading, RowBatch, Source } from './input.js';
 import { sizeOfFile } from './sources.js';
 import { TargetsReader } from './targets.js';
@@ -97,6 +99,17 @@ async function rowsOf(database: DuckDBConnection, file: string, sql: string): Pr
   }
 }
 
+/** Names what is no Parquet file. DuckDB says what is wrong with one. */
+function checkKind(name: string): void {
+  const file = new RandomAccessFile(name);
+  try {
+    const kind = kindOfBytes(file.read(0, Math.min(file.size, HEAD_BYTES)), 'a Parquet file');
+    if (kind !== '') throw new InputError(`${name}: ${kind}`);
+  } finally {
+    file.close();
+  }
+}
+
 async function castsOf(
   database: DuckDBConnection,
   source: Source,
@@ -136,6 +149,7 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
   const { scoresFile: file } = source;
   if (source.isPipe) throw new InputError(`${file}: is not a regular file, which Parquet needs`);
   sizeOfFile(file);
+  checkKind(file);
   const database = await connect(file);
   const groups = await rowsOf(
     database,

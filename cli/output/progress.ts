@@ -5,10 +5,15 @@ const REFRESH_INTERVAL = 200;
 
 /** Says when the next line of progress is due. */
 export class LineClock {
-  #last = performance.now();
+  #last: number;
+
+  /** @param now gives the time in milliseconds */
+  constructor(private readonly now = () => performance.now()) {
+    this.#last = now();
+  }
 
   isDue(): boolean {
-    const now = performance.now();
+    const now = this.now();
     if (now - this.#last < LINE_INTERVAL) return false;
     this.#last = now;
     return true;
@@ -21,7 +26,6 @@ export class LineClock {
  */
 export class Progress {
   readonly #start = performance.now();
-  readonly #clock = new LineClock();
   #shown = this.#start;
 
   /** In bytes, or 0 if it is unknown. */
@@ -29,7 +33,10 @@ export class Progress {
   #bytes = 0;
   #rows = 0;
 
-  constructor(work: readonly { bytes: number }[]) {
+  constructor(
+    work: readonly { bytes: number }[],
+    private readonly clock = new LineClock(),
+  ) {
     this.#total = work.some(({ bytes }) => bytes === 0) ? 0 : work.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
@@ -39,7 +46,7 @@ export class Progress {
     this.#rows += rows;
     const now = performance.now();
     const { isTTY } = process.stderr;
-    if (isTTY ? now - this.#shown < REFRESH_INTERVAL : !this.#clock.isDue()) return;
+    if (isTTY ? now - this.#shown < REFRESH_INTERVAL : !this.clock.isDue()) return;
     this.#shown = now;
     const seconds = (now - this.#start) / 1000;
     const share = this.#total === 0 ? null : Math.min(1, this.#bytes / this.#total);
