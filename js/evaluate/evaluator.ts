@@ -1,5 +1,5 @@
 import type { ForwardOptions } from '../arguments.js';
-import { type Backend, refuseAsyncBackend } from '../backend.js';
+import { type Backend, type IndexArray, refuseAsyncBackend } from '../backend.js';
 import type { FloatDType } from '../dtypes.js';
 import { describe, LossError } from '../errors.js';
 import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from '../loss.js';
@@ -12,7 +12,7 @@ import { type CompareOptions, compareResults, type Comparison } from './comparis
 import { hashOfId } from './hash.js';
 import { HighestLosses } from './highest-losses.js';
 import { WasmMetrics } from './metrics.js';
-import { type EvaluationResult, toResult } from './result.js';
+import { type EvaluationResult, type RowKinds, toResult } from './result.js';
 import { damaged, digestOf, type EvaluatorJSON, FORMAT, toState, VERSION } from './state.js';
 
 /**
@@ -120,6 +120,7 @@ export class Evaluator {
   readonly #nonFinite: 'error' | 'skip';
   #metrics: WasmMetrics | null = null;
   readonly #highestLosses = new HighestLosses();
+  #kinds: RowKinds = { hasWeights: false, hasUnknown: false };
 
   /**
    * @param options `k`, `loss` and `nonFinite`
@@ -207,6 +208,12 @@ export class Evaluator {
     metrics.update(batch, this.#nonFinite === 'skip');
     this.#metrics = metrics;
     this.#highestLosses.add({ ...batch, source });
+    if (batch.sampleWeight !== null || batch.unknown !== null) {
+      this.#addKinds({
+        hasWeights: batch.sampleWeight?.some((weight) => weight !== 1) ?? false,
+        hasUnknown: batch.unknown === null ? false : hasAny(batch.unknown, batch.unknownWidth),
+      });
+    }
   }
 
   /**
@@ -238,6 +245,7 @@ export class Evaluator {
     metrics.merge(theirs.write());
     this.#metrics = metrics;
     this.#highestLosses.merge(other.#highestLosses.rows);
+    this.#addKinds(other.#kinds);
   }
 
   /**
@@ -317,7 +325,7 @@ export class Evaluator {
    */
   result(): EvaluationResult {
     const classes = this.#metrics?.classes ?? 0;
-    return toResult(this.#metrics?.compute() ?? null, classes, this.#k, this.#highestLosses.rows);
+    return toResult(this.#metrics?.compute() ?? null, classes, this.#k, this.#kinds, this.#highestLosses.rows);
   }
 
   /**
@@ -343,6 +351,7 @@ export class Evaluator {
       classes: this.#metrics?.classes ?? 0,
       state: this.#metrics === null ? '' : toBase64(this.#metrics.write()),
       rows: this.#rows,
+      ...this.#kinds,
       highestLosses: this.#highestLosses.rows,
     };
     return { ...json, digest: digestOf(json) };
@@ -364,7 +373,7 @@ export class Evaluator {
    * [evaluator.result().rows, copy.result().rows]; // => [1, 2]
    */
   static fromJSON(json: unknown): Evaluator {
-    const { options, classes, sums, rows, highestLosses } = toState(json);
+    const { options, classes, sums, rows, kinds, highestLosses } = toState(json);
     let evaluator: Evaluator;
     try {
       evaluator = new Evaluator(options as EvaluatorOptions);
@@ -376,7 +385,15 @@ export class Evaluator {
     evaluator.#metrics.merge(sums);
     if (evaluator.#rows !== rows) throw damaged(`its rows are ${rows}, and its sums are of ${evaluator.#rows}`);
     evaluator.#highestLosses.merge(highestLosses);
+    evaluator.#addKinds(kinds);
     return evaluator;
+  }
+
+  #addKinds({ hasWeights, hasUnknown }: RowKinds): void {
+    this.#kinds = {
+      hasWeights: this.#kinds.hasWeights || hasWeights,
+      hasUnknown: this.#kinds.hasUnknown || hasUnknown,
+    };
   }
 
   /** Rows so far, those skipped included. */
@@ -409,6 +426,12 @@ export class Evaluator {
     const { margin, normalization, targetOrder } = this.#lossFn.options;
     return { margin, normalization, targetOrder };
   }
+}
+
+/** Whether a row has an index: the first of a row is -1 where it has none. */
+function hasAny(indices: IndexArray, width: number): boolean {
+  for (let at = 0; at < indices.length; at += width) if (indices[at] !== -1 && indices[at] !== -1n) return true;
+  return false;
 }
 
 function checkWhole(value: unknown, name: string, least: number, most: number): void {

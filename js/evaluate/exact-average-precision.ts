@@ -184,7 +184,7 @@ export class ExactAveragePrecision {
    *
    * @param result what {@link Evaluator.result} returned, of rows without weights and unknown classes
    * @returns a copy, whose bounds are the values
-   * @throws LossError ERR_STATE for a result of other rows, or of weighted ones
+   * @throws LossError ERR_STATE for a result of other rows, or of rows with weights or unknown classes
    * @example
    * import { Evaluator, ExactAveragePrecision } from 'multilabel-margin-loss/evaluate';
    *
@@ -202,10 +202,11 @@ export class ExactAveragePrecision {
         `a result of the same rows must have ${this.#labels} labels of ${this.#classes} classes, got ${support} of ${result.classes}`,
       );
     }
-    if (result.weight !== result.rows) {
+    if (result.hasWeights || result.hasUnknown) {
       throw new LossError(
         'ERR_STATE',
-        `exact average precisions are those of rows without weights, and the weights of these ${result.rows} rows add up to ${result.weight}`,
+        'exact average precisions are those of rows without weights and unknown classes, got a result of rows with ' +
+          (result.hasWeights ? 'weights' : 'unknown classes'),
       );
     }
     if (result.rows === 0) return result;

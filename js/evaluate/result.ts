@@ -107,6 +107,10 @@ export interface EvaluationResult {
   rowsSkipped: number;
   /** Sum of the weights of the rows: their number, if no weights were given. */
   weight: number;
+  /** Whether a row, of those skipped too, has another weight than 1. */
+  hasWeights: boolean;
+  /** Whether a row, of those skipped too, has unknown classes. */
+  hasUnknown: boolean;
   /** The multi-label margin loss, under the options `loss`. */
   loss: number;
   /** Share of the pairs of a label and another class that are in the wrong order; equal scores are. 0 where there is no pair. */
@@ -143,6 +147,9 @@ export interface EvaluationResult {
   highestLosses: HighLoss[];
 }
 
+/** What rows have beside scores and targets. */
+export type RowKinds = Pick<EvaluationResult, 'hasWeights' | 'hasUnknown'>;
+
 const WHY_MISSING: Readonly<Record<number, string>> = {
   [MISSING.memory]:
     'average precision needs more memory than an evaluator takes for it: there are too many classes, or scores of too ' +
@@ -159,6 +166,7 @@ export function toResult(
   numbers: Float64Array | null,
   classes: number,
   ks: readonly number[],
+  { hasWeights, hasUnknown }: RowKinds,
   highestLosses: readonly HighLoss[],
 ): EvaluationResult {
   const perLabelAt = MEANS.size + MEANS_AT_K.size * ks.length;
@@ -178,6 +186,8 @@ export function toResult(
     rowsWithTies: mean('rowsWithTies'),
     rowsSkipped: mean('rowsSkipped'),
     weight: mean('weight'),
+    hasWeights,
+    hasUnknown,
     loss: mean('loss'),
     rankingLoss: mean('rankingLoss'),
     coverageError: mean('coverageError'),

@@ -2,6 +2,7 @@ import { describe, LossError } from '../errors.js';
 import { fromBase64 } from './base64.js';
 import { Hash } from './hash.js';
 import { type HighLoss, toHighLosses } from './highest-losses.js';
+import type { RowKinds } from './result.js';
 
 export const FORMAT = 'multilabel-margin-loss/evaluator';
 export const VERSION = 2;
@@ -42,6 +43,10 @@ export interface EvaluatorJSON {
   state: string;
   /** Number of rows, those skipped included. */
   rows: number;
+  /** Whether a row, of those skipped too, has another weight than 1. */
+  hasWeights: boolean;
+  /** Whether a row, of those skipped too, has unknown classes. */
+  hasUnknown: boolean;
   /** The rows of the highest loss, as in the results. After JSON.parse(), an infinite loss is null. */
   highestLosses: readonly HighLoss[];
   /** A digest of all else, which finds damage. */
@@ -81,8 +86,8 @@ export function digestOf(json: Partial<Record<keyof EvaluatorJSON, unknown>>): s
       hash.add(`${typeof value === 'number' && !Number.isFinite(value) ? null : String(value)};`);
     }
   };
-  const { format, version, k, loss, nonFinite, classes, state, rows, highestLosses } = json;
-  add({ format, version, k, loss, nonFinite, classes, state, rows, highestLosses }, 0);
+  const { format, version, k, loss, nonFinite, classes, state, rows, hasWeights, hasUnknown, highestLosses } = json;
+  add({ format, version, k, loss, nonFinite, classes, state, rows, hasWeights, hasUnknown, highestLosses }, 0);
   return hash
     .halves()
     .map((half) => (half >>> 0).toString(16).padStart(8, '0'))
@@ -96,6 +101,7 @@ export interface State {
   /** Empty without rows. */
   sums: Uint8Array;
   rows: number;
+  kinds: RowKinds;
   highestLosses: HighLoss[];
 }
 
@@ -113,9 +119,8 @@ export function toState(json: unknown): State {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     throw new LossError('ERR_STATE', `an evaluator's JSON has format '${FORMAT}', got ${describe(json)}`);
   }
-  const { format, version, k, loss, nonFinite, classes, state, rows, highestLosses, digest } = json as Partial<
-    Record<keyof EvaluatorJSON, unknown>
-  >;
+  const { format, version, k, loss, nonFinite, classes, state, rows, hasWeights, hasUnknown, highestLosses, digest } =
+    json as Partial<Record<keyof EvaluatorJSON, unknown>>;
   if (format !== FORMAT) {
     throw new LossError('ERR_STATE', `an evaluator's JSON has format '${FORMAT}', got ${describe(format)}`);
   }
@@ -135,6 +140,9 @@ export function toState(json: unknown): State {
   if (typeof state !== 'string' || (classes === 0) !== (state === '')) {
     throw damaged(`its state is ${typeof state === 'string' ? `${state.length} characters` : describe(state)}`);
   }
+  if (typeof hasWeights !== 'boolean' || typeof hasUnknown !== 'boolean') {
+    throw damaged(`its hasWeights is ${describe(hasWeights)}, and its hasUnknown ${describe(hasUnknown)}`);
+  }
   if (classes === 0 && rows > 0) throw damaged(`its rows are ${rows} of no classes`);
   const highest = toHighLosses(highestLosses, classes);
   if (highest === null || highest.length > rows) throw damaged('its highestLosses are not what its toJSON() gave');
@@ -146,7 +154,14 @@ export function toState(json: unknown): State {
   }
   // Two sums of each class take a byte each at least. This comes before memory is reserved for the classes.
   if (sums.length < 2 * classes) throw damaged(`its state is ${sums.length} bytes for ${classes} classes`);
-  return { options: { k, loss, nonFinite }, classes, sums, rows, highestLosses: highest };
+  return {
+    options: { k, loss, nonFinite },
+    classes,
+    sums,
+    rows,
+    kinds: { hasWeights, hasUnknown },
+    highestLosses: highest,
+  };
 }
 
 function isWhole(value: unknown, most: number): value is number {

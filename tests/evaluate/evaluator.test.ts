@@ -71,6 +71,8 @@ describe('results', () => {
       oneError: (0 + 0.5) / 2,
       meanReciprocalRank: (1 + 0.5) / 2,
       weight: 2,
+      hasWeights: false,
+      hasUnknown: false,
       macroAveragePrecision: expect.any(Number),
       macroAveragePrecisionBounds: { low: macro, high: macro },
       microAveragePrecision: expect.any(Number),

@@ -181,6 +181,7 @@ describe.each([
     const share = kept.length / classes;
     expect(result).toEqual({
       ...expected,
+      hasUnknown: true,
       // Checked below.
       perLabel: result.perLabel,
       loss: result.loss,
@@ -263,13 +264,32 @@ test('evaluators of other unknown classes cannot be compared', () => {
   expectLossError(() => first.compare(other), 'ERR_STATE', ['unknown classes']);
 });
 
-test('exact average precisions of weighted rows are refused', () => {
+test.each<[string, UpdateOptions, string]>([
+  ['weights', { sampleWeight: [1, 2] }, 'weights'],
+  // Which add up to the number of rows.
+  ['weights of sum 2', { sampleWeight: [0.5, 1.5] }, 'weights'],
+  ['unknown classes', { unknown: [[], [0]] }, 'unknown classes'],
+])('exact average precisions of rows with %s are refused, also of a merged state', (_, options, what) => {
+  const [scores, targets] = [
+    [
+      [0.1, 0.2, 0.4],
+      [0.5, 0.3, 0.2],
+    ],
+    [[2], [1]],
+  ];
   const exact = new ExactAveragePrecision();
-  exact.collect(SCORES, TARGETS);
-  exact.count(SCORES);
+  exact.collect(scores, targets);
+  exact.count(scores);
   const evaluator = new Evaluator();
-  evaluator.update(SCORES, TARGETS, { sampleWeight: [1, 2] });
-  expectLossError(() => exact.amend(evaluator.result()), 'ERR_STATE', ['without weights', '2 rows', '3']);
+  evaluator.update(scores, targets, options);
+  const merged = new Evaluator();
+  merged.merge(Evaluator.fromJSON(JSON.parse(JSON.stringify(evaluator))));
+  for (const each of [evaluator, merged]) {
+    expectLossError(() => exact.amend(each.result()), 'ERR_STATE', [`got a result of rows with ${what}`]);
+  }
+  const plain = new Evaluator();
+  plain.update(scores, targets, { sampleWeight: [1, 1], unknown: [[], []] });
+  expect(exact.amend(plain.result()).macroAveragePrecision).toBeCloseTo(2 / 3, 12);
 });
 
 test('rows of Float64Array stay float64', () => {
