@@ -50,7 +50,7 @@ struct KernelCall {
     return float64 != 0 ? DispatchAs<double>(function) : DispatchAs<float>(function);
   }
 
-  // The same, of scores whose type is known.
+  // Dispatches a call whose scores are known to be of type Score.
   template <typename Score, typename Function>
   auto DispatchAs(Function function) const {
     const Rows<Score> typed = {.scores = reinterpret_cast<const Score*>(scores),

@@ -81,7 +81,7 @@ export interface TrainingSettings {
    */
   seed?: number | undefined;
   /**
-   * Of the loss: `margin`, `normalization` and `targetOrder`.
+   * Options of the loss: `margin`, `normalization` and `targetOrder`.
    * @default those of the class
    */
   loss?: Pick<MultiLabelMarginLossOptions, 'margin' | 'normalization' | 'targetOrder'> | undefined;

@@ -1,4 +1,4 @@
-// Which rows are trained on, and which are kept back.
+// Chooses the rows to train on and the rows to keep back.
 
 import { describe, LossError } from '../errors.js';
 import { hashOfId } from '../evaluate/hash.js';

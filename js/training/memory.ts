@@ -65,8 +65,8 @@ export class TrainingMemory {
   }
 
   /**
-   * Of a block that is free, keeps nothing: a loop that never lets the event loop turn has no finalizers called, and without
-   * this, all activations of all its steps would wait for theirs.
+   * Drops what is kept about a block that is free. In a loop that never lets the event loop turn, no finalizers are called,
+   * and the records of all activations would pile up.
    */
   forget(block: Block): void {
     this.activations.delete(block);

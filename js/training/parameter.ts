@@ -32,7 +32,7 @@ export class Unfilled {
 /**
  * A tensor of a model that an optimizer trains. It requires a gradient, unless `requires_grad` is set to false, and is
  * in linear memory: `data` is a new view at each read, and views made before may be dead once that memory has grown.
- * The same is so of `grad`, which is the sum of the gradients of the calls of `backward()` since it was null.
+ * `grad` is in linear memory too. It is the sum of the gradients of the calls of `backward()` since it was null.
  *
  * As a property of an {@link Module} it is among its `parameters()`.
  *

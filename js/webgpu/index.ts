@@ -62,7 +62,7 @@ export interface WebGPUBackendOptions {
    */
   device?: GPUDevice | undefined;
   /**
-   * Which adapter to ask for a device where none is given, such as `{ powerPreference: 'high-performance' }`.
+   * Options of the adapter that is asked for a device where none is given, such as `{ powerPreference: 'high-performance' }`.
    * @default the one that the browser or the driver prefers
    */
   adapterOptions?: GPURequestAdapterOptions | undefined;

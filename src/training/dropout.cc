@@ -27,9 +27,9 @@ uint64_t MixSeed(uint64_t seed) {
 }  // namespace
 
 void Dropout(const float* x, size_t size, double p, uint64_t seed, float* y) {
-  // As PyTorch divides its mask of ones and zeros; and there, too, nothing is kept where p is 1.
+  // PyTorch divides its mask of ones and zeros by the same number, and keeps nothing for p = 1 either.
   const float scale = p < 1 ? 1.0F / static_cast<float>(1 - p) : 0.0F;
-  // Of the 24 upper bits of a hash, for int32 to hold 1.
+  // In units of 2^-24: the kernel compares 24 bits of a hash, so that an int32 holds p = 1.
   const auto dropped = static_cast<int32_t>(std::lround(p * (1 << 24)));
   const uint64_t keys = MixSeed(seed);
   const auto low = static_cast<uint32_t>(keys);

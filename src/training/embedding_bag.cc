@@ -29,9 +29,9 @@ namespace {
 
 float WeightOf(const Bags& bags, size_t entry) { return bags.weights == nullptr ? 1.0F : bags.weights[entry]; }
 
-// As many rows of the table are read at once: at each page of memory, the hardware has to find out anew what is read
-// next, and does so for all of them together. Rows of 9 kB in random order, of a table larger than the caches, are read
-// at 5 GB/s one by one, at 9.5 by four, at 11.4 by eight, and no faster by sixteen.
+// Number of table rows that are read at once. At each page of memory, the hardware has to find out anew what is read
+// next, and it does so for all streams together. Rows of 9 kB in random order, of a table larger than the caches, are
+// read at 5 GB/s one by one, at 9.5 GB/s by four, at 11.4 GB/s by eight, and no faster by sixteen.
 constexpr size_t kStreams = 8;
 
 // y = (y +) the sum of weighted rows of the table, of the entries from `entry` on.
@@ -47,7 +47,7 @@ void SumEntries(std::index_sequence<kEntry...> /*count*/, const Bags& bags, size
   });
 }
 
-// The same of the `count` entries from `entry` on.
+// Calls SumEntries with the `count` entries from `entry` on.
 template <bool kAdds, size_t kCount = kStreams>
 void SumUpTo(size_t count, const Bags& bags, size_t entry, const float* table, size_t columns, float* y) {
   if constexpr (kCount > 1) {

@@ -8,7 +8,7 @@
 namespace mlml {
 namespace {
 
-// Of the sums over inputs, as many as stay in the first-level cache for a tile's rows.
+// Number of inputs that are summed at a time: those of a tile's rows stay in the first-level cache.
 constexpr size_t kDepth = 1024;
 constexpr size_t kBlockRows = 64;
 constexpr size_t kTileRows = 2;

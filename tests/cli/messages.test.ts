@@ -99,7 +99,7 @@ describe('standard input and pipes', () => {
       let output = '';
       child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
       child.stdin.write(bytes.subarray(0, first));
-      // So that the rest is another chunk for the reader.
+      // The pause makes the rest another chunk for the reader.
       await delay(400);
       child.stdin.end(bytes.subarray(first));
       const [code] = (await once(child, 'close')) as [number];

@@ -19,7 +19,7 @@ function files(name: string, rows: number, change: (scores: Float32Array) => voi
   const scores = Float32Array.from({ length: rows * CLASSES }, next);
   change(scores);
   const targets = Int32Array.from({ length: rows * 2 }, () => Math.floor((CLASSES + 1) * choose()) - 1);
-  // Under the names that workers have for them.
+  // Workers have the same names for them.
   return [
     ...['--scores', inFolder(`${name}.npy`, npy('<f4', [rows, CLASSES], scores))],
     ...['--targets', inFolder(`${name}-targets.npy`, npy('<i4', [rows, 2], targets))],
@@ -183,7 +183,7 @@ test('a shard that takes longer than the lock', async () => {
   ];
   const begin = performance.now();
   const ofSlow = alone(slow);
-  // Were it not renewed, the other worker would have the shard, then the first one again, until it has been lost too often.
+  // Without renewal, the workers would take the shard from each other until it has been lost too often.
   const lock = Math.max(0.1, (performance.now() - begin) / 1000 / 5);
   const workers = [1, 2].map(() => worker(redis.url, lock));
   await Promise.all(workers.map((each) => each.said(/waiting for shards/)));

@@ -8,7 +8,7 @@ import { expectLossError, normal, permutation, uniform, untyped } from '../js/su
 const CLASSES = 5;
 
 interface Population {
-  /** Of two models, [rows, CLASSES] */
+  /** Scores of two models, [rows, CLASSES]. */
   scores: [Float64Array, Float64Array];
   targets: number[][];
 }

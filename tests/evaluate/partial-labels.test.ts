@@ -65,7 +65,7 @@ test('of an example worked out by hand', () => {
   expect(result).toMatchObject({
     rows: 2,
     rowsWithoutLabels: 0,
-    // Of the known classes.
+    // One row has all classes that are known in it.
     rowsWithAllLabels: 1,
     weight: 4,
     rankingLoss: ((1 / 2) * 1 + 0 * 3) / 4,
@@ -266,7 +266,7 @@ test('evaluators of other unknown classes cannot be compared', () => {
 
 test.each<[string, UpdateOptions, string]>([
   ['weights', { sampleWeight: [1, 2] }, 'weights'],
-  // Which add up to the number of rows.
+  // These weights add up to the number of rows.
   ['weights of sum 2', { sampleWeight: [0.5, 1.5] }, 'weights'],
   ['unknown classes', { unknown: [[], [0]] }, 'unknown classes'],
 ])('exact average precisions of rows with %s are refused, also of a merged state', (_, options, what) => {

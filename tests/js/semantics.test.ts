@@ -229,7 +229,7 @@ describe('shapes', () => {
     ] as const) {
       const loss = new MultiLabelMarginLoss({ reduction }).forward(scores, targets);
       expect(loss.shape).toEqual([]);
-      // As above, and the sum is rounded as a number below 2.
+      // The bound is the one above, with the rounding of a sum below 2.
       expectWithin([loss.item()], [value], 8 * 2 ** -24);
     }
     expect(new MultiLabelMarginLoss({ reduction: 'none' }).forward([X], [[0]]).shape).toEqual([1]);
