@@ -133,7 +133,7 @@ class ExactSum {
     const uint64_t count = reader.Get();
     if (sum.infinities_ > most_terms || begin > kLimbs || count > kLimbs - begin) {
       reader.Fail();
-      return ExactSum();
+      return {};
     }
     for (uint64_t i = begin; i < begin + count; ++i) {
       sum.limbs_[i] = reader.Get();

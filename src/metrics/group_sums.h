@@ -108,7 +108,7 @@ class GroupSums {
 
   ExactSum SumOf(size_t group, size_t sum) const {
     const size_t place = group * num_sums_ + sum;
-    return ExactSum(limbs_.data() + place, step(), infinities_[place]);
+    return {limbs_.data() + place, step(), infinities_[place]};
   }
 
   // Counts what is about to be added to each sum of a group.
