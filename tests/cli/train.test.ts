@@ -156,7 +156,21 @@ describe('train', () => {
     bytes('other.safetensors', '--seed', '2');
     expect(readHead('other.safetensors').tensors).not.toEqual(readHead('first.safetensors').tensors);
     // A mask of another width than the features, and the same rows.
-    train('--features', 'x.npy', '--targets', 'mask.npy', '--epochs', '1', '--out', 'mask.safetensors');
+    const read = run([
+      'train',
+      '--features',
+      'x.npy',
+      '--targets',
+      'mask.npy',
+      '--epochs',
+      '1',
+      '--out',
+      'mask.safetensors',
+    ]);
+    expect(read.status, read.stderr).toBe(0);
+    expect(read.stderr).toMatch(
+      /^multilabel-margin-loss: mask\.npy: its targets of uint8 are read as 0\/1 masks .*\n$/,
+    );
     expect(readHead('mask.safetensors').tensors).toEqual(readHead('first.safetensors').tensors);
   });
 
