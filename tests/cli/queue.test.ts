@@ -206,7 +206,8 @@ test.each(['Redis', 'PostgreSQL'])('%s: a wait on a queue ends when the queue is
 });
 
 test('a shard that fails on a worker has the exit code that it would have on one machine', async () => {
-  const one = worker(redis.url);
+  // A single row of so many classes keeps the worker from renewing a short lock.
+  const one = worker(redis.url, 120);
   await one.said(/waiting for shards/);
   // More classes than the sums of each class have room for.
   const classes = 2 ** 26;
