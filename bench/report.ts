@@ -6,7 +6,7 @@ import { formatError, formatRatio, formatTime, formatWhole, type Table, toMarkdo
 import type { Goal } from './goals.js';
 import { type DType, formatPoint } from './grid.js';
 import type { Measurement } from './timing.js';
-import type { TrainingRun } from './training/index.js';
+import type { TrainingRun } from './training/run.js';
 import { limitsOf, TRAINING_READING, trainingGoalsOf, trainingTables } from './training/report.js';
 
 export interface Run {

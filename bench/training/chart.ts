@@ -1,6 +1,6 @@
 /** The chart of training: how many times longer the peers take. */
 import { render } from '../chart.js';
-import { LOOP, OURS, TENSORFLOW, TORCH, type TrainingRun } from './index.js';
+import { LOOP, OURS, TENSORFLOW, TORCH, type TrainingRun } from './run.js';
 
 /** @returns SVG */
 export async function trainingChartOf({ jobs }: TrainingRun): Promise<string> {

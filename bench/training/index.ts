@@ -13,39 +13,11 @@ import {
   type WordNetBatch,
 } from './jobs.js';
 import { type Limits, measureLimits } from './limits.js';
+import { type JobTiming, LOOP, OURS, type Spread, TENSORFLOW, TORCH, type TrainingRun } from './run.js';
 import { tensorFlowSteps } from './tensorflow.js';
 import { stepsOf, wordNetTrainer } from './this-package.js';
 import { startTorch, type Torch } from './pytorch.js';
 import { wordNetLoop } from './typescript-loop.js';
-
-export const OURS = 'this package';
-export const TENSORFLOW = 'TensorFlow.js (WebAssembly)';
-export const TORCH = [1, 2].map((threads) => `PyTorch, ${threads} thread${threads === 1 ? '' : 's'}`);
-export const LOOP = 'TypeScript loop';
-
-/** The median of turns, and the lowest and the highest of them. */
-export interface Spread {
-  median: number;
-  low: number;
-  high: number;
-}
-
-export interface JobTiming {
-  name: string;
-  key: StepJob['key'] | 'epoch 1' | 'later';
-  /** Milliseconds of a step, by contender. */
-  steps: Map<string, Spread>;
-  /** Milliseconds that a step cannot be shorter than, by its operations and by its bytes. */
-  byOperations: number;
-  byBytes: number;
-}
-
-export interface TrainingRun {
-  jobs: JobTiming[];
-  limits: Limits;
-  versions: Record<string, string>;
-  leftOut: string[];
-}
 
 interface Effort {
   rounds: number;

@@ -1,7 +1,7 @@
 /** The results of training as tables and goals. */
 import { formatRatio, formatTime, formatWhole, type Table } from '../format.js';
 import type { Goal } from '../goals.js';
-import { type JobTiming, LOOP, OURS, TENSORFLOW, TORCH, type TrainingRun } from './index.js';
+import { type JobTiming, LOOP, OURS, TENSORFLOW, TORCH, type TrainingRun } from './run.js';
 import { BATCH } from './jobs.js';
 
 export const TRAINING_READING = `\
