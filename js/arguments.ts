@@ -165,7 +165,7 @@ function toWeights(given: unknown, scores: Tensor<FloatDType> | DeviceTensor<Flo
         `got ${formatShape(weights.shape)}`,
     );
   }
-  checkSampleWeight(weights.data as FloatArray, scores.dtype);
+  checkSampleWeight(weights.data, scores.dtype);
   return weights as Tensor<FloatDType>;
 }
 

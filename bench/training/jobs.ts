@@ -1,10 +1,10 @@
-/** What is trained: the steps of four models, and WordNet in batches. */
+/** The jobs: steps of four models, and WordNet in batches. */
 import { buildCorpus, readSynsets, splitDocuments, TfIdf } from '../../examples/wordnet.js';
 import { mulberry32 } from '../../examples/training.js';
 
 /** Steps over one batch that repeats, of linear layers with ReLU between them. */
 export interface StepJob {
-  /** As the peers in other processes know it. */
+  /** The name of the job, by which the peers in other processes know it. */
   key: 'genre' | 'image' | 'random' | 'trained';
   name: string;
   rows: number;
@@ -21,7 +21,7 @@ export interface StepJob {
 // forward; gradient written and read; weights read and written. Where few labels violate a margin, forward alone touches all.
 const ADAM_PASSES = 9;
 const SGD_PASSES = 5;
-/** So small that a batch which violates few margins still does after many steps, and one that violates many, too. */
+/** The rate is so small that a batch violates about as many margins after many steps as before. */
 const STILL = 1e-7;
 
 export const STEP_JOBS: readonly StepJob[] = [
@@ -72,7 +72,7 @@ export interface StepData {
   x: Float32Array;
   /** [rows, targets], no two of a row alike */
   targets: Int32Array;
-  /** Of each layer, [outputs, inputs]; biases are zero. */
+  /** The weight of each layer, [outputs, inputs]; biases are zero. */
   weights: Float32Array[];
 }
 

@@ -16,7 +16,7 @@ import type { Steps } from './this-package.js';
 // The bundle for Node comes without the gradients of its ops.
 createRequire(import.meta.url)('@tensorflow/tfjs-core/dist/register_all_gradients.js');
 
-/** So low that it violates no margin, and finite, so that its product with 0 is 0. */
+/** A score that violates no margin. It is finite, so that its product with 0 is 0. */
 const MASK = -1e30;
 
 export async function tensorFlowSteps(job: StepJob, data: StepData): Promise<Steps> {

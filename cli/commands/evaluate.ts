@@ -13,6 +13,7 @@ import { nameOf, type Reading, type Source } from '../input/input.js';
 import { piecesOf } from '../input/pieces.js';
 import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
 import { InputError } from '../errors.js';
+import { interruption } from '../interruption.js';
 import { LOSS_ARGUMENTS, lossOptionsOf } from '../loss-options.js';
 import { formatWhole } from '../output/metrics.js';
 import { warn } from '../output/print.js';
@@ -157,11 +158,10 @@ async function evaluateOnQueue(
   const reading = pieces[0]?.reading ?? null;
   tellReading(pieces);
   const progress = new ShardProgress(count);
-  const cancel = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cancel.abort(signal));
+  const cancel = interruption();
   try {
     const onShards = (...state: Parameters<OnShards>): void => progress.update(...state);
-    return { evaluator: await submit(queue, all, options, onShards, cancel.signal), reading };
+    return { evaluator: await submit(queue, all, options, onShards, cancel), reading };
   } finally {
     progress.stop();
   }

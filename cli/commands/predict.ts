@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { type Prediction, type PredictOptions, Tagger } from 'multilabel-margin-loss/train';
 import { type Command, parse, toCount } from '../command.js';
-import { InputError, InterruptedError, toCommandError } from '../errors.js';
-import { FEATURE_OPTIONS, FEATURE_USAGE, featuresOf } from '../input/features.js';
+import { InputError, toCommandError } from '../errors.js';
+import { FEATURE_OPTIONS, FEATURE_USAGE, featureSources, featuresOf } from '../input/features.js';
 import { nameOf, type Piece, type RowBatch } from '../input/input.js';
 import { readLabels, readThresholds } from '../input/labels.js';
 import { joinPieces, numberRows, piecesOf, readPiece } from '../input/pieces.js';
-import { sourcesOf } from '../input/sources.js';
+import { checkInterrupted, interruption } from '../interruption.js';
 import { GrowingFile } from '../output/growing-file.js';
 import { NpyFile } from '../output/npy-file.js';
 import { Progress } from '../output/progress.js';
@@ -46,7 +46,7 @@ type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
 
 const FORMATS = ['table', 'ndjson', 'npy'] as const;
 
-/** What is made of the rows of a batch. */
+/** Writes the predictions of rows, batch by batch. */
 interface Writer {
   write: (piece: Piece, batch: RowBatch) => Promise<void> | void;
   /** Puts the whole in its place. */
@@ -70,26 +70,26 @@ async function run(args: readonly string[]): Promise<void> {
       throw new InputError(`--format npy has the scores of all labels: give no --${option}`);
     }
   }
-  const sources = sourcesOf(
-    { ...values, scores: values.features, 'scores-column': values['features-column'] },
-    positionals,
-    'unlabelled features',
-  );
+  const sources = featureSources(values, positionals, 'unlabelled features');
   if (values.out !== undefined) checkWritable(values.out);
   const tagger = readHead(values.head, values.labels);
   const options = { ...(k === undefined ? {} : { k }), ...thresholdsOf(values, tagger) };
   const pieces = await piecesOf(sources);
   const numbered = pieces.some(({ isPipe }) => isPipe) ? pieces : await numberRows(pieces);
   const writer = writerOf(format as (typeof FORMATS)[number], values, tagger, options, sources.length > 1);
-  let interruption: NodeJS.Signals | null = null;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (interruption = signal));
+  const signal = interruption();
   const progress = new Progress(numbered);
   try {
     for (const piece of joinPieces(numbered)) {
       for await (const batch of readPiece(piece)) {
-        if (interruption !== null) throw new InterruptedError(interruption);
-        checkFeatures(piece, batch, tagger);
-        await writer.write(piece, batch);
+        checkInterrupted(signal);
+        try {
+          await writer.write(piece, batch);
+        } catch (error) {
+          // The tagger checks features before anything is written, and does not know in which file they are.
+          checkFeatures(piece, batch, tagger);
+          throw error;
+        }
         progress.add(batch.bytes, batch.scores.shape[0]);
       }
     }
@@ -111,7 +111,7 @@ function readHead(file: string, labels: string | undefined): Tagger {
   }
 }
 
-/** Tried out before the first row. */
+/** Reads the thresholds, and tries them before the first row is read. */
 function thresholdsOf({ thresholds: file }: Values, tagger: Tagger): PredictOptions {
   if (file === undefined) return {};
   const thresholds = readThresholds(file);

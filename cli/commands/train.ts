@@ -10,12 +10,12 @@ import {
   type TrainTaggerOptions,
 } from 'multilabel-margin-loss/train';
 import { type Command, parse, toNumber } from '../command.js';
-import { InputError, InterruptedError, toCommandError } from '../errors.js';
-import { FEATURE_OPTIONS, FEATURE_USAGE, featuresOf } from '../input/features.js';
+import { InputError, toCommandError } from '../errors.js';
+import { FEATURE_OPTIONS, FEATURE_USAGE, featureSources, featuresOf } from '../input/features.js';
 import { nameOf, type Piece, type RowBatch, type Source } from '../input/input.js';
 import { readLabels } from '../input/labels.js';
 import { joinPieces, numberRows, piecesOf, readPiece } from '../input/pieces.js';
-import { sourcesOf } from '../input/sources.js';
+import { checkInterrupted, interruption } from '../interruption.js';
 import { LOSS_ARGUMENTS, lossOptionsOf } from '../loss-options.js';
 import { loadCharts } from '../output/charts.js';
 import { formatMetric, formatWhole } from '../output/metrics.js';
@@ -183,12 +183,7 @@ function regularSources(
   names: readonly string[],
   classes: number | null,
 ): Source[] {
-  const sources = sourcesOf(
-    { ...values, scores: values.features, 'scores-column': values['features-column'] },
-    names,
-    'features',
-    classes,
-  );
+  const sources = featureSources(values, names, 'features', classes);
   const pipe = sources.find(({ isPipe }) => isPipe);
   if (pipe !== undefined) {
     throw new InputError(`${nameOf(pipe.scoresFile)} cannot be read once an epoch: give regular files`);
@@ -221,11 +216,7 @@ async function run(args: readonly string[]): Promise<void> {
   const known = classes ?? masks ?? undefined;
   const testPieces = (await piecesOf(testSources)).map((piece) => ({ ...piece, classesOfTargets: known ?? null }));
 
-  let interruption: NodeJS.Signals | null = null;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (interruption = signal));
-  const check = (): void => {
-    if (interruption !== null) throw new InterruptedError(interruption as 'SIGINT' | 'SIGTERM');
-  };
+  const signal = interruption();
   const epochs = settings.epochs ?? 50;
   const progress = new TrainingProgress(epochs);
   const say = (line: string): Promise<void> => {
@@ -253,14 +244,14 @@ async function run(args: readonly string[]): Promise<void> {
       },
       onProgress: (state) => {
         if (state.phase !== 'reading') best = state.tagger;
-        check();
+        checkInterrupted(signal);
         progress.update(state);
       },
       onEpoch: async (epoch) => {
         best = epoch.tagger;
         writeWhole(new Map([[outputs.checkpoint, [epoch.checkpoint()]]]));
         await say(describeEpoch(epoch, epochs, progress.endEpoch()));
-        check();
+        checkInterrupted(signal);
       },
     });
     best = null;
@@ -302,7 +293,7 @@ function keep(best: () => Tagger, file: string): void {
   try {
     tagger = best();
   } catch {
-    // What was learned is not finite.
+    // The model has numbers that are not finite, and is not worth a file.
     return;
   }
   writeWhole(new Map([[file, [tagger.save()]]]));

@@ -8,7 +8,7 @@ export interface Source {
   format: Format;
   /** Differs from `targetsFile` in the format npy alone. '-' is standard input. */
   scoresFile: string;
-  /** That of the scores, too, where rows have no targets. */
+  /** The file of the targets; the file of the scores where rows have no targets. */
   targetsFile: string;
   /** Whether targets are read. */
   hasTargets: boolean;
@@ -73,7 +73,7 @@ export interface RowBatch {
   sparse: SparseRows | null;
   /** [rows], or null without the column. */
   sampleWeight: Float64Array | null;
-  /** As `targets`, or null without the column. */
+  /** Unknown classes in the form of `targets`; null without the column. */
   unknown: { data: Int32Array; shape: [rows: number, width: number] } | null;
   /** [rows]: what --row-id names, or null without it. */
   rowIds: readonly (string | number | bigint)[] | null;

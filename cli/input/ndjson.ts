@@ -81,7 +81,7 @@ class Rows {
   readonly scores: number[] = [];
   readonly targets: number[] = [];
   readonly lengths: number[] = [];
-  /** Of sparse features: their columns, and where those of each row end. */
+  /** The columns of sparse features, and where the columns of each row end. */
   readonly indices: number[] = [];
   readonly ends: number[] = [];
   readonly weights: number[] = [];

@@ -40,7 +40,7 @@ function targetsCast(element: string): Cast | null {
   return Object.hasOwn(TARGETS, element) ? (TARGETS[element] as Cast) : null;
 }
 
-/** Of a column that is not read. */
+/** The cast of a column that is not read. */
 const NONE: Cast = { to: '', type: '' };
 
 /** Types of DuckDB that --row-id takes. */
@@ -191,7 +191,7 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
   const reader = new TargetsReader(piece, file, piece.reading);
   let { classes } = piece;
   const column = (name: string, { to }: Cast): string => `${identifier(name)}::${to}[]`;
-  // What is read beside the scores, each as SQL, in the order of the result.
+  // The columns to read beside the scores, each as SQL, in the order of the result.
   const others = {
     targets: piece.hasTargets ? column(columns.targets, casts.targets) : null,
     unknown: columns.unknown === null ? null : column(columns.unknown, casts.unknown),

@@ -49,7 +49,8 @@ Targets are class indices, padded with -1 or in lists of any length, or a 0/1 ma
   --targets-are <what>    mask or indices, where rows do not show it
   --row-id <column>       of what rows are known by, for compare: text or whole numbers (default: their numbers)`;
 
-interface Values {
+/** The options that say where rows are. */
+export interface SourceValues {
   scores?: string[] | undefined;
   targets?: string[] | undefined;
   'scores-column'?: string | undefined;
@@ -73,7 +74,7 @@ interface Named {
  * @param classesOfTargets number of classes, if it was given
  */
 export function sourcesOf(
-  values: Values,
+  values: SourceValues,
   names: readonly string[],
   what: Source['what'] | 'unlabelled features' = 'scores',
   classesOfTargets: number | null = null,

@@ -7,6 +7,17 @@ import { type Drawing, escape } from './page.js';
 
 const WIDTHS = { wide: 700, narrow: 300 };
 
+/** Colour and dashes that tell the curves of a chart apart. */
+const BY_METRIC = {
+  color: {
+    field: 'metric',
+    type: 'nominal',
+    scale: { range: ['var(--first)', 'var(--second)'] },
+    legend: { title: null, orient: 'top' },
+  },
+  strokeDash: { field: 'metric', type: 'nominal' },
+} as const;
+
 type Specification = Omit<TopLevelSpec, '$schema'> & object;
 
 /** Draws what a specification says for a width. */
@@ -161,13 +172,7 @@ export function learningChart(
               scale: { zero: false },
               axis: { title: null, format: '~g', tickCount: 5 },
             },
-            color: {
-              field: 'metric',
-              type: 'nominal',
-              scale: { range: ['var(--first)', 'var(--second)'] },
-              legend: { title: null, orient: 'top' },
-            },
-            strokeDash: { field: 'metric', type: 'nominal' },
+            ...BY_METRIC,
           },
         },
         ...(best === 0
@@ -209,13 +214,7 @@ export function precisionRecallChart(draw: Draw, at: EvaluationResult['at'], des
           scale: { domain: [0, 1] },
           axis: { title: null, format: '.1f', tickCount: 5 },
         },
-        color: {
-          field: 'metric',
-          type: 'nominal',
-          scale: { range: ['var(--first)', 'var(--second)'] },
-          legend: { title: null, orient: 'top' },
-        },
-        strokeDash: { field: 'metric', type: 'nominal' },
+        ...BY_METRIC,
       },
     }),
     description,

@@ -1,5 +1,6 @@
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { toCommandError } from '../errors.js';
+import { temporary } from './write.js';
 
 /** A file that is written bit by bit under a temporary name, so that a file that is there is whole. */
 export class GrowingFile {
@@ -7,7 +8,7 @@ export class GrowingFile {
   readonly #descriptor: number;
 
   constructor(private readonly name: string) {
-    this.#temporary = `${name}.${process.pid}.tmp`;
+    this.#temporary = temporary(name);
     this.#descriptor = this.#named(() => openSync(this.#temporary, 'w'));
   }
 

@@ -22,7 +22,7 @@ export async function reportOf(result: EvaluationResult, draw: Draw): Promise<st
   return page('Evaluation report', `${heading(result)}\n${await sectionsOf(result, draw)}`);
 }
 
-/** What was found, under headings of the second level. */
+/** The sections of a result, under headings of the second level. */
 export async function sectionsOf(result: EvaluationResult, draw: Draw): Promise<string> {
   const sections = [
     metricsSection(result),

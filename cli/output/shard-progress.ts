@@ -1,11 +1,10 @@
 import { warn } from './print.js';
-import { bar, LineClock, timeLeft } from './progress.js';
+import { bar, StatusLine, timeLeft } from './status-line.js';
 
-/** Progress of an evaluation on a queue on stderr: a line that changes on a terminal, and else a line now and then. */
+/** Progress of an evaluation on a queue, on stderr. */
 export class ShardProgress {
   readonly #start = performance.now();
-  readonly #clock = new LineClock();
-  #shown = false;
+  readonly #line = new StatusLine();
   #hasWarned = false;
 
   constructor(private readonly shards: number) {}
@@ -17,19 +16,16 @@ export class ShardProgress {
       warn('no worker is connected to the queue; multilabel-margin-loss worker --queue starts one');
       this.#hasWarned = true;
     }
-    const { isTTY } = process.stderr;
-    if (!isTTY && !this.#clock.isDue()) return;
+    if (!this.#line.isDue()) return;
     const share = done / this.shards;
     const parts = [bar(share), `${done} of ${this.shards} shards`, `${workers} workers`];
     const seconds = (performance.now() - this.#start) / 1000;
     if (done > 0) parts.push(timeLeft(seconds, share));
-    const line = parts.join('  ');
-    this.#shown = isTTY;
-    process.stderr.write(isTTY ? `\r\x1b[2K${line}` : `${line}\n`);
+    this.#line.show(parts);
   }
 
+  /** Removes the line from a terminal. */
   stop(): void {
-    if (this.#shown) process.stderr.write('\r\x1b[2K');
-    this.#shown = false;
+    this.#line.clear();
   }
 }

@@ -1,11 +1,10 @@
 import type { TrainingProgress as State, TrainingStart } from 'multilabel-margin-loss/train';
 import { formatMetric, formatWhole } from './metrics.js';
-import { bar, LineClock, timeLeft } from './progress.js';
+import { bar, StatusLine, timeLeft } from './status-line.js';
 
-/** Progress of a training on stderr: a line that changes on a terminal, and else a line every ten seconds. */
+/** Progress of a training on stderr. */
 export class TrainingProgress {
-  readonly #clock = new LineClock();
-  #isShown = false;
+  readonly #line = new StatusLine();
   #start: TrainingStart | null = null;
   #began = performance.now();
   #epochBegan = performance.now();
@@ -30,8 +29,7 @@ export class TrainingProgress {
   }
 
   update({ phase, epoch, rows, loss }: State): void {
-    const { isTTY } = process.stderr;
-    if (!isTTY && !this.#clock.isDue()) return;
+    if (!this.#line.isDue()) return;
     const parts = [`${formatWhole(rows)} rows`];
     if (this.#start === null) {
       parts.unshift('looking at all rows');
@@ -49,15 +47,12 @@ export class TrainingProgress {
       // Training may end before, when validation gets no better.
       if (share > 0) parts.push(`at most ${timeLeft((performance.now() - this.#began) / 1000, share)}`);
     }
-    const line = parts.join('  ');
-    this.#isShown = isTTY;
-    process.stderr.write(isTTY ? `\r\x1b[2K${line}` : `${line}\n`);
+    this.#line.show(parts);
   }
 
   /** Removes the line from a terminal. */
   stop(): void {
-    if (this.#isShown) process.stderr.write('\r\x1b[2K');
-    this.#isShown = false;
+    this.#line.clear();
   }
 }
 

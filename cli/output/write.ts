@@ -64,7 +64,8 @@ function rescue(file: string, content: Content): string {
   }
 }
 
-function temporary(file: string): string {
+/** The name under which a file is written until it is whole. */
+export function temporary(file: string): string {
   return `${file}.${process.pid}.tmp`;
 }
 

@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { FlowJob, Job, JobNode } from 'bullmq';
 import type { Evaluator, EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
 import type { Piece } from '../input/input.js';
-import { CommandError, InterruptedError, RunError } from '../errors.js';
+import { CommandError, RunError } from '../errors.js';
+import { checkInterrupted } from '../interruption.js';
 import { type Connection, connect, QUEUE } from './connection.js';
 import { fromReason, fromText, type Task } from './task.js';
 
@@ -88,9 +89,7 @@ async function resultOf(
       await delay(POLL, undefined, { signal: AbortSignal.any([cancel, closed]) });
     }
   } catch (error) {
-    if (cancel.aborted) {
-      throw new InterruptedError(cancel.reason as 'SIGINT' | 'SIGTERM', 'interrupted: the evaluation is off the queue');
-    }
+    checkInterrupted(cancel, 'interrupted: the evaluation is off the queue');
     throw error;
   } finally {
     await flow.job.removeUnprocessedChildren().catch(() => {});

@@ -10,9 +10,11 @@ export interface Selection {
   readonly block: readonly Rows[];
   readonly batches: Int32Array;
   readonly rows: Int32Array;
+  readonly isWeighted: boolean;
+  readonly hasUnknown: boolean;
 }
 
-/** What a step is made of. */
+/** The inputs of a step. */
 export interface Batch {
   readonly size: number;
   readonly input: Tensor<'float32'> | Bags;
@@ -35,7 +37,9 @@ export function selectRows(block: readonly Rows[], part: number): Selection {
       rows[at++] = row;
     }
   });
-  return { block, batches, rows };
+  const isWeighted = block.some(({ sampleWeight }) => sampleWeight !== null);
+  const hasUnknown = block.some(({ unknown }) => unknown !== null);
+  return { block, batches, rows, isWeighted, hasUnknown };
 }
 
 /** Gathers rows into batches, one after the other in the same memory. */
@@ -50,7 +54,7 @@ export class Batcher {
 
   /** The rows number `order[begin]` to before `order[end]` of a selection. */
   gather(selection: Selection, order: Int32Array, begin: number, end: number): Batch {
-    const { block, batches, rows } = selection;
+    const { block, batches, rows, isWeighted, hasUnknown } = selection;
     const size = end - begin;
     const at = (i: number): { own: Rows; row: number } => {
       const place = order[begin + i] as number;
@@ -71,8 +75,6 @@ export class Batcher {
       }
       return new Tensor<'int32'>(data, [size, width]);
     };
-    const isWeighted = block.some(({ sampleWeight }) => sampleWeight !== null);
-    const hasUnknown = block.some(({ unknown }) => unknown !== null);
     return {
       size,
       input: block[0]?.features.isSparse === true ? this.#sparse(size, at) : this.#denseRows(size, at),

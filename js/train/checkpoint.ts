@@ -12,7 +12,7 @@ import { PACKAGE_VERSION } from './version.js';
 
 const FORMAT = 'multilabel-margin-loss checkpoint';
 
-/** What tells whether the rows are those of the checkpoint. */
+/** Facts that tell other rows from those of the checkpoint. */
 export interface RowsOfTraining {
   rows: number;
   features: number;

@@ -9,7 +9,7 @@ import type { StateDict } from '../training/nn-module.js';
 import { type HeadShape, transposeFirst } from './model.js';
 import { PACKAGE_VERSION } from './version.js';
 
-/** Of a head as files have it: weights are [out, in]. */
+/** A head as files have it: weights are [out, in]. */
 export interface Head {
   readonly shape: HeadShape;
   readonly state: StateDict;

@@ -48,7 +48,7 @@ class SparseLinear extends Module {
   }
 }
 
-/** How a model starts. */
+/** Settings of a new model. */
 export interface Start {
   readonly random: Generator;
   readonly dropout: number;
@@ -71,7 +71,7 @@ function make({ features, classes, hidden }: HeadShape, isSparse: boolean, start
     first.bias?.data.fill(0);
     return first as Model;
   }
-  // As in Linear, where a unit sums all features up. Of sparse rows it sums the entries.
+  // The bound of Linear, by the number of terms that a unit sums up: for sparse rows, their entries.
   const bound = 1 / Math.sqrt(Math.max(1, start?.entries ?? 1));
   if (isSparse) generator().fillUniform(first.weight.data, -bound, bound);
   // In one place, so that the layers have the numbers of nn.Sequential(Linear, ReLU, Linear), with dropout or without.

@@ -1,5 +1,6 @@
 import { allocate } from '../dtypes.js';
 import { describe, LossError, type LossErrorCode } from '../errors.js';
+import { checkSampleWeight } from '../sample-weight.js';
 import { formatShape } from '../shapes.js';
 import { fromMultiHot, type Targets, targetOutOfRange, toTargets, toUnknown, unknownTarget } from '../targets.js';
 import { type Features, type FeatureRows, toFeatureRows } from './features.js';
@@ -83,7 +84,7 @@ export interface Rows {
   readonly bytes: number;
 }
 
-/** What was found in all rows. */
+/** Facts about all rows. */
 export interface Survey {
   readonly rows: number;
   /** Rows of each part: training, validation, test. */
@@ -95,9 +96,9 @@ export interface Survey {
   readonly scales: FeatureScales;
   /** The highest class that is named, or -1. */
   readonly highest: number;
-  /** Where it is, for messages. */
+  /** The place of that class, for messages. */
   readonly highestAt: string;
-  /** Of targets and of which row is in which part: tells other rows. */
+  /** A digest of the targets and of the part of each row, which tells other rows. */
   readonly digest: number;
 }
 
@@ -336,19 +337,8 @@ class Checked {
 
   #weights(given: ArrayLike<number>, rows: number): Float64Array {
     checkLength(given, rows, 'sampleWeight');
-    const weights = new Float64Array(rows);
-    for (let row = 0; row < rows; row++) {
-      const weight: unknown = given[row];
-      // The loss computes in float32.
-      if (typeof weight !== 'number' || !(weight >= 0 && Number.isFinite(Math.fround(weight)))) {
-        throw this.error(
-          'ERR_OPTION',
-          `sampleWeight must be finite in float32 and not negative, got ${describe(weight)} for row ${this.firstRow + row}`,
-        );
-      }
-      weights[row] = weight;
-    }
-    return weights;
+    this.#named(() => checkSampleWeight(given, 'float32'));
+    return Float64Array.from(given);
   }
 }
 
@@ -357,7 +347,7 @@ const MOST_CLASSES = 2 ** 31 - 1;
 function unknownOf(value: unknown, rows: number, classes: number | null) {
   const unknown = toUnknown(value, [rows, classes ?? MOST_CLASSES]);
   const width = unknown.shape.at(-1) ?? 1;
-  // Where the number of classes is not known, three or more of 0 and 1 are a mask: as indices they would name a class twice.
+  // If the number of classes is not known, three or more of 0 and 1 are a mask: as indices they would name a class twice.
   const isMask =
     classes === null && width > 2 && [...unknown.data].every((one) => Number(one) === 0 || Number(one) === 1);
   return isMask ? fromMultiHot(unknown) : unknown;

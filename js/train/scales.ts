@@ -1,7 +1,7 @@
 import type { FeatureRows } from './features.js';
 import { TRAINING } from './split.js';
 
-/** What is taken from each feature, and what it is then divided by: [F] each. */
+/** The number to subtract from each feature, and the number to divide it by then: [F] each. */
 export interface Scaler {
   readonly mean: Float64Array;
   readonly scale: Float64Array;
@@ -68,7 +68,7 @@ export class FeatureScales {
   }
 
   /**
-   * What brings the features to mean 0 and deviation 1. Sparse rows keep their zeros: they are divided, and nothing is
+   * The scaler that brings the features to mean 0 and deviation 1. Sparse rows keep their zeros: they are divided, and nothing is
    * taken from them, as by scikit-learn's `StandardScaler(with_mean=False)`. A constant feature is divided by 1.
    */
   scaler(): Scaler {
@@ -79,7 +79,7 @@ export class FeatureScales {
     };
   }
 
-  /** What may go wrong with the features as they are, or as they are once standardized; empty for nothing. */
+  /** Warnings about the features as they are, or as they are once standardized. */
   warnings(isStandardized: boolean): string[] {
     if (isStandardized) {
       const deviations = this.#deviations();
@@ -118,7 +118,7 @@ export class FeatureScales {
     return this.#squares.map((square, j) => {
       const mean = (this.#sums[j] as number) / rows;
       const variance = Math.max(0, square / rows - mean * mean);
-      // What rounding leaves of a constant.
+      // A variance below this bound may be what rounding leaves of a constant.
       const rounding = Number.EPSILON * (rows * Math.abs(mean) + Math.abs(this.#first[j] as number));
       return variance <= rows * Number.EPSILON * (square / rows) + rounding * rounding ? 0 : Math.sqrt(variance);
     });

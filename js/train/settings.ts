@@ -1,3 +1,4 @@
+import type { LossOptions } from '../backend.js';
 import { describe, LossError } from '../errors.js';
 import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from '../loss.js';
 import { checkOptions } from '../options.js';
@@ -103,7 +104,7 @@ export const SETTING_NAMES = [
   'loss',
 ] as const satisfies readonly (keyof TrainingSettings)[];
 
-/** What a checkpoint may differ in. */
+/** Settings in which a checkpoint may differ. */
 export const MAY_CHANGE: readonly string[] = ['epochs', 'patience'];
 
 export interface Settings {
@@ -119,7 +120,7 @@ export interface Settings {
   validation: number;
   test: number;
   seed: number;
-  loss: { margin: number; normalization: string; targetOrder: string };
+  loss: Pick<LossOptions, 'margin' | 'normalization' | 'targetOrder'>;
 }
 
 type NewOptimizer = (parameters: Parameter[], lr: number, weight_decay: number) => Optimizer<object>;

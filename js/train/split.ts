@@ -12,7 +12,7 @@ export interface Shares {
   test: number;
 }
 
-/** What rows are known by. */
+/** Names of rows: ids, or their places in the sources. */
 export interface RowNames {
   rowIds: ArrayLike<string | number | bigint> | null;
   /** The number of the source among all, from 0. */

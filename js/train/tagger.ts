@@ -314,7 +314,8 @@ export class Tagger implements Disposable {
       throw new LossError('ERR_OPTION', `thresholds must be a number, a list or an object, got ${describe(given)}`);
     }
     const names = labels ?? Array.from({ length: classes }, (_, label) => String(label));
-    const unknown = Object.keys(given).find((name) => !names.includes(name));
+    const known = new Set(names);
+    const unknown = Object.keys(given).find((name) => !known.has(name));
     if (unknown !== undefined)
       throw new LossError('ERR_OPTION', `thresholds name ${describe(unknown)}, which is no label`);
     names.forEach((name, label) => {

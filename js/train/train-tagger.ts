@@ -196,17 +196,17 @@ export async function trainTagger(options: TrainTaggerOptions): Promise<Tagger> 
   }
   const training = new Training(given, settings, labels);
   const tagger = await training.run();
-  // Where it failed, `tagger()` still gives what was learned.
+  // After a failure nothing is disposed of, so that `tagger()` still gives what was learned.
   training.dispose();
   return tagger;
 }
 
-type LossSettings = Required<NonNullable<TrainingSettings['loss']>>;
-
 interface Best {
   readonly epoch: number;
-  /** Of a model for features as they are. */
+  /** The state of a model for features as they are. */
   readonly state: StateDict;
+  /** All metrics of the rows for validation; null without such rows, and where they were computed before a checkpoint. */
+  readonly result: EvaluationResult | null;
 }
 
 class Training {
@@ -248,9 +248,8 @@ class Training {
       validation,
       test,
     });
-    const { margin, normalization, targetOrder } = settings.loss as Required<NonNullable<TrainingSettings['loss']>>;
     // 'sum' leaves each row its own gradient, whatever the size of the batch.
-    this.#lossFn = new MultiLabelMarginLoss({ margin, normalization, targetOrder, reduction: 'sum', nan: 'error' });
+    this.#lossFn = new MultiLabelMarginLoss({ ...settings.loss, reduction: 'sum', nan: 'error' });
   }
 
   async run(): Promise<Tagger> {
@@ -272,7 +271,7 @@ class Training {
       const validation = result === null ? null : metricsOf(result);
       const before = this.#epochs[(this.#best?.epoch ?? 0) - 1]?.validation;
       this.#epochs.push({ epoch, loss, validation });
-      if (!before || !validation || isBetter(validation, before)) this.#best = { epoch, state };
+      if (!before || !validation || isBetter(validation, before)) this.#best = { epoch, state, result };
       const best = this.#best as Best;
       await options.onEpoch?.({
         epoch,
@@ -283,8 +282,8 @@ class Training {
         checkpoint: () => this.#checkpoint(),
       });
     }
-    const { epoch, state } = this.#best as Best;
-    const validation = await this.#evaluate(state, VALIDATION, epoch);
+    const { epoch, state, result } = this.#best as Best;
+    const validation = result ?? (await this.#evaluate(state, VALIDATION, epoch));
     const test = await this.#evaluate(state, TEST, epoch);
     return this.#tagger(state, epoch, validation, test);
   }
@@ -362,7 +361,7 @@ class Training {
     probe.load_state_dict(best.state);
     probe.dispose();
     this.#epochs = [...epochs];
-    this.#best = best;
+    this.#best = { ...best, result: null };
   }
 
   #checkpoint(): ReturnType<typeof encodeCheckpoint> {
@@ -444,7 +443,7 @@ class Training {
     const plain = this.#plain;
     const batcher = new Batcher(features, null);
     const step = rowsPerBatch(this.#shape, isSparse);
-    const evaluator = new Evaluator({ loss: this.settings.loss as LossSettings });
+    const evaluator = new Evaluator({ loss: this.settings.loss });
     const phase = part === VALIDATION ? 'validation' : 'test';
     let rows = 0;
     for await (const block of this.#store.blocks(0)) {
@@ -529,13 +528,13 @@ function metricsOf({ loss, labelRankingAveragePrecision, oneError }: EvaluationR
   return { loss, labelRankingAveragePrecision, oneError };
 }
 
-/** Of equal LRAP, the lower loss is better. */
+/** Compares by LRAP; the lower loss decides between equal ones. */
 function isBetter(a: ValidationMetrics, b: ValidationMetrics): boolean {
   const difference = a.labelRankingAveragePrecision - b.labelRankingAveragePrecision;
   return difference === 0 ? a.loss < b.loss : difference > 0;
 }
 
-/** What the file of a head says of its rows. */
+/** The metrics that the file of a head has. */
 function shown(result: EvaluationResult | null): object | null {
   if (result === null) return null;
   const { rows, macroAveragePrecision, microAveragePrecision } = result;

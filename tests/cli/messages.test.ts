@@ -7,7 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import * as arrow from 'apache-arrow';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { LineClock, Progress } from '../../cli/output/progress.js';
+import { Progress } from '../../cli/output/progress.js';
+import { LineClock } from '../../cli/output/status-line.js';
 import { folder, main, npy, run, write } from './command.js';
 
 const LINES = ['{"scores":[1,2,3],"targets":[2]}', '{"scores":[3,2,1],"targets":[1,0]}'];

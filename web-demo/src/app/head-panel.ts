@@ -10,7 +10,7 @@ export function listenForHeads(tagger: Remote<Tagger>, training: TrainingPanel):
     void tagger.saveHead().then((bytes) => {
       const link = element('a', { href: URL.createObjectURL(new Blob([bytes])), download: 'emoji-tagger.head' });
       link.click();
-      // Not at once: a browser may ask where to put it.
+      // The address stays for a while: a browser may ask where to put the file.
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     });
   });

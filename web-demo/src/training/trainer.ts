@@ -73,7 +73,7 @@ export class Trainer {
     this.#optimizer = new optim.AdamW(this.#model.parameters(), { weight_decay: WEIGHT_DECAY });
   }
 
-  /** Of the epoch that is under way, from 0 to 1. */
+  /** The share of the epoch under way that is done, from 0 to 1. */
   get epochProgress(): number {
     return this.#next / this.dataset.train.length;
   }
@@ -108,7 +108,7 @@ export class Trainer {
     this.#optimizer.zero_grad();
     const scores = this.#model.forward(input);
     const start = performance.now();
-    // Not loss.backward(), so that the time is that of the loss alone.
+    // valueAndGrad() and not backward() of the loss, so that the time is that of the loss alone.
     const { loss, grad } = lossFn.valueAndGrad(scores, targets);
     const lossMs = performance.now() - start;
     // A copy: the step recycles what is in the model's memory.
@@ -137,7 +137,7 @@ export class Trainer {
     this.epoch = epoch;
   }
 
-  /** Of the held-out images. */
+  /** The metrics of the held-out images. */
   evaluate(): RankingMetrics {
     return heldOutMetrics(this.dataset, this.scores(this.dataset.rows(this.dataset.heldOut)));
   }

@@ -36,7 +36,7 @@ export interface Progress {
   loss: LossPoint;
   /** Mean of the losses of a whole epoch; null in the midst of one. */
   epochLoss: number | null;
-  /** Of the held-out pictures; null in the midst of an epoch. */
+  /** The metrics of the held-out pictures; null in the midst of an epoch. */
   metrics: MetricPoint | null;
   /** Milliseconds in the loss and its gradient, mean of the steps since the last report. */
   lossMs: number;
@@ -68,7 +68,7 @@ export class Tagger {
   #embeddings: Embeddings | null = null;
   #trainer: Trainer | null = null;
   #history: History = { losses: [], metrics: [] };
-  /** Those of the loss that the last steps were made with. */
+  /** The options of the loss that the last steps were made with. */
   #lastLoss = '';
   #embedder: Promise<(image: ImageData) => Promise<Float32Array>> | null = null;
   /** Features of the picture that is watched, [1, features]. */
@@ -212,7 +212,7 @@ export class Tagger {
       const metrics = kept.history.metrics.at(-1);
       return metrics === undefined ? null : { epochs, metrics, history: kept.history, settings: kept.settings };
     } catch {
-      // Of a page with other tags.
+      // The head is that of a page with other tags.
       return null;
     }
   }
