@@ -275,7 +275,8 @@ export class Tensor<D extends DType = DType> implements TensorLike {
           `gradOutput must have the shape of the loss, ${formatShape(this.shape)}, got ${formatShape(given.shape)}`,
         );
       }
-      factors = given;
+      // The gradient of a table is computed when it is read or stepped: what is in linear memory may have changed by then.
+      factors = given[storage] === null ? given : new Tensor((given.data as Float32Array).slice(), given.shape);
     }
     node.propagate(factors, retain_graph);
   }

@@ -22,8 +22,11 @@ export class TrainingBackend implements Backend {
   }
 
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult {
-    const { scores, targets, rows, classes, sampleWeight, unknown } = batch;
+    const { scores, rows, classes } = batch;
     const { module, views } = this.memory;
+    const targets = this.memory.attached(batch.targets);
+    const sampleWeight = batch.sampleWeight && this.memory.attached(batch.sampleWeight);
+    const unknown = batch.unknown && this.memory.attached(batch.unknown);
     const keepsLosses = options.reduction === 'none';
     const loss = allocate('float32', keepsLosses ? rows : 1);
     // Before memory grows and detaches the view.

@@ -5,8 +5,9 @@ import { generator } from '../random.js';
 import { formatShape, sameShape } from '../shapes.js';
 import { Tensor, type TensorLike, toTensor } from '../tensor.js';
 import { checkCount } from './counts.js';
+import { trainingMemory } from './memory.js';
 import { Module } from './nn-module.js';
-import { needsGrad, OperationNode, resultOf, toOperand } from './operation.js';
+import { needsGrad, OperationNode, resultOf, toOwnOperand } from './operation.js';
 import { type BagGradient, checkParameter, Parameter, Unfilled } from './parameter.js';
 import { type LinearStorage, newActivation } from './storage.js';
 
@@ -106,7 +107,7 @@ export class EmbeddingBag extends Module {
     const weights =
       per_sample_weights === undefined || per_sample_weights === null
         ? null
-        : toOperand(per_sample_weights, 'the per_sample_weights of EmbeddingBag');
+        : toOwnOperand(per_sample_weights, 'the per_sample_weights of EmbeddingBag');
     if (weights !== null) {
       if (!sameShape(weights.tensor.shape, [entries.length])) {
         throw new LossError(
@@ -179,8 +180,9 @@ function toIndices(value: unknown, name: string, length: string): LinearStorage<
   if (shape.length !== 1) {
     throw new LossError('ERR_SHAPE', `${name} must have shape [${length}], got ${formatShape(shape)}`);
   }
-  const memory = newActivation<'int32'>(data.length, () => name, 'int32');
-  memory.memory.views.copyIndices(data as Int32Array | BigInt64Array, 0, data.length, memory.address);
+  const indices = trainingMemory().attached(data as Int32Array | BigInt64Array);
+  const memory = newActivation<'int32'>(indices.length, () => name, 'int32');
+  memory.memory.views.copyIndices(indices, 0, indices.length, memory.address);
   return memory;
 }
 

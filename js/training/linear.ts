@@ -7,7 +7,7 @@ import { Tensor, type TensorLike } from '../tensor.js';
 import { checkCount } from './counts.js';
 import { Module } from './nn-module.js';
 import { needsGrad, type Operand, OperationNode, resultOf, toOperand } from './operation.js';
-import { checkParameter, newPresent, Parameter, Unfilled } from './parameter.js';
+import { checkParameter, isParameter, newPresent, Parameter, Unfilled } from './parameter.js';
 import { type LinearStorage, newActivation, newStorage } from './storage.js';
 
 /**
@@ -124,7 +124,9 @@ class LinearNode extends OperationNode {
     private readonly bias: Parameter | null,
     private readonly batch: number,
   ) {
-    super([x.tensor], y.memory, [x.memory, y, weight.memory], [weight]);
+    const { tensor } = x;
+    const saved = weight.requires_grad && isParameter(tensor) ? [weight, tensor] : [weight];
+    super([tensor], y.memory, [x.memory, y, weight.memory], saved);
     this.name = bias === null ? 'MmBackward0' : 'AddmmBackward0';
   }
 

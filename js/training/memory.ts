@@ -1,4 +1,4 @@
-import type { ArrayTypes } from '../dtypes.js';
+import type { ArrayTypes, TypedArray } from '../dtypes.js';
 import { LossError } from '../errors.js';
 import { type Address, LinearMemory } from '../wasm/linear-memory.js';
 import { instantiate } from '../wasm/instantiate.js';
@@ -96,6 +96,11 @@ export class TrainingMemory {
         ? new Float32Array(buffer as ArrayBuffer, address, length)
         : new Int32Array(buffer as ArrayBuffer, address, length)
     ) as ArrayTypes[D];
+  }
+
+  /** An array, or a copy if it is a view of this memory: growth detaches views, which are empty then. */
+  attached<A extends TypedArray>(array: A): A {
+    return array.buffer === this.module.memory.buffer ? (array.slice() as A) : array;
   }
 
   outOfMemory(bytes: number, what: string): LossError {

@@ -3,6 +3,7 @@
 import { describe, LossError } from '../errors.js';
 import { formatShape, sameShape } from '../shapes.js';
 import { isTensor, Tensor, type TensorLike } from '../tensor.js';
+import { trainingMemory } from './memory.js';
 import { isParameter, type Parameter, toFloat32 } from './parameter.js';
 
 /**
@@ -133,7 +134,7 @@ export abstract class Module implements Disposable {
       ];
       throw new LossError('ERR_STATE', `the state does not fit the model, so nothing is loaded: ${parts.join('; ')}`);
     }
-    // Copied, for a tensor may be a view of a Parameter that is written before it is read.
+    // What is in linear memory is copied: it may be a Parameter that is written before it is read.
     const values = parameters.map(([name, parameter]) => {
       const given = toFloat32(state[name], `'${name}' of the state`);
       if (!sameShape(given.shape, parameter.shape)) {
@@ -144,9 +145,7 @@ export abstract class Module implements Disposable {
         );
       }
       void parameter.data;
-      return isTensor(state[name]) && state[name].data.buffer === parameter.data.buffer
-        ? given.data.slice()
-        : given.data;
+      return trainingMemory().attached(given.data);
     });
     parameters.forEach(([, parameter], i) => {
       parameter.data.set(values[i] as Float32Array);

@@ -1,7 +1,7 @@
 import { gradEnabled } from '../grad-mode.js';
 import type { Shape } from '../shapes.js';
 import { GradNode, gradNode, storage, Tensor } from '../tensor.js';
-import type { TrainingMemory } from './memory.js';
+import { type TrainingMemory, trainingMemory } from './memory.js';
 import { type Parameter, toFloat32 } from './parameter.js';
 import { LinearStorage, newActivation } from './storage.js';
 
@@ -20,9 +20,20 @@ export function toOperand(value: unknown, name: string): Operand {
 function inLinearMemory(tensor: Tensor<'float32'>, name: string): LinearStorage {
   const given = tensor[storage];
   if (given instanceof LinearStorage) return given as LinearStorage;
-  const memory = newActivation(tensor.data.length, () => name);
-  memory.view().set(tensor.data);
+  return copyOf(tensor, name);
+}
+
+function copyOf({ data }: Tensor<'float32'>, name: string): LinearStorage {
+  const values = trainingMemory().attached(data);
+  const memory = newActivation(values.length, () => name);
+  memory.view().set(values);
   return memory;
+}
+
+/** As `toOperand()`, in memory that nobody else writes to. */
+export function toOwnOperand(value: unknown, name: string): Operand {
+  const tensor = toFloat32(value, name);
+  return { tensor, memory: copyOf(tensor, name) };
 }
 
 /** Whether an operation must keep what `backward()` needs. */

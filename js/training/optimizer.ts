@@ -222,9 +222,10 @@ export abstract class Optimizer<Options extends object> implements Disposable {
         const next: ParameterState = { step: given.step, buffers: {} };
         allocated.push([parameter, next]);
         for (const [name, { data }] of Object.entries(given.buffers)) {
-          const buffer = newStorage(data.length, () => `'${name}' of the state of ${this.#algorithm.name}`);
+          const elements = this.#memory.attached(data as Float32Array);
+          const buffer = newStorage(elements.length, () => `'${name}' of the state of ${this.#algorithm.name}`);
           next.buffers[name] = buffer;
-          buffer.view().set(data as Float32Array);
+          buffer.view().set(elements);
         }
       });
     } catch (error) {

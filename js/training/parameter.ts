@@ -2,6 +2,7 @@ import { describe, LossError } from '../errors.js';
 import { formatShape, sameShape, sizeOf, type Shape } from '../shapes.js';
 import type { NestedArray } from '../nested.js';
 import { accumulateGrad, Tensor, type TensorLike, toTensor } from '../tensor.js';
+import { trainingMemory } from './memory.js';
 import { newStorage, type LinearStorage } from './storage.js';
 
 /** The gradient of a table by what it is made of, until someone reads it: that of a batch of few entries is mostly zeros. */
@@ -59,8 +60,9 @@ export class Parameter extends Tensor<'float32'> {
    */
   constructor(data: TensorLike | NestedArray) {
     const values = data instanceof Unfilled ? data : toFloat32(data, 'the data of a Parameter');
+    const elements = trainingMemory().attached(values.data);
     const memory = newStorage(sizeOf(values.shape), () => `a parameter of shape ${formatShape(values.shape)}`);
-    memory.view().set(values.data);
+    memory.view().set(elements);
     super(memory, values.shape, true);
     this.memory = memory;
     Object.defineProperties(this, {
@@ -137,8 +139,9 @@ export class Parameter extends Tensor<'float32'> {
 
   /** @internal */
   [accumulateGrad](grad: Tensor): void {
+    const elements = trainingMemory().attached(grad.data as Float32Array);
     const values = this.#newGradient();
-    values.view().set(grad.data as Float32Array);
+    values.view().set(elements);
     this.addGradient(values, null);
   }
 
@@ -172,8 +175,9 @@ export class Parameter extends Tensor<'float32'> {
         `the grad of a Parameter must be null or have its shape, ${formatShape(this.shape)}, got ${formatShape(given.shape)}`,
       );
     }
+    const elements = trainingMemory().attached(given.data);
     const values = this.#newGradient();
-    values.view().set(given.data);
+    values.view().set(elements);
     this.#dropGrad();
     this.addGradient(values, null);
   }
