@@ -54,9 +54,10 @@ const ROOMS = [
   ...LIBRARY.map((room, i) => ({ room, imports: [...LIBRARY.slice(0, i), ...(room.endsWith('/') ? [room] : [])] })),
   { room: 'js/threads/', imports: ['js/threads/', ...upTo('js/wasm/')] },
   { room: 'js/webgpu/', imports: ['js/webgpu/', ...upTo('js/wasm/'), 'webgpu'] },
-  // Of evaluate/, these alone know linear memory.
+  // Of evaluate/, these alone know the WebAssembly module.
   { room: 'js/evaluate/metrics', imports: ['js/evaluate/', ...upTo('js/loss')] },
-  { room: 'js/evaluate/ranking_metrics', imports: upTo('js/wasm/') },
+  { room: 'js/evaluate/module', imports: upTo('js/wasm/') },
+  { room: 'js/evaluate/evaluator', imports: ['js/evaluate/', ...upTo('js/loss')] },
   { room: 'js/evaluate/', imports: ['js/evaluate/', ...upTo('js/loss').filter((place) => place !== 'js/wasm/')] },
   // Training ends with an evaluation: the one entry point that is made of another.
   { room: 'js/train/', imports: ['js/train/', ...upTo('js/training/'), 'js/evaluate/'] },

@@ -9,7 +9,8 @@ import { brand } from './brand.js';
  * - `ERR_OPTION`: an unknown option or option value
  * - `ERR_NAN`: a NaN score, under `nan: 'error'`
  * - `ERR_NON_FINITE`: a NaN or infinite score, under `nonFinite: 'error'` of an evaluator
- * - `ERR_STATE`: evaluators that cannot be merged or compared, JSON that is not an evaluator's, or bytes that are not a safetensors file
+ * - `ERR_STATE`: evaluators that cannot be merged or compared, JSON that is not an evaluator's, bytes that
+ * are not a safetensors file, or a function called too late
  * - `ERR_BACKWARD`: `backward()` on a tensor that has no gradient to propagate
  * - `ERR_OUT_OF_MEMORY`: a result or a row of scores that does not fit in memory
  * - `ERR_BACKEND_UNAVAILABLE`: this environment cannot run the backend, or not any more; the message and `cause` say why

@@ -16,6 +16,7 @@ export * as optim from './optim.js';
 export { add } from './training/add.js';
 export { no_grad } from './training/no-grad.js';
 export { relu } from './training/relu.js';
+export { useTrainingModule } from './training/memory.js';
 export { manual_seed, randn, randperm } from './random.js';
 export { loadSafetensors, saveSafetensors } from './safetensors.js';
 export { topk } from './topk.js';

@@ -4,6 +4,7 @@ import type { FloatDType } from '../dtypes.js';
 import { describe, LossError } from '../errors.js';
 import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from '../loss.js';
 import { checkOptions } from '../options.js';
+import { checkModule, type WasmModule } from '../wasm/instantiate.js';
 import { type Scores, toScores } from '../scores.js';
 import { type Targets, toTargets, toUnknown } from '../targets.js';
 import { Tensor } from '../tensor.js';
@@ -45,6 +46,12 @@ export interface EvaluatorOptions {
    * @default 'error'
    */
   nonFinite?: 'error' | 'skip' | undefined;
+  /**
+   * The compiled `multilabel-margin-loss/ranking_metrics.wasm` of this version of the package, for environments that refuse
+   * to compile WebAssembly from bytes. There the loss needs one too: `loss: { backend: createWasmBackend({ module }) }`.
+   * @default one that the evaluator compiles
+   */
+  module?: WasmModule | undefined;
 }
 
 /**
@@ -118,12 +125,13 @@ export class Evaluator {
   readonly #k: readonly number[];
   readonly #lossFn: MultiLabelMarginLoss;
   readonly #nonFinite: 'error' | 'skip';
+  readonly #module: WasmModule | null;
   #metrics: WasmMetrics | null = null;
   readonly #highestLosses = new HighestLosses();
   #kinds: RowKinds = { hasWeights: false, hasUnknown: false };
 
   /**
-   * @param options `k`, `loss` and `nonFinite`
+   * @param options `k`, `loss`, `nonFinite` and `module`
    * @throws LossError ERR_OPTION for an unknown option or value
    * @example
    * import { Evaluator } from 'multilabel-margin-loss/evaluate';
@@ -136,7 +144,8 @@ export class Evaluator {
       k = [1, 3, 5],
       loss = {},
       nonFinite = 'error',
-    } = checkOptions(options, ['k', 'loss', 'nonFinite'], 'Evaluator()');
+      module,
+    } = checkOptions(options, ['k', 'loss', 'nonFinite', 'module'], 'Evaluator()');
     if (nonFinite !== 'error' && nonFinite !== 'skip') {
       throw new LossError('ERR_OPTION', `nonFinite must be one of 'error', 'skip', got ${describe(nonFinite)}`);
     }
@@ -145,6 +154,8 @@ export class Evaluator {
     this.#lossFn = new MultiLabelMarginLoss({ ...lossOptions, reduction: 'none' });
     refuseAsyncBackend(lossOptions.backend, 'Evaluator');
     this.#nonFinite = nonFinite;
+    if (module !== undefined) checkModule(module, 'ranking_metrics.wasm', 'groupSums');
+    this.#module = module ?? null;
   }
 
   /**
@@ -191,7 +202,7 @@ export class Evaluator {
         `scores must have ${this.#metrics.classes} classes, as those before, got ${classes} (shape [${plain.shape.join(', ')}])`,
       );
     }
-    const metrics = this.#metrics ?? new WasmMetrics(classes, this.#k);
+    const metrics = this.#metrics ?? new WasmMetrics(classes, this.#k, this.#module);
     const batch = {
       scores: plain.data,
       targets: indices.data,
@@ -235,7 +246,7 @@ export class Evaluator {
     this.#checkAlike(other, 'merge');
     const theirs = other.#metrics;
     if (theirs === null) return;
-    const metrics = this.#metrics ?? new WasmMetrics(theirs.classes, this.#k);
+    const metrics = this.#metrics ?? new WasmMetrics(theirs.classes, this.#k, this.#module);
     if (metrics.classes !== theirs.classes) {
       throw new LossError(
         'ERR_STATE',
@@ -358,9 +369,10 @@ export class Evaluator {
   }
 
   /**
-   * An evaluator as it was when `toJSON()` was called. Its loss is computed by one thread.
+   * An evaluator as it was when `toJSON()` was called. Without a backend its loss is computed by one thread.
    *
    * @param json what toJSON() returned, or JSON.parse() of what JSON.stringify() made of it
+   * @param options what JSON does not hold: `module` and `loss: { backend }`, as for the constructor
    * @returns an evaluator that can be updated and merged
    * @throws LossError ERR_STATE for anything else, be it damaged or of version 0.1; ERR_OUT_OF_MEMORY
    * @example
@@ -372,16 +384,25 @@ export class Evaluator {
    * copy.update([[0.5, 0.1, 0.2, 0.3]], [[1]]);
    * [evaluator.result().rows, copy.result().rows]; // => [1, 2]
    */
-  static fromJSON(json: unknown): Evaluator {
-    const { options, classes, sums, rows, kinds, highestLosses } = toState(json);
-    let evaluator: Evaluator;
+  static fromJSON(
+    json: unknown,
+    options: Pick<EvaluatorOptions, 'module'> & { loss?: Pick<MultiLabelMarginLossOptions<Backend>, 'backend'> } = {},
+  ): Evaluator {
+    const { module, loss } = checkOptions(options, ['module', 'loss'], 'Evaluator.fromJSON()');
+    const { backend } = checkOptions(loss, ['backend'], "Evaluator.fromJSON()'s loss");
+    const { options: saved, classes, sums, rows, kinds, highestLosses } = toState(json);
     try {
-      evaluator = new Evaluator(options as EvaluatorOptions);
+      new Evaluator(saved as EvaluatorOptions);
     } catch (cause) {
       throw damaged((cause as Error).message, cause);
     }
+    const evaluator = new Evaluator({
+      ...(saved as EvaluatorOptions),
+      module,
+      loss: { ...(saved.loss as object), backend },
+    });
     if (classes === 0) return evaluator;
-    evaluator.#metrics = new WasmMetrics(classes, evaluator.#k);
+    evaluator.#metrics = new WasmMetrics(classes, evaluator.#k, evaluator.#module);
     evaluator.#metrics.merge(sums);
     if (evaluator.#rows !== rows) throw damaged(`its rows are ${rows}, and its sums are of ${evaluator.#rows}`);
     evaluator.#highestLosses.merge(highestLosses);

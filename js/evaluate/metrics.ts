@@ -1,9 +1,10 @@
 import type { FloatArray, IndexArray } from '../backend.js';
 import { LossError } from '../errors.js';
-import { instantiationError } from '../wasm/instantiate.js';
+import { compile, instantiate, type WasmModule } from '../wasm/instantiate.js';
 import { type Address, ALIGNMENT, align, LinearMemory, STAGED_BYTES } from '../wasm/linear-memory.js';
+import binary from './binary.mjs';
 import { GROUPS, PART, STATUS } from './layout.js';
-import createModule, { type MetricsModule } from './ranking_metrics.mjs';
+import type { MetricsModule } from './module.js';
 
 /** A batch of valid shapes with valid targets and weights; only the values of the scores are unchecked. */
 export interface MetricsBatch {
@@ -36,9 +37,16 @@ export interface GroupSums {
   sumsOfGroup: number;
 }
 
+const PRECOMPILED =
+  "import the module from 'multilabel-margin-loss/ranking_metrics.wasm' and give it to new Evaluator({ module }) or " +
+  'Evaluator.fromJSON(json, { module })';
+
+/** The module of the package, which the first evaluator without a `module` of its own compiles. */
+let compiled: WasmModule | undefined;
+
 /**
- * The metrics of one evaluator, in a WebAssembly module of its own, whose memory is garbage-collected with it: there is
- * nothing to dispose of. Engines compile the module once.
+ * The metrics of one evaluator, in an instance of the module of its own, whose memory is garbage-collected with it: there
+ * is nothing to dispose of.
  */
 export class WasmMetrics {
   readonly #module: MetricsModule;
@@ -48,22 +56,19 @@ export class WasmMetrics {
   constructor(
     readonly classes: number,
     ks: readonly number[],
+    module: WasmModule | null,
   ) {
-    try {
-      this.#module = createModule();
-    } catch (cause) {
-      throw instantiationError(cause, 'run the evaluator where WebAssembly compiles');
-    }
-    this.#memory = new LinearMemory(this.#module.wasmMemory, this.#module._maximumMemory());
-    this.#part = this.#module._partAddress();
+    this.#module = instantiate<MetricsModule>(module ?? (compiled ??= compile(binary, PRECOMPILED)));
+    this.#memory = new LinearMemory(this.#module.memory, this.#module.maximumMemory());
+    this.#part = this.#module.partAddress();
     const at = this.#stage(ks.length * 4 + 1);
     this.#memory.i32.set(ks, at / 4);
-    if (this.#module._begin(classes, at, ks.length) === 0) throw this.#outOfMemory();
+    if (this.#module.begin(classes, at, ks.length) === 0) throw this.#outOfMemory();
   }
 
   /** Rows so far, those left out included. */
   get rows(): number {
-    return this.#module._numRows();
+    return this.#module.numRows();
   }
 
   /** Adds all rows or, where it throws, none. */
@@ -116,14 +121,14 @@ export class WasmMetrics {
     };
     const prepare = (row: number, endRow: number): void => {
       copyIn(row, endRow);
-      this.#check(this.#module._prepare(), row, batch);
+      this.#check(this.#module.prepare(), row, batch);
     };
     // All parts are checked, and room is made for them, before the first is added.
     if (capacity < rows) forEachPart(prepare);
     forEachPart((row, endRow) => {
       if (capacity < rows) copyIn(row, endRow);
       else prepare(row, endRow);
-      this.#module._add();
+      this.#module.add();
     });
   }
 
@@ -131,39 +136,39 @@ export class WasmMetrics {
   merge(state: Uint8Array): void {
     const at = this.#stage(state.length);
     new Uint8Array(this.#memory.buffer).set(state, at);
-    this.#check(this.#module._merge(at, state.length), 0, null);
+    this.#check(this.#module.merge(at, state.length), 0, null);
   }
 
   write(): Uint8Array {
-    const at = this.#given(this.#module._write());
-    return new Uint8Array(this.#memory.buffer).slice(at, at + this.#module._writtenSize());
+    const at = this.#given(this.#module.write());
+    return new Uint8Array(this.#memory.buffer).slice(at, at + this.#module.writtenSize());
   }
 
   /** The numbers whose places layout.ts has: MEANS, MEANS_AT_K for each k, LABEL_MEANS for each label, margins. */
   compute(): Float64Array {
-    const at = this.#given(this.#module._compute());
-    return this.#memory.f64.slice(at / 8, at / 8 + this.#module._computedSize());
+    const at = this.#given(this.#module.compute());
+    return this.#memory.f64.slice(at / 8, at / 8 + this.#module.computedSize());
   }
 
   groupSums(): GroupSums {
-    const at = this.#given(this.#module._groupSums());
-    const sumsOfGroup = 1 + this.#module._numSums();
+    const at = this.#given(this.#module.groupSums());
+    const sumsOfGroup = 1 + this.#module.numSums();
     return { groups: GROUPS, sums: this.#memory.f64.slice(at / 8, at / 8 + GROUPS * sumsOfGroup), sumsOfGroup };
   }
 
   /** A hash of what the rows are known by, and of their labels, unknown classes and weights. */
   fingerprint(): bigint {
-    return join(this.#module._fingerprintHigh(), this.#module._fingerprintLow());
+    return join(this.#module.fingerprintHigh(), this.#module.fingerprintLow());
   }
 
   /** A hash of the labels, unknown classes and weights of the rows. */
   labelsFingerprint(): bigint {
-    return join(this.#module._labelsFingerprintHigh(), this.#module._labelsFingerprintLow());
+    return join(this.#module.labelsFingerprintHigh(), this.#module.labelsFingerprintLow());
   }
 
   /** Aligned room. */
   #stage(bytes: number): Address {
-    return align(this.#given(this.#memory.allocate(bytes + ALIGNMENT, this.#module._stage)));
+    return align(this.#given(this.#memory.allocate(bytes + ALIGNMENT, this.#module.stage)));
   }
 
   /** An address that the module returned: 0 when there was no memory, which may have grown. */
@@ -179,8 +184,8 @@ export class WasmMetrics {
     if (status === STATUS.outOfMemory) throw this.#outOfMemory();
     if (status === STATUS.tooManyRows) throw new LossError('ERR_SHAPE', 'an evaluator takes at most 2^32 - 1 rows');
     if (status === STATUS.nonFiniteScore && batch !== null) {
-      const row = firstRow + this.#module._badRow();
-      const column = this.#module._badColumn();
+      const row = firstRow + this.#module.badRow();
+      const column = this.#module.badColumn();
       throw new LossError(
         'ERR_NON_FINITE',
         `score at row ${row}, column ${column} is ${batch.scores[row * this.classes + column]}: scores must be finite, ` +

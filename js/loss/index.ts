@@ -16,6 +16,7 @@ export { LossError, type LossErrorCode } from '../errors.js';
 export { MultiLabelMarginLoss, type MultiLabelMarginLossOptions, type ValueAndGradOptions } from '../loss.js';
 export type { DTypeOf, GradOf, Scores } from '../scores.js';
 export { createWasmBackend } from '../wasm/backend.js';
+export type { WasmModule } from '../wasm/instantiate.js';
 export { fromMultiHot, type MultiHotMask, type MultiHotOptions, type Targets } from '../targets.js';
 export {
   type ArrayTypes,

@@ -14,7 +14,7 @@
  */
 import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../options.js';
-import { instantiationError } from '../wasm/instantiate.js';
+import { startError } from '../wasm/instantiate.js';
 import { ThreadsBackend, workerDied } from './backend.js';
 import createModule, { type PoolWorker, type ThreadsModule } from './multilabel_margin_loss_threads.mjs';
 import { builtinModule, isNode } from './node.js';
@@ -82,7 +82,7 @@ export async function createThreadsBackend(options: ThreadsBackendOptions = {}):
   try {
     module = await createModule({ printErr: () => {} });
   } catch (cause) {
-    throw instantiationError(cause, 'use the loss without threads there');
+    throw startError(cause, 'use the loss without threads there');
   }
   let backend: ThreadsBackend | null = null;
   await startWorkers(module, threads - 1, worker as (() => PoolWorker) | undefined, (how, cause) =>

@@ -1,8 +1,8 @@
 import type { ArrayTypes, TypedArray } from '../dtypes.js';
 import { LossError } from '../errors.js';
+import { checkOptions } from '../options.js';
 import { type Address, LinearMemory } from '../wasm/linear-memory.js';
-import { instantiate } from '../wasm/instantiate.js';
-import { decode } from '../wasm/printable.js';
+import { checkModule, compile, instantiate, type WasmModule } from '../wasm/instantiate.js';
 import binary from './binary.mjs';
 import type { TrainingModule } from './module.js';
 
@@ -115,10 +115,42 @@ export class TrainingMemory {
 
 let shared: TrainingMemory | undefined;
 
-const PRECOMPILED = 'torch.nn and torch.optim compile their module from bytes, so they do not run here';
+const PRECOMPILED =
+  "import the module from 'multilabel-margin-loss/training.wasm' and call useTrainingModule({ module }) before anything " +
+  'of nn and optim';
 
 /** The memory of this thread; the module is compiled at the first call. */
 export function trainingMemory(): TrainingMemory {
-  shared ??= new TrainingMemory(instantiate<TrainingModule>(() => new WebAssembly.Module(decode(binary)), PRECOMPILED));
+  shared ??= new TrainingMemory(instantiate<TrainingModule>(compile(binary, PRECOMPILED)));
   return shared;
+}
+
+/**
+ * Gives `nn` and `optim` a compiled WebAssembly module. It is for environments that refuse to compile WebAssembly from
+ * bytes, such as the workers of some content delivery networks; elsewhere they compile one themselves. Call it once in a
+ * thread, before anything else of `nn` and `optim`.
+ *
+ * @param options `module`: the compiled `multilabel-margin-loss/training.wasm` of this version of the package
+ * @throws LossError ERR_OPTION for anything but that module; ERR_STATE after the first layer, parameter or optimizer;
+ * ERR_BACKEND_UNAVAILABLE where it cannot be instantiated
+ * @example
+ * import { readFileSync } from 'node:fs';
+ * import { nn, useTrainingModule } from 'multilabel-margin-loss';
+ *
+ * // There: import module from 'multilabel-margin-loss/training.wasm'. In Node, for one:
+ * const file = new URL(import.meta.resolve('multilabel-margin-loss/training.wasm'));
+ * useTrainingModule({ module: new WebAssembly.Module(readFileSync(file)) });
+ *
+ * new nn.Linear(3, 4).forward([[1, 2, 3]]).shape; // => [1, 4]
+ */
+export function useTrainingModule(options: { module: WasmModule }): void {
+  const { module } = checkOptions(options, ['module'], 'useTrainingModule()');
+  checkModule(module, 'training.wasm', 'computeLoss');
+  if (shared !== undefined) {
+    throw new LossError(
+      'ERR_STATE',
+      'nn and optim have their module already: call useTrainingModule() once, before anything else of theirs',
+    );
+  }
+  shared = new TrainingMemory(instantiate<TrainingModule>(module));
 }

@@ -3,10 +3,9 @@ import { allocate } from '../dtypes.js';
 import { checkOptions } from '../options.js';
 import binary from './binary.mjs';
 import { KernelCall, outOfMemory, type Places } from './call.js';
-import { checkModule, instantiate } from './instantiate.js';
+import { checkModule, compile, instantiate, type WasmModule } from './instantiate.js';
 import { type Address, ALIGNMENT, align, layoutOf, LinearMemory, rowBytesOf, STAGED_BYTES } from './linear-memory.js';
 import type { LossModule } from './module.js';
-import { decode } from './printable.js';
 
 /** Where the parts of a batch are staged. */
 interface Staging extends Places {
@@ -116,7 +115,7 @@ let shared: WasmBackend | undefined;
 
 /** The backend of one thread with SIMD128. It is made on first use, and all losses of this thread share it. */
 export function wasmBackend(): Backend {
-  shared ??= new WasmBackend(instantiate<LossModule>(compile, PRECOMPILED));
+  shared ??= new WasmBackend(instantiate<LossModule>(compile(binary, PRECOMPILED)));
   return shared;
 }
 
@@ -128,7 +127,7 @@ export function wasmBackend(): Backend {
  * @param options `module`: the compiled `multilabel-margin-loss/multilabel_margin_loss.wasm` of this version of the
  * package
  * @returns a backend for the `backend` option of `MultiLabelMarginLoss`
- * @throws LossError ERR_OPTION for anything but a module; ERR_BACKEND_UNAVAILABLE for another module, or where there is no SIMD
+ * @throws LossError ERR_OPTION for anything but that module; ERR_BACKEND_UNAVAILABLE where it cannot be instantiated
  * @example
  * import { readFileSync } from 'node:fs';
  * import { createWasmBackend, MultiLabelMarginLoss } from 'multilabel-margin-loss';
@@ -140,12 +139,8 @@ export function wasmBackend(): Backend {
  * const lossFn = new MultiLabelMarginLoss({ backend: createWasmBackend({ module }) });
  * lossFn.forward([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]).item(); // => 0.85
  */
-export function createWasmBackend(options: { module: WebAssembly.Module }): Backend {
+export function createWasmBackend(options: { module: WasmModule }): Backend {
   const { module } = checkOptions(options, ['module'], 'createWasmBackend()');
-  checkModule(module);
-  return new WasmBackend(instantiate<LossModule>(() => module, PRECOMPILED));
-}
-
-function compile(): WebAssembly.Module {
-  return new WebAssembly.Module(decode(binary));
+  checkModule(module, 'multilabel_margin_loss.wasm', 'validate');
+  return new WasmBackend(instantiate<LossModule>(module));
 }

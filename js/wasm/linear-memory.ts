@@ -71,7 +71,7 @@ export class LinearMemory {
 
   /** @param maximumBytes to which the memory can grow; the module exports the number, which CMakeLists.txt has */
   constructor(
-    private readonly memory: WebAssembly.Memory,
+    private readonly memory: { readonly buffer: ArrayBufferLike },
     maximumBytes: number,
   ) {
     // What WebAssembly exports is signed.

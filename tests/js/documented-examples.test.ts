@@ -183,6 +183,7 @@ test('what is exported', () => {
       'saveSafetensors',
       'tensor',
       'topk',
+      'useTrainingModule',
       'zeros',
     ].sort(),
   );
