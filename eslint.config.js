@@ -75,6 +75,7 @@ const ROOMS = [
   // Measures the queue, which no entry point exports.
   { room: 'bench/scale', imports: ['bench/', 'dist/cli/queue/', '*'] },
   { room: 'bench/training/', imports: ['bench/', 'examples/', '*'] },
+  { room: 'bench/demo', imports: ['bench/', 'tests/demo/site', '*'] },
   { room: 'bench/', imports: ['bench/', '*'] },
   { room: 'examples/', imports: ['examples/', '*'] },
   { room: 'web-demo/', imports: ['web-demo/', 'examples/', 'tests/demo/site', '*'] },

@@ -2,9 +2,9 @@
  * Times this package and its peers side by side, on the same random inputs. Prints tables, and writes docs/benchmarks.md
  * and its chart. With --webgpu, this package on one thread, on two and on a GPU; with --evaluation, the metrics beside
  * scikit-learn's, and the command over files; with --training, steps of models beside PyTorch's and TensorFlow.js's: the
- * last parts of docs/benchmarks.md.
+ * last parts of docs/benchmarks.md. With --demo, how the demo's page loads; that is printed alone.
  *
- *     npm run bench [-- --quick] [-- --webgpu | --evaluation | --training]
+ *     npm run bench [-- --quick] [-- --webgpu | --evaluation | --training | --demo]
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
@@ -17,7 +17,9 @@ import { pyTorch } from './contenders/pytorch.js';
 import { tensorFlow, tensorFlowVersion } from './contenders/tensorflow.js';
 import { thisPackage } from './contenders/this-package.js';
 import { threads } from './contenders/threads.js';
+import { timeDemo } from './demo.js';
 import { timeEvaluation } from './evaluation.js';
+import { toText } from './format.js';
 import { evaluationGoalsOf, goalsOf } from './goals.js';
 import { EVALUATION_POINTS, FLOAT64_POINTS, GRID, type ScoreSet, WEBGPU_POINTS, WIDTHS } from './grid.js';
 import {
@@ -45,6 +47,7 @@ const program = new Command('npm run bench --')
   .option('--webgpu', 'one thread, two and a GPU, without the peers; writes the part of docs/benchmarks.md on WebGPU')
   .option('--evaluation', 'the metrics and the command; writes the part of docs/benchmarks.md on evaluation')
   .option('--training', 'training beside the peers; writes the part of docs/benchmarks.md on training, and its chart')
+  .option('--demo', "how the demo's page loads, on a slow network and processor too; writes nothing")
   .option('--python <path>', 'a Python that has PyTorch and scikit-learn', '/usr/bin/python3')
   .allowExcessArguments(false)
   .parse();
@@ -53,8 +56,11 @@ const {
   webgpu = false,
   evaluation = false,
   training = false,
+  demo = false,
   python,
-} = program.opts<{ quick?: boolean; webgpu?: boolean; evaluation?: boolean; training?: boolean; python: string }>();
+} = program.opts<
+  Partial<Record<'quick' | 'webgpu' | 'evaluation' | 'training' | 'demo', boolean>> & { python: string }
+>();
 
 const EFFORT: Effort = quick
   ? { warmUpMilliseconds: 20, rounds: 5, turnMilliseconds: 4, budgetMilliseconds: 100 }
@@ -68,6 +74,7 @@ const PARTS = ['# Benchmarks', WEBGPU_HEADING, EVALUATION_HEADING, TRAINING_HEAD
 if (webgpu) await benchWebGPU();
 else if (evaluation) await benchEvaluation();
 else if (training) await benchTraining();
+else if (demo) console.log(toText(await timeDemo(quick ? 1 : 5)));
 else await benchPeers();
 
 async function benchPeers(): Promise<void> {

@@ -1,23 +1,31 @@
 /** The rule by which words of the sources become tags: spelling, plurals, synonyms, and words that no picture shows. */
 
-/** Other spellings and synonyms of a tag, after plurals have become singulars. */
+/** Other spellings and synonyms of a tag, after plurals have become singulars, and readable names of categories. */
 const SAME: Readonly<Record<string, string>> = {
   'animal bird': 'bird',
+  'animal mammal': 'mammal',
+  'animals nature': 'animals & nature',
   'country flag': 'flag',
+  'face concerned': 'concerned face',
   fairy: 'fairy tale',
   fairytale: 'fairy tale',
   female: 'woman',
+  'food drink': 'food & drink',
   'food fruit': 'fruit',
+  'food prepared': 'prepared food',
   lgbt: 'pride',
   male: 'man',
   nation: 'country',
+  'people body': 'people & body',
   'place building': 'building',
   'sky weather': 'weather',
+  'smileys emotion': 'smileys & emotion',
   smiling: 'smile',
   squared: 'square',
   tale: 'fairy tale',
   'transport ground': 'vehicle',
   transportation: 'vehicle',
+  'travel places': 'travel & places',
 };
 
 /**

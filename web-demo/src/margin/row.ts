@@ -40,6 +40,7 @@ export class Row {
   readonly #score = element('span', { className: 'score' });
   readonly #hinge = element('div', { className: 'hinge' });
   readonly #bracket = element('div', { className: 'bracket' });
+  readonly #margin = element('span');
   readonly #push = element('i');
   #state: RowState | null = null;
 
@@ -47,6 +48,7 @@ export class Row {
     const track = element('div', { className: 'track' });
     const push = element('div', { className: 'push' });
     push.append(this.#push);
+    this.#bracket.append(this.#margin);
     track.append(this.#hinge, this.#bracket, this.handle);
     this.element.append(this.name, this.#score, track, push);
     this.handle.setAttribute('role', 'slider');
@@ -90,7 +92,8 @@ export class Row {
     this.handle.style.setProperty('--x', `${at}%`);
     this.#span(this.#hinge, violates ? threshold : null, at);
     this.#span(this.#bracket, isFocus ? threshold : null, at);
-    this.#bracket.textContent = `margin = ${margin}`;
+    this.#bracket.classList.toggle('at-right', at > 60);
+    this.#margin.textContent = `margin = ${margin}`;
     this.#push.classList.toggle('up', push > 0);
     this.#push.style.setProperty('--size', `${Math.abs(push) * 50}%`);
     const direction =
