@@ -17,6 +17,8 @@ Metrics metrics;
 mlml::MetricsOutcome outcome;
 mlml::Buffer<uint8_t> staging;
 size_t written = 0;
+mlml::Buffer<mlml::AveragePrecision::Point> curve;  // the one that was computed last
+size_t curve_size = 0;
 
 // A part of a batch. js/evaluate/layout.ts has the places of the fields, and writes 0 for pointers to what was not
 // given.
@@ -71,6 +73,17 @@ static_assert(offsetof(LabelMeans, support) == 0 * sizeof(double) &&
               offsetof(LabelMeans, mean_rank) == 1 * sizeof(double) &&
               offsetof(LabelMeans, average_precision) == 2 * sizeof(double) &&
               sizeof(LabelMeans) == 5 * sizeof(double));
+using Classified = mlml::Classification;
+static_assert(Classified::kPrecision == 0 && Classified::kRecall == 1 && Classified::kF1 == 2 &&
+              Classified::kFBeta == 3 && Classified::kJaccard == 4 && Classified::kHammingLoss == 5 &&
+              Classified::kSubsetAccuracy == 6 && Classified::kRowMetrics == 7);
+using LabelCounts = Classified::LabelCounts;
+static_assert(offsetof(LabelCounts, true_positives) == 0 * sizeof(double) &&
+              offsetof(LabelCounts, predicted) == 1 * sizeof(double) &&
+              offsetof(LabelCounts, support) == 2 * sizeof(double) && sizeof(LabelCounts) == 3 * sizeof(double));
+using Point = mlml::AveragePrecision::Point;
+static_assert(offsetof(Point, threshold) == 0 * sizeof(double) && offsetof(Point, all) == 1 * sizeof(double) &&
+              offsetof(Point, positive) == 2 * sizeof(double) && sizeof(Point) == 3 * sizeof(double));
 static_assert(mlml::GroupSums::kGroups == 256 && Metrics::kMarginBins == 514 && Metrics::kMarginFractionBits == 4 &&
               Metrics::kLeastMarginExponent == -16);
 
@@ -107,9 +120,13 @@ EMSCRIPTEN_KEEPALIVE double maximumMemory() { return MLML_MAXIMUM_MEMORY; }
 // Returns the address of at least `bytes` bytes, or 0 when memory is exhausted. What was there before is lost.
 EMSCRIPTEN_KEEPALIVE uint8_t* stage(size_t bytes) { return staging.Reserve(bytes) ? staging.data() : nullptr; }
 
-// Returns 0 when memory is exhausted.
-EMSCRIPTEN_KEEPALIVE int begin(size_t classes, const int32_t* ks, size_t num_ks) {
-  return metrics.Begin(classes, ks, num_ks) ? 1 : 0;
+// Returns 0 when memory is exhausted. `thresholds` may be null, and `most` 0: see ClassificationOptions.
+EMSCRIPTEN_KEEPALIVE int begin(size_t classes, const int32_t* ks, size_t num_ks, const double* thresholds, size_t most,
+                               double beta, double zero_division) {
+  return metrics.Begin(classes, ks, num_ks,
+                       {.thresholds = thresholds, .most = most, .beta = beta, .zero_division = zero_division})
+             ? 1
+             : 0;
 }
 
 // Where to describe the part that prepare() and add() take.
@@ -147,10 +164,14 @@ EMSCRIPTEN_KEEPALIVE uint8_t* write() {
 EMSCRIPTEN_KEEPALIVE size_t writtenSize() { return written; }
 
 // Returns the address of computedSize() numbers of float64, or 0 when memory is exhausted: the Means, MeansAtK for each
-// k, LabelMeans for each label, and the bins of margins.
+// k, LabelMeans for each label, the bins of margins, and where classes are predicted the means of Classified::RowMetric
+// and LabelCounts for each label.
 EMSCRIPTEN_KEEPALIVE size_t computedSize() {
+  const size_t classified = metrics.has_classification()
+                                ? Classified::kRowMetrics * sizeof(double) + metrics.classes() * sizeof(LabelCounts)
+                                : 0;
   return (sizeof(Means) + metrics.num_ks() * sizeof(MeansAtK) + metrics.classes() * sizeof(LabelMeans) +
-          2 * Metrics::kMarginBins * sizeof(double)) /
+          2 * Metrics::kMarginBins * sizeof(double) + classified) /
          sizeof(double);
 }
 EMSCRIPTEN_KEEPALIVE double* compute() {
@@ -160,6 +181,10 @@ EMSCRIPTEN_KEEPALIVE double* compute() {
   auto* of_labels = reinterpret_cast<LabelMeans*>(at_k + metrics.num_ks());
   auto* margins = reinterpret_cast<double*>(of_labels + metrics.classes());
   std::copy_n(metrics.margins(), 2 * Metrics::kMarginBins, margins);
+  if (metrics.has_classification()) {
+    double* row_means = margins + 2 * Metrics::kMarginBins;
+    metrics.ComputeClassification(row_means, reinterpret_cast<LabelCounts*>(row_means + Classified::kRowMetrics));
+  }
   return metrics.Compute(means, at_k, of_labels) ? reinterpret_cast<double*>(means) : nullptr;
 }
 
@@ -171,6 +196,15 @@ EMSCRIPTEN_KEEPALIVE double* groupSums() {
   metrics.groups().Values(sums);
   return sums;
 }
+
+// Returns an AveragePrecision::Missing. The curve is that of a label, or where it is -1 that of all scores together.
+EMSCRIPTEN_KEEPALIVE int computeCurve(int32_t label) {
+  const size_t which = label < 0 ? mlml::AveragePrecision::kAllLabels : static_cast<size_t>(label);
+  return static_cast<int>(metrics.average_precision().Curve(which, curve, &curve_size));
+}
+// curveSize() points of three numbers of float64 each.
+EMSCRIPTEN_KEEPALIVE Point* curvePoints() { return curve.data(); }
+EMSCRIPTEN_KEEPALIVE size_t curveSize() { return curve_size; }
 
 EMSCRIPTEN_KEEPALIVE double numRows() { return static_cast<double>(metrics.num_rows()); }
 

@@ -9,11 +9,13 @@ import { type Scores, toScores } from '../scores.js';
 import { type Targets, toTargets, toUnknown } from '../targets.js';
 import { Tensor } from '../tensor.js';
 import { toBase64 } from './base64.js';
+import { type ClassificationJSON, type ClassificationOptions, toClassification } from './classification.js';
 import { type CompareOptions, compareResults, type Comparison } from './comparison.js';
+import { type PrecisionRecallCurve, toCurve } from './curve.js';
 import { hashOfId } from './hash.js';
 import { HighestLosses } from './highest-losses.js';
 import { WasmMetrics } from './metrics.js';
-import { type EvaluationResult, type RowKinds, toResult } from './result.js';
+import { type EvaluationResult, type RowKinds, toResult, WHY_MISSING } from './result.js';
 import { damaged, digestOf, type EvaluatorJSON, FORMAT, toState, VERSION } from './state.js';
 
 /**
@@ -52,6 +54,12 @@ export interface EvaluatorOptions {
    * @default one that the evaluator compiles
    */
   module?: WasmModule | undefined;
+  /**
+   * Which classes of a row are predicted, for precision, recall, F1 and other metrics of predictions in
+   * {@link EvaluationResult.classification}.
+   * @default none: these metrics are left out
+   */
+  classification?: ClassificationOptions | null | undefined;
 }
 
 /**
@@ -126,12 +134,13 @@ export class Evaluator {
   readonly #lossFn: MultiLabelMarginLoss;
   readonly #nonFinite: 'error' | 'skip';
   readonly #module: WasmModule | null;
+  readonly #classification: ClassificationJSON | null;
   #metrics: WasmMetrics | null = null;
   readonly #highestLosses = new HighestLosses();
   #kinds: RowKinds = { hasWeights: false, hasUnknown: false };
 
   /**
-   * @param options `k`, `loss`, `nonFinite` and `module`
+   * @param options `k`, `loss`, `nonFinite`, `classification` and `module`
    * @throws LossError ERR_OPTION for an unknown option or value
    * @example
    * import { Evaluator } from 'multilabel-margin-loss/evaluate';
@@ -144,8 +153,9 @@ export class Evaluator {
       k = [1, 3, 5],
       loss = {},
       nonFinite = 'error',
+      classification,
       module,
-    } = checkOptions(options, ['k', 'loss', 'nonFinite', 'module'], 'Evaluator()');
+    } = checkOptions(options, ['k', 'loss', 'nonFinite', 'classification', 'module'], 'Evaluator()');
     if (nonFinite !== 'error' && nonFinite !== 'skip') {
       throw new LossError('ERR_OPTION', `nonFinite must be one of 'error', 'skip', got ${describe(nonFinite)}`);
     }
@@ -156,6 +166,7 @@ export class Evaluator {
     this.#nonFinite = nonFinite;
     if (module !== undefined) checkModule(module, 'ranking_metrics.wasm', 'groupSums');
     this.#module = module ?? null;
+    this.#classification = toClassification(classification);
   }
 
   /**
@@ -202,7 +213,7 @@ export class Evaluator {
         `scores must have ${this.#metrics.classes} classes, as those before, got ${classes} (shape [${plain.shape.join(', ')}])`,
       );
     }
-    const metrics = this.#metrics ?? new WasmMetrics(classes, this.#k, this.#module);
+    const metrics = this.#metrics ?? new WasmMetrics(classes, this.#k, this.#classification, this.#module);
     const batch = {
       scores: plain.data,
       targets: indices.data,
@@ -231,7 +242,7 @@ export class Evaluator {
    * Adds the rows of another evaluator, which stays as it is. In whatever order parts are merged, the result is that of
    * one evaluator for all rows, to the bit.
    *
-   * @param other one with the same `k`, options of the loss and number of classes
+   * @param other one with the same `k`, `classification`, options of the loss and number of classes
    * @throws LossError ERR_STATE if these are others, or it is no evaluator; where it throws, nothing is added
    * @example
    * import { Evaluator } from 'multilabel-margin-loss/evaluate';
@@ -246,7 +257,7 @@ export class Evaluator {
     this.#checkAlike(other, 'merge');
     const theirs = other.#metrics;
     if (theirs === null) return;
-    const metrics = this.#metrics ?? new WasmMetrics(theirs.classes, this.#k, this.#module);
+    const metrics = this.#metrics ?? new WasmMetrics(theirs.classes, this.#k, this.#classification, this.#module);
     if (metrics.classes !== theirs.classes) {
       throw new LossError(
         'ERR_STATE',
@@ -336,7 +347,33 @@ export class Evaluator {
    */
   result(): EvaluationResult {
     const classes = this.#metrics?.classes ?? 0;
-    return toResult(this.#metrics?.compute() ?? null, classes, this.#k, this.#kinds, this.#highestLosses.rows);
+    const numbers = this.#metrics?.compute() ?? null;
+    return toResult(numbers, classes, this.#k, this.#kinds, this.#highestLosses.rows, this.#classification);
+  }
+
+  /**
+   * Precision, recall and F1 at every threshold. They are exact: up to 2^20 scores, there is a threshold for each distinct
+   * score; of more, one for each bin that scores were counted in.
+   *
+   * @param label that of one label; all scores together, if it is not given
+   * @returns a point for each threshold; none if no row has the label
+   * @throws LossError ERR_OPTION for a label out of range; ERR_STATE where the sums do not tell, as
+   * {@link EvaluationResult.averagePrecisionMissing} says
+   * @example
+   * import { Evaluator } from 'multilabel-margin-loss/evaluate';
+   *
+   * const evaluator = new Evaluator();
+   * evaluator.update([[0.125, 0.75], [0.5, 0.25]], [[1], [0, 1]]);
+   * const { thresholds, precision } = evaluator.precisionRecallCurve();
+   * [...thresholds]; // => [0.125, 0.25, 0.5, 0.75]
+   * [...precision]; // => [0.75, 1, 1, 1]
+   */
+  precisionRecallCurve(label?: number): PrecisionRecallCurve {
+    if (label !== undefined) checkWhole(label, 'label', 0, (this.#metrics?.classes ?? 2 ** 31) - 1);
+    if (this.#metrics === null) return toCurve(new Float64Array(0));
+    const points = this.#metrics.curve(label ?? null);
+    if (typeof points !== 'number') return toCurve(points);
+    throw new LossError('ERR_STATE', `there is no curve of precision and recall: ${WHY_MISSING[points]}`);
   }
 
   /**
@@ -359,6 +396,7 @@ export class Evaluator {
       k: [...this.#k],
       loss: this.#lossOptions(),
       nonFinite: this.#nonFinite,
+      classification: this.#classification,
       classes: this.#metrics?.classes ?? 0,
       state: this.#metrics === null ? '' : toBase64(this.#metrics.write()),
       rows: this.#rows,
@@ -402,7 +440,11 @@ export class Evaluator {
       loss: { ...(saved.loss as object), backend },
     });
     if (classes === 0) return evaluator;
-    evaluator.#metrics = new WasmMetrics(classes, evaluator.#k, evaluator.#module);
+    try {
+      evaluator.#metrics = new WasmMetrics(classes, evaluator.#k, evaluator.#classification, evaluator.#module);
+    } catch (cause) {
+      throw cause instanceof LossError && cause.code === 'ERR_SHAPE' ? damaged(cause.message, cause) : cause;
+    }
     evaluator.#metrics.merge(sums);
     if (evaluator.#rows !== rows) throw damaged(`its rows are ${rows}, and its sums are of ${evaluator.#rows}`);
     evaluator.#highestLosses.merge(highestLosses);
@@ -433,6 +475,7 @@ export class Evaluator {
     for (const [name, own, others] of [
       ['k', this.#k, other.#k],
       ['options of the loss', this.#lossOptions(), other.#lossOptions()],
+      ...(method === 'merge' ? [['classification', this.#classification, other.#classification] as const] : []),
     ] as const) {
       if (JSON.stringify(own) !== JSON.stringify(others)) {
         throw new LossError(

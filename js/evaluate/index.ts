@@ -1,5 +1,5 @@
 /**
- * Loss and ranking metrics over data larger than memory.
+ * Loss, ranking metrics and classification metrics over data larger than memory.
  *
  * @example
  * import { Evaluator } from 'multilabel-margin-loss/evaluate';
@@ -13,7 +13,15 @@
  * @module multilabel-margin-loss/evaluate
  */
 export type { ComparedMetric, Estimate } from './bootstrap.js';
+export type {
+  ClassificationJSON,
+  ClassificationMetrics,
+  ClassificationOptions,
+  ClassificationResult,
+  LabelClassification,
+} from './classification.js';
 export type { CompareOptions, Comparison } from './comparison.js';
+export type { PrecisionRecallCurve } from './curve.js';
 export { Evaluator, type EvaluatorOptions, type UpdateOptions } from './evaluator.js';
 export { ExactAveragePrecision, type ExactAveragePrecisionOptions } from './exact-average-precision.js';
 export type { HighLoss } from './highest-losses.js';

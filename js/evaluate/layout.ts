@@ -26,6 +26,24 @@ export const MEANS_AT_K = { precision: 0, recall: 1, ndcg: 2, size: 3 } as const
 /** Places of the fields of RankingMetrics::LabelMeans, one of which follows these for each label; then come the margins. */
 export const LABEL_MEANS = { support: 0, meanRank: 1, averagePrecision: 2, size: 5 } as const;
 
+/** Classification::RowMetric: their means follow the margins, where classes are predicted. */
+export const ROW_METRICS = {
+  precision: 0,
+  recall: 1,
+  f1: 2,
+  fBeta: 3,
+  jaccard: 4,
+  hammingLoss: 5,
+  subsetAccuracy: 6,
+  size: 7,
+} as const;
+
+/** Places of the fields of Classification::LabelCounts, one of which follows these for each label. */
+export const LABEL_COUNTS = { truePositives: 0, predicted: 1, support: 2, size: 3 } as const;
+
+/** Places of the fields of AveragePrecision::Point. */
+export const CURVE_POINT = { threshold: 0, all: 1, positive: 2, size: 3 } as const;
+
 /** Places of the fields of AveragePrecision::Value. */
 export const VALUE = { value: 0, low: 1, high: 2 } as const;
 
@@ -57,5 +75,5 @@ export const PART = {
 /** GroupSums::kGroups */
 export const GROUPS = 256;
 
-/** RankingMetrics::kMarginFractionBits and kLeastMarginExponent */
-export const MARGINS = { stepsPerPowerOfTwo: 16, least: 2 ** -16 } as const;
+/** RankingMetrics::kMarginFractionBits, kLeastMarginExponent and kMarginBins on both sides of 0 */
+export const MARGINS = { stepsPerPowerOfTwo: 16, least: 2 ** -16, size: 2 * 514 } as const;

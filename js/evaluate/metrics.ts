@@ -3,7 +3,8 @@ import { LossError } from '../errors.js';
 import { compile, instantiate, type WasmModule } from '../wasm/instantiate.js';
 import { type Address, ALIGNMENT, align, LinearMemory, STAGED_BYTES } from '../wasm/linear-memory.js';
 import binary from './binary.mjs';
-import { GROUPS, PART, STATUS } from './layout.js';
+import { type ClassificationJSON, thresholdsOf } from './classification.js';
+import { CURVE_POINT, GROUPS, MISSING, PART, STATUS } from './layout.js';
 import type { MetricsModule } from './module.js';
 
 /** A batch of valid shapes with valid targets and weights; only the values of the scores are unchecked. */
@@ -56,14 +57,22 @@ export class WasmMetrics {
   constructor(
     readonly classes: number,
     ks: readonly number[],
+    classification: ClassificationJSON | null,
     module: WasmModule | null,
   ) {
+    const thresholds = classification === null ? null : thresholdsOf(classification, classes);
     this.#module = instantiate<MetricsModule>(module ?? (compiled ??= compile(binary, PRECOMPILED)));
     this.#memory = new LinearMemory(this.#module.memory, this.#module.maximumMemory());
     this.#part = this.#module.partAddress();
-    const at = this.#stage(ks.length * 4 + 1);
-    this.#memory.i32.set(ks, at / 4);
-    if (this.#module.begin(classes, at, ks.length) === 0) throw this.#outOfMemory();
+    const at = this.#stage((thresholds?.byteLength ?? 0) + ks.length * 4 + 1);
+    const ksAt = at + (thresholds?.byteLength ?? 0);
+    if (thresholds !== null) this.#memory.f64.set(thresholds, at / 8);
+    this.#memory.i32.set(ks, ksAt / 4);
+    const { k, beta, zeroDivision } = classification ?? { k: null, beta: null, zeroDivision: 0 };
+    const thresholdsAt = thresholds === null ? 0 : at;
+    if (this.#module.begin(classes, ksAt, ks.length, thresholdsAt, k ?? 0, beta ?? 1, zeroDivision) === 0) {
+      throw this.#outOfMemory();
+    }
   }
 
   /** Rows so far, those left out included. */
@@ -132,7 +141,7 @@ export class WasmMetrics {
     });
   }
 
-  /** Adds what `write()` wrote of as many classes and the same ks; or throws, and adds nothing. */
+  /** Adds what `write()` wrote of as many classes and the same options; or throws, and adds nothing. */
   merge(state: Uint8Array): void {
     const at = this.#stage(state.length);
     new Uint8Array(this.#memory.buffer).set(state, at);
@@ -144,10 +153,27 @@ export class WasmMetrics {
     return new Uint8Array(this.#memory.buffer).slice(at, at + this.#module.writtenSize());
   }
 
-  /** The numbers whose places layout.ts has: MEANS, MEANS_AT_K for each k, LABEL_MEANS for each label, margins. */
+  /**
+   * The numbers whose places layout.ts has: MEANS, MEANS_AT_K for each k, LABEL_MEANS for each label, margins, and where
+   * classes are predicted ROW_METRICS, and LABEL_COUNTS for each label.
+   */
   compute(): Float64Array {
     const at = this.#given(this.#module.compute());
     return this.#memory.f64.slice(at / 8, at / 8 + this.#module.computedSize());
+  }
+
+  /**
+   * The points of a curve, whose places layout.ts has in CURVE_POINT, from the highest threshold down; or why there is none, of
+   * MISSING.
+   *
+   * @param label null for all together
+   */
+  curve(label: number | null): Float64Array | number {
+    const missing = this.#module.computeCurve(label ?? -1);
+    this.#memory.renew();
+    if (missing !== MISSING.nothing) return missing;
+    const at = this.#module.curvePoints() / 8;
+    return this.#memory.f64.slice(at, at + this.#module.curveSize() * CURVE_POINT.size);
   }
 
   groupSums(): GroupSums {

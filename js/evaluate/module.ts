@@ -6,7 +6,15 @@ export interface MetricsModule extends BareModule {
   /** Returns the address of room for what the module will read, or 0. What was there before is lost. */
   readonly stage: (bytes: number) => Address;
   /** Returns 0 when memory is exhausted. */
-  begin(classes: number, ks: Address, numKs: number): number;
+  begin(
+    classes: number,
+    ks: Address,
+    numKs: number,
+    thresholds: Address,
+    most: number,
+    beta: number,
+    zeroDivision: number,
+  ): number;
   /** Returns where to describe the part of a batch that the next two functions take. */
   partAddress(): Address;
   /** Returns a status. */
@@ -26,6 +34,11 @@ export interface MetricsModule extends BareModule {
   /** Returns the address of the sums of groups, float64, or 0. */
   groupSums(): Address;
   numSums(): number;
+  /** Returns an AveragePrecision::Missing. */
+  computeCurve(label: number): number;
+  /** Returns the address of the points that were computed last. */
+  curvePoints(): Address;
+  curveSize(): number;
   numRows(): number;
   fingerprintLow(): number;
   fingerprintHigh(): number;

@@ -1,5 +1,6 @@
 import type { HighLoss } from './highest-losses.js';
-import { LABEL_MEANS, MEANS, MEANS_AT_K, MISSING, VALUE } from './layout.js';
+import { type ClassificationJSON, type ClassificationResult, toClassificationResult } from './classification.js';
+import { LABEL_MEANS, MARGINS, MEANS, MEANS_AT_K, MISSING, VALUE } from './layout.js';
 import { type MarginBin, toMarginBins } from './margins.js';
 
 /**
@@ -145,12 +146,14 @@ export interface EvaluationResult {
   margins: MarginBin[];
   /** The 20 rows of the highest loss, the highest first; of equal ones, by source and row. */
   highestLosses: HighLoss[];
+  /** The classes that are predicted against the labels of the rows; null without the option `classification`. */
+  classification: ClassificationResult | null;
 }
 
 /** What rows have beside scores and targets. */
 export type RowKinds = Pick<EvaluationResult, 'hasWeights' | 'hasUnknown'>;
 
-const WHY_MISSING: Readonly<Record<number, string>> = {
+export const WHY_MISSING: Readonly<Record<number, string>> = {
   [MISSING.memory]:
     'average precision needs more memory than an evaluator takes for it: there are too many classes, or scores of too ' +
     'many sizes',
@@ -168,10 +171,12 @@ export function toResult(
   ks: readonly number[],
   { hasWeights, hasUnknown }: RowKinds,
   highestLosses: readonly HighLoss[],
+  classification: ClassificationJSON | null,
 ): EvaluationResult {
   const perLabelAt = MEANS.size + MEANS_AT_K.size * ks.length;
   const values =
     numbers ?? new Float64Array(perLabelAt).fill(Number.NaN, MEANS.loss, MEANS.missing).fill(Number.NaN, MEANS.size);
+  const marginsAt = perLabelAt + LABEL_MEANS.size * classes;
   const value = (index: number): number => values[index] as number;
   const mean = (name: keyof typeof MEANS): number => value(MEANS[name]);
   const isMissing = value(MEANS.missing) !== MISSING.nothing;
@@ -223,7 +228,11 @@ export function toResult(
         averagePrecisionBounds: boundsOf(first + LABEL_MEANS.averagePrecision),
       };
     }),
-    margins: toMarginBins(values.subarray(perLabelAt + LABEL_MEANS.size * classes)),
+    margins: toMarginBins(values.subarray(marginsAt, marginsAt + MARGINS.size)),
     highestLosses: [...highestLosses],
+    classification:
+      classification === null
+        ? null
+        : toClassificationResult(numbers?.subarray(marginsAt + MARGINS.size) ?? null, classes, classification),
   };
 }

@@ -2,6 +2,7 @@ import { describe, LossError } from '../errors.js';
 import { fromBase64 } from './base64.js';
 import { Hash } from './hash.js';
 import { type HighLoss, toHighLosses } from './highest-losses.js';
+import type { ClassificationJSON } from './classification.js';
 import type { RowKinds } from './result.js';
 
 export const FORMAT = 'multilabel-margin-loss/evaluator';
@@ -37,6 +38,8 @@ export interface EvaluatorJSON {
   };
   /** The option `nonFinite`. */
   nonFinite: 'error' | 'skip';
+  /** The option `classification`, or null. */
+  classification: ClassificationJSON | null;
   /** Number of labels C; 0 before the first row. */
   classes: number;
   /** The exact sums, in base64; empty before the first row. */
@@ -86,8 +89,25 @@ export function digestOf(json: Partial<Record<keyof EvaluatorJSON, unknown>>): s
       hash.add(`${typeof value === 'number' && !Number.isFinite(value) ? null : String(value)};`);
     }
   };
-  const { format, version, k, loss, nonFinite, classes, state, rows, hasWeights, hasUnknown, highestLosses } = json;
-  add({ format, version, k, loss, nonFinite, classes, state, rows, hasWeights, hasUnknown, highestLosses }, 0);
+  const { format, version, k, loss, nonFinite, classification, classes, state, rows, hasWeights, hasUnknown } = json;
+  const { highestLosses } = json;
+  add(
+    {
+      format,
+      version,
+      k,
+      loss,
+      nonFinite,
+      classification,
+      classes,
+      state,
+      rows,
+      hasWeights,
+      hasUnknown,
+      highestLosses,
+    },
+    0,
+  );
   return hash
     .halves()
     .map((half) => (half >>> 0).toString(16).padStart(8, '0'))
@@ -96,7 +116,7 @@ export function digestOf(json: Partial<Record<keyof EvaluatorJSON, unknown>>): s
 
 /** The parts of an evaluator's JSON whose types and ranges are right. The options are yet to be checked. */
 export interface State {
-  options: { k: unknown; loss: unknown; nonFinite: unknown };
+  options: { k: unknown; loss: unknown; nonFinite: unknown; classification: unknown };
   classes: number;
   /** Empty without rows. */
   sums: Uint8Array;
@@ -119,8 +139,9 @@ export function toState(json: unknown): State {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     throw new LossError('ERR_STATE', `an evaluator's JSON has format '${FORMAT}', got ${describe(json)}`);
   }
-  const { format, version, k, loss, nonFinite, classes, state, rows, hasWeights, hasUnknown, highestLosses, digest } =
-    json as Partial<Record<keyof EvaluatorJSON, unknown>>;
+  const given = json as Partial<Record<keyof EvaluatorJSON, unknown>>;
+  const { format, version, k, loss, nonFinite, classification, classes, state, rows, hasWeights, hasUnknown } = given;
+  const { highestLosses, digest } = given;
   if (format !== FORMAT) {
     throw new LossError('ERR_STATE', `an evaluator's JSON has format '${FORMAT}', got ${describe(format)}`);
   }
@@ -155,7 +176,7 @@ export function toState(json: unknown): State {
   // Two sums of each class take a byte each at least. This comes before memory is reserved for the classes.
   if (sums.length < 2 * classes) throw damaged(`its state is ${sums.length} bytes for ${classes} classes`);
   return {
-    options: { k, loss, nonFinite },
+    options: { k, loss, nonFinite, classification },
     classes,
     sums,
     rows,

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 namespace mlml {
 
@@ -22,6 +23,13 @@ class Buffer {
 
   // Makes room for `size` elements, and may lose the present ones. False when memory is exhausted.
   [[nodiscard]] bool Reserve(size_t size) { return size <= capacity_ || Grow(size); }
+
+  // Takes the elements of another one, which is empty then, in place of its own.
+  void Take(Buffer& other) {
+    std::free(data_);
+    data_ = std::exchange(other.data_, nullptr);
+    capacity_ = std::exchange(other.capacity_, 0);
+  }
 
   void Free() {
     std::free(data_);

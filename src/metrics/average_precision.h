@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "base/buffer.h"
 #include "metrics/score_bins.h"
@@ -142,6 +143,29 @@ class AveragePrecision {
     if (mode_ == Mode::kNone) return weighted_ ? Missing::kWeights : Missing::kMemory;
     const bool done = mode_ == Mode::kKept ? ComputeFromKept(of_labels, micro) : ComputeFromBins(of_labels, micro);
     return done ? Missing::kNothing : Missing::kMemory;
+  }
+
+  // A point of the curve of precision and recall: sums of weights over the scores at or above the threshold.
+  struct Point {
+    double threshold;
+    double all;
+    double positive;
+  };
+  static constexpr size_t kAllLabels = std::numeric_limits<size_t>::max();
+
+  // Writes the curve of a label, or that of all scores together, from the highest threshold down: a point for each
+  // distinct score, or where scores were counted in bins for each bin, whose threshold is the lowest number in it. The
+  // sums are exact, whichever it is. Or writes nothing, and says why.
+  [[nodiscard]] Missing Curve(size_t label, Buffer<Point>& points, size_t* count) const {
+    *count = 0;
+    if (mode_ == Mode::kNone) return weighted_ ? Missing::kWeights : Missing::kMemory;
+    const bool done = mode_ == Mode::kKept ? CurveFromKept(label, points, count) : CurveFromBins(label, points, count);
+    if (!done) return Missing::kMemory;
+    for (size_t i = 1; i < *count; ++i) {
+      points[i].all += points[i - 1].all;
+      points[i].positive += points[i - 1].positive;
+    }
+    return Missing::kNothing;
   }
 
   void Write(StateWriter& writer) const {
@@ -421,29 +445,50 @@ class AveragePrecision {
   bool ComputeFromKept(Value* of_labels, Value* micro) const {
     Buffer<Scored> buffer;
     if (!buffer.Reserve(std::max<size_t>(size_, 1))) return false;
-    const auto average = [&](size_t first, size_t step) {
-      size_t count = 0;
-      for (size_t i = first; i < size_; i += step) {
-        const double weight = weighted_ ? weights_[i / classes_] : 1;
-        if (flags_[i] == kUnknown || weight == 0) continue;
-        buffer[count++] = {scores_[i], flags_[i] == kPositive ? weight : -weight};
-      }
-      const double value = Average(buffer.data(), count);
-      return Value{value, value, value};
+    const auto average = [&](size_t label) {
+      const size_t count = SortKept(label, buffer.data());
+      double positives = 0;
+      for (size_t i = 0; i < count; ++i) positives += std::max(buffer[i].weight, 0.0);
+      Summation sum(positives);
+      ForEachScore(buffer.data(), count,
+                   [&](double /*score*/, double all, double positive) { sum.Add(all, positive); });
+      return Value{sum.sum(), sum.sum(), sum.sum()};
     };
-    for (size_t label = 0; label < classes_; ++label) of_labels[label] = average(label, classes_);
-    *micro = average(0, 1);
+    for (size_t label = 0; label < classes_; ++label) of_labels[label] = average(label);
+    *micro = average(kAllLabels);
     return true;
   }
 
-  static double Average(Scored* scored, size_t size) {
+  bool CurveFromKept(size_t label, Buffer<Point>& points, size_t* count) const {
+    const size_t most = label == kAllLabels ? size_ : size_ / classes_;
+    Buffer<Scored> buffer;
+    if (!buffer.Reserve(std::max<size_t>(most, 1)) || !points.Reserve(std::max<size_t>(most, 1))) return false;
+    ForEachScore(buffer.data(), SortKept(label, buffer.data()), [&](double score, double all, double positive) {
+      points[(*count)++] = {score, all, positive};
+    });
+    return true;
+  }
+
+  // Writes the kept scores of a label, or all, to `scored` in descending order, and returns their number. Scores of
+  // weight 0 do not count.
+  size_t SortKept(size_t label, Scored* scored) const {
+    const bool all = label == kAllLabels;
+    size_t count = 0;
+    for (size_t i = all ? 0 : label; i < size_; i += all ? 1 : classes_) {
+      const double weight = weighted_ ? weights_[i / classes_] : 1;
+      if (flags_[i] == kUnknown || weight == 0) continue;
+      scored[count++] = {scores_[i], flags_[i] == kPositive ? weight : -weight};
+    }
     // Weights too, for sums that do not depend on the order in which the scores came.
-    std::sort(scored, scored + size, [](const Scored& a, const Scored& b) {
+    std::sort(scored, scored + count, [](const Scored& a, const Scored& b) {
       return a.score != b.score ? a.score > b.score : a.weight > b.weight;
     });
-    double positives = 0;
-    for (size_t i = 0; i < size; ++i) positives += std::max(scored[i].weight, 0.0);
-    Summation sum(positives);
+    return count;
+  }
+
+  // Calls function(score, sum of the weights, sum of those of labels) for each distinct score, in order.
+  template <typename Function>
+  static void ForEachScore(const Scored* scored, size_t size, Function function) {
     for (size_t i = 0; i < size;) {
       const double score = scored[i].score;
       double all = 0;
@@ -452,9 +497,27 @@ class AveragePrecision {
         all += std::abs(scored[i].weight);
         positive += std::max(scored[i].weight, 0.0);
       }
-      sum.Add(all, positive);
+      function(score, all, positive);
     }
-    return sum.sum();
+  }
+
+  bool CurveFromBins(size_t label, Buffer<Point>& points, size_t* count) const {
+    const size_t num_keys = bins_.num_keys();
+    if (!points.Reserve(num_keys)) return false;
+    std::fill_n(points.data(), num_keys, Point{0, 0, 0});
+    const bool all = label == kAllLabels;
+    for (size_t of = all ? 0 : label; of < (all ? classes_ : label + 1); ++of) {
+      bins_.ForEachBin(of, [&](size_t key, const ScoreBins::Bin& bin) {
+        points[num_keys - 1 - key].all += bin.all;
+        points[num_keys - 1 - key].positive += bin.positive;
+      });
+    }
+    for (size_t i = 0; i < num_keys; ++i) {
+      if (points[i].all == 0) continue;
+      points[*count] = points[i];
+      points[(*count)++].threshold = bins_.LowestOf(static_cast<uint32_t>(num_keys - 1 - i));
+    }
+    return true;
   }
 
   bool ComputeFromBins(Value* of_labels, Value* micro) const {

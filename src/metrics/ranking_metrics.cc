@@ -108,9 +108,11 @@ RankingMetrics::Scratch<double>& RankingMetrics::ScratchOf() {
   return f64_;
 }
 
-bool RankingMetrics::Begin(size_t classes, const int32_t* ks, size_t num_ks) {
+bool RankingMetrics::Begin(size_t classes, const int32_t* ks, size_t num_ks,
+                           const ClassificationOptions& classification) {
   classes_ = classes;
   num_ks_ = num_ks;
+  if (!classification_.Begin(classes, classification)) return false;
   if (!ks_.Reserve(num_ks + 1) || !at_k_.Reserve(2 * num_ks + 1) || !groups_.Begin(num_sums()) ||
       !support_.Reserve(classes) || !twice_rank_sum_.Reserve(classes)) {
     return false;
@@ -158,13 +160,16 @@ MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, const RowDetails& de
                         scratch.counts.Reserve(2 * most, classes_, KernelChoice::kMeasured);
   if (!reserved) return {MetricsStatus::kOutOfMemory, 0, 0};
   if (first_part) average_precision_.BeginBatch(rows.batch_rows);
+  LabelSums::Limbs limbs;
   for (size_t row = 0; row < rows.count; ++row) {
     const T* scores = rows.scores + row * classes_;
     if (IsSkipped(scores)) continue;
     const size_t num_unknown = GatherUnknown(details, row);
-    average_precision_.Want(
-        AveragePrecision::Row<T>{scores, nullptr, 0, unknown_.data(), num_unknown, WeightOf(details, row)});
+    const double weight = WeightOf(details, row);
+    limbs.AddWeight(weight);
+    average_precision_.Want(AveragePrecision::Row<T>{scores, nullptr, 0, unknown_.data(), num_unknown, weight});
   }
+  if (!classification_.Reserve(limbs)) return {MetricsStatus::kOutOfMemory, 0, 0};
   average_precision_.Reserve();
   return {MetricsStatus::kOk, 0, 0};
 }
@@ -189,6 +194,10 @@ void RankingMetrics::Add(const Rows<T>& rows, const RowDetails& details) {
     AddFingerprints(Mix(id), gathered);
     groups_.BeginRow(Mix(id));
     AddRow(WithoutUnknown(gathered), details.losses[row]);
+    if (has_classification()) {
+      const size_t first = FirstOfClassification();
+      classification_.Add(gathered, [&](size_t metric, double value) { AddTo(first + metric, value); });
+    }
     average_precision_.Add(gathered);
   }
 }
@@ -369,6 +378,7 @@ void RankingMetrics::Write(StateWriter& writer) {
   ForEachCount([&](uint64_t count) { writer.Put(count); });
   groups_.Write(writer);
   average_precision_.Write(writer);
+  classification_.Write(writer);
 }
 
 template <bool kCheck>
@@ -408,6 +418,8 @@ MetricsStatus RankingMetrics::Merge(StateReader& reader) {
   } else {
     average_precision_.Merge(reader, rows, skipped);
   }
+  if (!reader.ok()) return MetricsStatus::kBadState;
+  if (!classification_.Merge<kCheck>(reader, rows)) return MetricsStatus::kOutOfMemory;
   return reader.ok() && reader.at_end() ? MetricsStatus::kOk : MetricsStatus::kBadState;
 }
 
@@ -465,6 +477,14 @@ bool RankingMetrics::Compute(Means* means, MeansAtK* at_k, LabelMeans* of_labels
     means->micro_average_precision = kNone;
   }
   return true;
+}
+
+void RankingMetrics::ComputeClassification(double* means, Classification::LabelCounts* counts) const {
+  const double weight = groups_.Total(kWeight);
+  for (size_t i = 0; i < Classification::kRowMetrics; ++i) {
+    means[i] = weight == 0 ? kNan : groups_.Total(FirstOfClassification() + i) / weight;
+  }
+  classification_.Compute(counts);
 }
 
 template MetricsOutcome RankingMetrics::Prepare(const Rows<float>&, const RowDetails&, NonFinitePolicy, bool);

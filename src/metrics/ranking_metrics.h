@@ -30,6 +30,7 @@
 #include "loss/multilabel_margin_loss.h"
 #include "loss/row_counts.h"
 #include "metrics/average_precision.h"
+#include "metrics/classification.h"
 #include "metrics/group_sums.h"
 #include "metrics/state.h"
 
@@ -74,7 +75,8 @@ class RankingMetrics {
   static constexpr uint64_t kMostRows = (uint64_t{1} << 32) - 1;
 
   // 1 <= classes < 2^31; each k from 1. False when there is no memory for it. To be called once, before all others.
-  [[nodiscard]] bool Begin(size_t classes, const int32_t* ks, size_t num_ks);
+  [[nodiscard]] bool Begin(size_t classes, const int32_t* ks, size_t num_ks,
+                           const ClassificationOptions& classification = {});
 
   // Checks rows and makes room for them: for all parts of a batch of `rows.batch_rows`, before Add is called for any.
   // `first_part` begins a batch; what was prepared before and not added is forgotten.
@@ -85,7 +87,7 @@ class RankingMetrics {
   template <typename T>
   void Add(const Rows<T>& rows, const RowDetails& details);
 
-  // Adds what Write wrote of the same number of classes and the same ks; or nothing, and says what is wrong.
+  // Adds what Write wrote of the same number of classes and the same options; or nothing, and says what is wrong.
   MetricsStatus Merge(const uint8_t* state, size_t size);
   void Write(StateWriter& writer);
 
@@ -121,6 +123,14 @@ class RankingMetrics {
   // Means are NaN if there are no rows, or all weights are 0. False when there is no memory for it.
   [[nodiscard]] bool Compute(Means* means, MeansAtK* at_k, LabelMeans* of_labels);
 
+  // The means over the rows of Classification::RowMetric, and the counts of each label. To be
+  // called where classes are predicted, which has_classification() says.
+  void ComputeClassification(double* means, Classification::LabelCounts* counts) const;
+  bool has_classification() const { return classification_.enabled(); }
+
+  // The curve of precision and recall of a label, or of all together: see AveragePrecision::Curve().
+  const AveragePrecision& average_precision() const { return average_precision_; }
+
   // Bins of margins: first the counts of those from 0 on, then of those below 0. Bin 0 is below 2^-16, then there are
   // 16 to each power of two, and the last one has all from 2^16 on.
   static constexpr int kMarginFractionBits = 4;
@@ -129,7 +139,7 @@ class RankingMetrics {
   const uint64_t* margins() const { return margins_; }  // [2, kMarginBins]
 
   // The sums over rows, in groups: of weights, loss, ranking loss, coverage, LRAP, one-error, reciprocal rank, and for
-  // each k of precision, recall and nDCG.
+  // each k of precision, recall and nDCG; then those of Classification::RowMetric, where classes are predicted.
   GroupSums& groups() { return groups_; }
 
   // Hashes of all rows, in any order, that differ for other rows but for a chance of 2^-64: of what each is known by
@@ -139,7 +149,7 @@ class RankingMetrics {
 
   size_t classes() const { return classes_; }
   size_t num_ks() const { return num_ks_; }
-  size_t num_sums() const { return kSums + num_ks_ * kSumsAtK; }
+  size_t num_sums() const { return FirstOfClassification() + (has_classification() ? Classification::kRowMetrics : 0); }
   uint64_t num_rows() const { return rows_ + rows_skipped_; }
 
  private:
@@ -197,6 +207,7 @@ class RankingMetrics {
 
   template <typename T>
   Scratch<T>& ScratchOf();
+  size_t FirstOfClassification() const { return kSums + num_ks_ * kSumsAtK; }
 
   size_t classes_ = 0;
   size_t num_ks_ = 0;
@@ -217,6 +228,7 @@ class RankingMetrics {
   Buffer<uint64_t> support_;         // [classes]
   Buffer<uint64_t> twice_rank_sum_;  // [classes]: sums of above + 1 + at_least
   AveragePrecision average_precision_;
+  Classification classification_;
 
   // The row at hand.
   double weight_ = 1;

@@ -58,6 +58,24 @@ class ScoreBins {
     return (ordered >> (kFractionBits - fraction_bits_)) + (moved << fraction_bits_);
   }
 
+  // The lowest finite double whose key is this one or a higher one.
+  double LowestOf(uint32_t key) const {
+    // The bits of a double as a signed integer that orders as the number does, and back.
+    const auto ordered = [](int64_t bits) { return bits ^ ((bits >> 63) & std::numeric_limits<int64_t>::max()); };
+    int64_t low = ordered(std::bit_cast<int64_t>(std::numeric_limits<double>::lowest()));
+    int64_t high = ordered(std::bit_cast<int64_t>(std::numeric_limits<double>::max()));
+    while (low < high) {
+      // Halved one by one: their sum may overflow.
+      const int64_t middle = (low >> 1) + (high >> 1) + (low & high & 1);
+      if (KeyOf(std::bit_cast<double>(ordered(middle))) >= key) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return std::bit_cast<double>(ordered(low));
+  }
+
   void Want(uint32_t key, Pages& pages) const { pages.wanted[key >> fraction_bits_] = true; }
 
   // Wants the pages of a row of scores. This only stores a flag for each score: a test of whether the page is there

@@ -78,6 +78,7 @@ describe('results', () => {
       microAveragePrecision: expect.any(Number),
       microAveragePrecisionBounds: { low: micro, high: micro },
       averagePrecisionMissing: null,
+      classification: null,
       // 0.1 - 0.4, in the bin of 16 + 3 sixteenths of 1/4, and 0.
       margins: [
         { from: -20 / 64, to: -19 / 64, rows: 1 },
