@@ -91,7 +91,7 @@ export default defineConfig({
         resolve: one,
         test: {
           name: 'demo',
-          include: ['tests/demo/**/*.test.ts'],
+          include: ['tests/demo/**/*.test.ts', 'tests/site/**/*.test.ts'],
           globalSetup: 'tests/demo/setup.ts',
           ...node,
         },

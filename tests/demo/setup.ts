@@ -1,9 +1,10 @@
-/** Builds the site of the demo, once for all files. */
+/** Builds the whole site, with the demo in it, once for all files. */
 import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 
 export default function setup(): void {
-  execFileSync('npm', ['run', '--silent', '--workspace', 'web-demo', 'build', '--', '--logLevel', 'warn'], {
-    stdio: 'inherit',
+  execFileSync('npx', ['--no-install', 'tsx', fileURLToPath(new URL('../../scripts/site/build.ts', import.meta.url))], {
+    stdio: ['ignore', 'ignore', 'inherit'],
     // Vitest says 'test', which Vite would make a site for development of.
     env: { ...process.env, NODE_ENV: 'production' },
   });

@@ -30,14 +30,22 @@ export async function previewServer(): Promise<Server> {
 }
 
 /**
- * One that knows files only: the site is in a folder, and no header is sent but the type, and those of isolation if wanted.
+ * One that knows files only: they are in a folder of it, and no header is sent but the type, those of isolation if wanted, and
+ * others that are given.
  *
  * @param requested gets the path of every request
  */
 export async function plainServer({
+  files = SITE,
   isolated = false,
   requested = [] as string[],
-}: { isolated?: boolean; requested?: string[] } = {}): Promise<Server> {
+  headers = {},
+}: {
+  files?: string;
+  isolated?: boolean;
+  requested?: string[];
+  headers?: Record<string, string>;
+} = {}): Promise<Server> {
   const types: Record<string, string> = {
     '.html': 'text/html',
     '.js': 'text/javascript',
@@ -46,13 +54,15 @@ export async function plainServer({
     '.svg': 'image/svg+xml',
     '.txt': 'text/plain',
     '.webp': 'image/webp',
+    '.png': 'image/png',
     '.wasm': 'application/wasm',
     '.bin': 'application/octet-stream',
   };
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url!, 'http://localhost');
-    const file = path.join(SITE, pathname.replace(/^\/some\/folder\//, '').replace(/^$/, 'index.html'));
+    const file = path.join(files, pathname.replace(/^\/some\/folder\//, '').replace(/^$/, 'index.html'));
     requested.push(pathname);
+    response.setHeaders(new Map(Object.entries(headers)));
     if (isolated) {
       response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
       response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
@@ -61,7 +71,7 @@ export async function plainServer({
       response.writeHead(404).end();
       return;
     }
-    response.setHeader('Content-Type', types[path.extname(file)]!);
+    response.setHeader('Content-Type', types[path.extname(file)] ?? 'application/octet-stream');
     createReadStream(file).pipe(response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

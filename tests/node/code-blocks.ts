@@ -83,10 +83,6 @@ export async function readReference(): Promise<{ project: ProjectReflection; war
   const project = await application.convert();
   if (project === undefined) throw new Error(`typedoc did not convert the sources:\n${warnings.join('\n')}`);
   application.validate(project);
-  // typedoc reports errors in the pages of docs/ only while it writes them.
-  const folder = new URL('build/documentation-reference/', root);
-  await application.generateDocs(project, fileURLToPath(folder));
-  rmSync(folder, { recursive: true });
   return { project, warnings };
 }
 
