@@ -66,7 +66,7 @@ describe('commands are there', () => {
     [/^npx (?:tsx|vitest run --project \S+) (\S+)/, exists],
     [/^bash (\S+)/, exists],
     [/^(?:ctest|cmake --build) --preset (\S+)/, (preset) => presets().includes(preset!)],
-    [/^npm (?:install|publish)\b/, () => true],
+    [/^npm (?:i|install|publish)\b/, () => true],
   ];
   const lines = pages
     .filter(({ language }) => language === 'sh')
