@@ -187,7 +187,7 @@ export class Evaluator {
    * evaluator.update([0.5, 0.1, 0.2, 0.3], [0]);
    * evaluator.result().rows; // => 3
    */
-  update(scores: Scores, targets: Targets, options: UpdateOptions = {}): void {
+  update(scores: Scores, targets: Targets, options?: UpdateOptions): void {
     const {
       firstRow = this.#rows,
       source = '',
@@ -204,8 +204,12 @@ export class Evaluator {
     // Without requires_grad: the gradient is not wanted.
     const plain = new Tensor<FloatDType>(given.data, given.shape);
     const indices = toTargets(targets, plain.shape);
-    const losses = this.#lossFn.forward(plain, indices, { unknown }).data;
-    const unknownClasses = unknown === undefined || unknown === null ? null : toUnknown(unknown, plain.shape);
+    const hasUnknown = unknown !== undefined && unknown !== null;
+    // Without an object of options for the usual batch: for batches of a few rows, it took a tenth of the time.
+    const losses = (
+      hasUnknown ? this.#lossFn.forward(plain, indices, { unknown }) : this.#lossFn.forward(plain, indices)
+    ).data;
+    const unknownClasses = hasUnknown ? toUnknown(unknown, plain.shape) : null;
     const classes = plain.shape.at(-1) ?? 1;
     if (this.#metrics !== null && this.#metrics.classes !== classes) {
       throw new LossError(

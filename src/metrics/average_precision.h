@@ -71,22 +71,21 @@ class AveragePrecision {
     if (row.num_unknown == 0) {
       bins_.Want(row.scores, batch_pages_);
     } else {
-      ForEachKnown(row, [&](size_t label) { bins_.Want(bins_.KeyOf(row.scores[label]), batch_pages_); });
+      ForEachKnown(row, [&](size_t label) { bins_.Want(bins_.CodeOf(row.scores[label]), batch_pages_); });
     }
   }
   void Reserve() {
     if (next_ == Mode::kKept && !ReserveKept(weighted_ || batch_weighted_)) next_ = Mode::kNone;
     if (next_ != Mode::kBins) return;
-    if (!BinsFit() || !bins_.ReserveRows(UnionOf(kept_pages_, batch_pages_), size_ / classes_ + batch_rows_)) {
-      next_ = Mode::kNone;
-    }
+    batch_pages_.Add(kept_pages_);
+    if (!BinsFit() || !bins_.ReserveRows(batch_pages_, size_ / classes_ + batch_rows_)) next_ = Mode::kNone;
   }
   void Commit() {
     if (batch_weighted_ && !weighted_) {
       weighted_ = true;
       if (next_ == Mode::kKept) std::fill_n(weights_.data(), size_ / classes_, 1.0);
     }
-    if (next_ == Mode::kBins) bins_.Use(UnionOf(kept_pages_, batch_pages_));
+    if (next_ == Mode::kBins) bins_.Use(batch_pages_);
     if (mode_ == next_) return;
     if (next_ == Mode::kBins) {
       ForEachKeptRow([&](const double* scores, const uint8_t* flags, bool has_unknown) {
@@ -96,8 +95,8 @@ class AveragePrecision {
           bins_.BeginRow();
         }
         for (size_t label = 0; label < classes_; ++label) {
-          if (has_unknown && flags[label] != kUnknown) bins_.AddScore(label, bins_.KeyOf(scores[label]));
-          if (flags[label] == kPositive) bins_.AddPositive(label, bins_.KeyOf(scores[label]));
+          if (has_unknown && flags[label] != kUnknown) bins_.AddScore(label, bins_.CodeOf(scores[label]));
+          if (flags[label] == kPositive) bins_.AddPositive(label, bins_.CodeOf(scores[label]));
         }
       });
     } else {
@@ -128,11 +127,11 @@ class AveragePrecision {
         bins_.Add(row.scores);
       } else {
         bins_.BeginRow();
-        ForEachKnown(row, [&](size_t label) { bins_.AddScore(label, bins_.KeyOf(row.scores[label])); });
+        ForEachKnown(row, [&](size_t label) { bins_.AddScore(label, bins_.CodeOf(row.scores[label])); });
       }
       for (size_t k = 0; k < row.num_labels; ++k) {
         const auto label = static_cast<size_t>(row.labels[k]);
-        bins_.AddPositive(label, bins_.KeyOf(row.scores[label]));
+        bins_.AddPositive(label, bins_.CodeOf(row.scores[label]));
       }
     }
   }
@@ -223,7 +222,7 @@ class AveragePrecision {
                     if (flag > kUnknown || score - score != 0 || !(weight >= 0) || weight - weight != 0) {
                       reader.Fail();
                     } else if (flag != kUnknown) {
-                      bins_.Want(bins_.KeyOf(score), batch_pages_);
+                      bins_.Want(bins_.CodeOf(score), batch_pages_);
                     }
                   });
     } else {
@@ -237,15 +236,17 @@ class AveragePrecision {
               return;
             }
             all += bin_all;
-            bins_.Want(key, batch_pages_);
+            bins_.Want(bins_.CodeOfKey(key), batch_pages_);
           });
         }
       }
     }
     if (!reader.ok()) return;
     if (next_ == Mode::kKept && !ReserveKept(weighted_ || batch_weighted_)) next_ = Mode::kNone;
-    if (next_ == Mode::kBins &&
-        !(BinsFit() && bins_.ReserveRows(kept_pages_, size_ / classes_) && bins_.ReserveCounts(batch_pages_))) {
+    if (next_ != Mode::kBins) return;
+    const ScoreBins::Pages their_pages = batch_pages_;
+    batch_pages_.Add(kept_pages_);
+    if (!BinsFit() || !bins_.ReserveRows(kept_pages_, size_ / classes_) || !bins_.ReserveCounts(their_pages)) {
       next_ = Mode::kNone;
     }
   }
@@ -266,14 +267,14 @@ class AveragePrecision {
                       scores_[size_] = score;
                       flags_[size_++] = static_cast<uint8_t>(flag);
                     } else if (mode_ == Mode::kBins && flag != kUnknown) {
-                      bins_.AddCounts(place % classes_, bins_.KeyOf(score), {1, flag == kPositive ? 1u : 0u});
+                      bins_.AddCounts(place % classes_, bins_.CodeOf(score), {1, flag == kPositive ? 1u : 0u});
                     }
                   });
     } else if (theirs == Mode::kBins) {
       for (size_t label = 0; label < classes_; ++label) {
         ForEachBin(reader, [&](uint32_t key, uint64_t all, uint64_t positive) {
           if (mode_ != Mode::kBins) return;
-          bins_.AddCounts(label, key, {static_cast<uint32_t>(all), static_cast<uint32_t>(positive)});
+          bins_.AddCounts(label, bins_.CodeOfKey(key), {static_cast<uint32_t>(all), static_cast<uint32_t>(positive)});
         });
       }
     }
@@ -371,7 +372,7 @@ class AveragePrecision {
         return;
       }
       for (size_t label = 0; label < classes_; ++label) {
-        if (flags[label] != kUnknown) bins_.Want(bins_.KeyOf(scores[label]), kept_pages_);
+        if (flags[label] != kUnknown) bins_.Want(bins_.CodeOf(scores[label]), kept_pages_);
       }
     });
   }
@@ -385,12 +386,7 @@ class AveragePrecision {
     }
   }
 
-  static ScoreBins::Pages UnionOf(ScoreBins::Pages pages, const ScoreBins::Pages& others) {
-    for (size_t i = 0; i < ScoreBins::kPages; ++i) pages.wanted[i] |= others.wanted[i];
-    return pages;
-  }
-
-  bool BinsFit() const { return !weighted_ && !batch_weighted_ && bins_.Fits(UnionOf(kept_pages_, batch_pages_)); }
+  bool BinsFit() const { return !weighted_ && !batch_weighted_ && bins_.Fits(batch_pages_); }
 
   [[nodiscard]] bool ReserveKept(bool weighted) {
     if (!scores_.Reserve(kMostKept) || !flags_.Reserve(kMostKept)) return false;

@@ -5,8 +5,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
-#include <type_traits>
 #include <utility>
 
 #include "base/buffer.h"
@@ -23,16 +23,43 @@ namespace mlml {
 //
 // Bins are kept in pages. A page holds the bins of one sign and exponent, for all labels, and exists once any label has
 // a score there.
+//
+// A bin has two numbers. Its key orders as the scores do, and is what a state holds. Its code is the upper bits of the
+// float as they are, the page before the fraction, which is quicker to compute for every score: keys in its place took
+// 5 % of the time of all metrics, and with scores of float64 a quarter.
 class ScoreBins {
  public:
-  // 512 signs and exponents, and 52 for the distances from 1 down to that of the last double below it, 2^-53. (They
-  // have an exponent more, whose page is that of scores in [0.5, 1).)
-  static constexpr size_t kPages = 564;
+  // 512 signs and exponents, and 53 for the distances from 1: of that of the last double below it, 2^-53, up to 0.5, to
+  // which those of the doubles just above 0.5 round.
+  static constexpr size_t kPages = 565;
   // Memory that the bins of all labels may take. Beyond, there are none: see Fits().
   static constexpr size_t kMostBytes = size_t{1} << 30;
 
-  struct Pages {
-    bool wanted[kPages] = {};
+  // A set of pages.
+  class Pages {
+   public:
+    void Add(size_t page) { has_[page] = true; }
+    void Add(const Pages& others) {
+      others.ForEach([this](size_t page) { Add(page); });
+    }
+    bool Has(size_t page) const { return has_[page]; }
+    // Calls function(page) for each. Eight that are not in the set take one step.
+    template <typename Function>
+    void ForEach(Function function) const {
+      for (size_t first = 0; first < kSize; first += kStep) {
+        uint64_t step;
+        std::memcpy(&step, has_ + first, kStep);
+        if (step == 0) continue;
+        for (size_t page = first; page < first + kStep; ++page) {
+          if (has_[page]) function(page);
+        }
+      }
+    }
+
+   private:
+    static constexpr size_t kStep = sizeof(uint64_t);
+    static constexpr size_t kSize = (kPages + kStep - 1) / kStep * kStep;
+    alignas(kStep) bool has_[kSize] = {};
   };
   struct Bin {
     uint32_t all;
@@ -47,15 +74,28 @@ class ScoreBins {
     fraction_bits_ = static_cast<uint32_t>(std::clamp(18 - static_cast<int>(std::bit_width(classes)), 1, 7));
   }
 
-  // Number of bins of a label. Keys order as the scores do.
-  size_t num_keys() const { return kPages << fraction_bits_; }
+  // Number of keys of a label. The scores at 0.5 and just above share the keys of a page: see KeyPageOf().
+  size_t num_keys() const { return (kPages - 1) << fraction_bits_; }
 
   template <typename T>
-  uint32_t KeyOf(T score) const {
+  uint32_t CodeOf(T score) const {
     const bool mirrored = score > T{0.5} && score < T{1};
-    const uint32_t ordered = Ordered(static_cast<float>(mirrored ? score - T{1} : score));
-    const uint32_t moved = mirrored ? kMirroredPages : score >= T{1} ? kPagesFromOne : 0;
-    return (ordered >> (kFractionBits - fraction_bits_)) + (moved << fraction_bits_);
+    // -0 + 0 = +0: the zeros are equal.
+    const auto bits = std::bit_cast<uint32_t>(static_cast<float>(score + (mirrored ? T{-1} : T{0})) + 0.0F);
+    return (bits >> (kFractionBits - fraction_bits_)) + ((mirrored ? kMirroredPages : 0) << fraction_bits_);
+  }
+  template <typename T>
+  uint32_t KeyOf(T score) const {
+    const uint32_t code = CodeOf(score);
+    const uint32_t i = OrderOf(code >> fraction_bits_);
+    const uint32_t bin = code & BinMask();
+    return static_cast<uint32_t>(KeyPageOf(i)) << fraction_bits_ | (PlaceOf(i).descends ? BinMask() - bin : bin);
+  }
+  uint32_t CodeOfKey(uint32_t key) const {
+    const uint32_t page = key >> fraction_bits_;
+    const uint32_t bin = key & BinMask();
+    const PlaceOfPage place = PlaceOf(page + (page > kHalf || (page == kHalf && bin > 0) ? 1 : 0));
+    return place.page << fraction_bits_ | (place.descends ? BinMask() - bin : bin);
   }
 
   // The lowest finite double whose key is this one or a higher one.
@@ -76,44 +116,46 @@ class ScoreBins {
     return std::bit_cast<double>(ordered(low));
   }
 
-  void Want(uint32_t key, Pages& pages) const { pages.wanted[key >> fraction_bits_] = true; }
+  void Want(uint32_t code, Pages& pages) const { pages.Add(code >> fraction_bits_); }
 
   // Wants the pages of a row of scores. This only stores a flag for each score: a test of whether the page is there
   // took a fifth of the time of all metrics.
   template <typename T>
   void Want(const T* scores, Pages& pages) const {
-    bool* wanted = pages.wanted;
-    ForEachBinOf</*kPlaces=*/false>(scores, [=](uint32_t page) { wanted[page] = true; });
+    ForEachBinOf</*kPlaces=*/false>(scores, [&](uint32_t page) { pages.Add(page); });
   }
 
   // True if the pages in use and these fit into kMostBytes. It depends on the scores alone, and not on how they were
   // divided into parts or on the memory that the machine has.
   bool Fits(const Pages& pages) const {
-    size_t count = 0;
-    for (size_t i = 0; i < kPages; ++i) count += used_.wanted[i] || pages.wanted[i] ? 1 : 0;
+    size_t count = num_used_;
+    pages.ForEach([&](size_t page) { count += used_.Has(page) ? 0 : 1; });
     return count <= kMostBytes / (sizeof(Bin) + 2 * sizeof(uint16_t)) / PageSize();
   }
 
   // Makes room for Add() and AddPositive() of so many rows, of these pages. False when there is no memory for it.
   [[nodiscard]] bool ReserveRows(const Pages& pages, size_t rows) {
-    const bool fit = rows <= kMostRecentRows - recent_rows_;
-    for (size_t i = 0; i < kPages; ++i) {
-      if (pages.wanted[i] && !Reserve(pages_[i].recent, 2 * PageSize())) return false;
-      if (!fit && pages_[i].recent.capacity() > 0 && !Reserve(pages_[i].counts, PageSize())) return false;
+    bool reserved = true;
+    pages.ForEach([&](size_t page) { reserved = reserved && Reserve(pages_[page].recent, 2 * PageSize()); });
+    if (rows <= kMostRecentRows - recent_rows_) return reserved;
+    for (Page& page : pages_) {
+      reserved = reserved && (page.recent.capacity() == 0 || Reserve(page.counts, PageSize()));
     }
-    return true;
+    return reserved;
   }
   // Makes room for AddCounts() to these pages. False when there is no memory for it.
   [[nodiscard]] bool ReserveCounts(const Pages& pages) {
-    for (size_t i = 0; i < kPages; ++i) {
-      if (pages.wanted[i] && !Reserve(pages_[i].counts, PageSize())) return false;
-    }
-    return true;
+    bool reserved = true;
+    pages.ForEach([&](size_t page) { reserved = reserved && Reserve(pages_[page].counts, PageSize()); });
+    return reserved;
   }
 
   // Takes note that these pages, for which there is room, are in use from now on.
   void Use(const Pages& pages) {
-    for (size_t i = 0; i < kPages; ++i) used_.wanted[i] |= pages.wanted[i];
+    pages.ForEach([this](size_t page) {
+      num_used_ += used_.Has(page) ? 0 : 1;
+      used_.Add(page);
+    });
   }
 
   // Adds a row of scores.
@@ -128,13 +170,13 @@ class ScoreBins {
     if (recent_rows_ == kMostRecentRows) AddRecentToCounts();
     ++recent_rows_;
   }
-  void AddScore(size_t label, uint32_t key) { ++pages_[key >> fraction_bits_].recent[PlaceOf(label, key)]; }
+  void AddScore(size_t label, uint32_t code) { ++pages_[code >> fraction_bits_].recent[PlaceIn(label, code)]; }
   // Counts a label of the row that was added last.
-  void AddPositive(size_t label, uint32_t key) {
-    ++pages_[key >> fraction_bits_].recent[PageSize() + PlaceOf(label, key)];
+  void AddPositive(size_t label, uint32_t code) {
+    ++pages_[code >> fraction_bits_].recent[PageSize() + PlaceIn(label, code)];
   }
-  void AddCounts(size_t label, uint32_t key, Bin bin) {
-    Bin& counts = pages_[key >> fraction_bits_].counts[PlaceOf(label, key)];
+  void AddCounts(size_t label, uint32_t code, Bin bin) {
+    Bin& counts = pages_[code >> fraction_bits_].counts[PlaceIn(label, code)];
     counts.all += bin.all;
     counts.positive += bin.positive;
   }
@@ -144,17 +186,18 @@ class ScoreBins {
   void ForEachBin(size_t label, Function function) const {
     const size_t bins = size_t{1} << fraction_bits_;
     for (size_t i = 0; i < kPages; ++i) {
-      const uint16_t* recent = pages_[i].recent.data();
-      const Bin* counts = pages_[i].counts.data();
+      const PlaceOfPage at = PlaceOf(static_cast<uint32_t>(i));
+      const uint16_t* recent = pages_[at.page].recent.data();
+      const Bin* counts = pages_[at.page].counts.data();
       if (recent == nullptr && counts == nullptr) continue;
       for (size_t bin = 0; bin < bins; ++bin) {
-        const size_t place = label * bins + bin;
+        const size_t place = label * bins + (at.descends ? bins - 1 - bin : bin);
         Bin sum = counts == nullptr ? Bin{0, 0} : counts[place];
         if (recent != nullptr) {
           sum.all += recent[place];
           sum.positive += recent[PageSize() + place];
         }
-        if (sum.all > 0) function(static_cast<uint32_t>(i * bins + bin), sum);
+        if (sum.all > 0) function(static_cast<uint32_t>(KeyPageOf(i) * bins + bin), sum);
       }
     }
   }
@@ -166,16 +209,47 @@ class ScoreBins {
       page.counts.Free();
     }
     used_ = {};
+    num_used_ = 0;
     recent_rows_ = 0;
   }
 
  private:
   static constexpr size_t kMostRecentRows = std::numeric_limits<uint16_t>::max();
   static constexpr int kFractionBits = 23;  // of a float
-  // By how many pages the scores from 1 on move up, to make room for those between 0.5 and 1.
-  static constexpr uint32_t kPagesFromOne = 52;
-  // From the page of -0.5, where the numbers x - 1 begin, to the page of 0.5, where the scores x begin.
-  static constexpr uint32_t kMirroredPages = 382 - 129;
+  // From the page of -2^-53, the number x - 1 of the last double below 1, to the first page behind those of all floats.
+  static constexpr uint32_t kMirroredPages = 512 - (256 + 74);
+
+  // The page of the bits, and whether its scores descend while the bits of their fractions ascend.
+  struct PlaceOfPage {
+    uint32_t page;
+    bool descends;
+  };
+
+  // Where the page is that comes i-th in the order of the scores.
+  static PlaceOfPage PlaceOf(uint32_t i) {
+    if (i < kZero) return {kMirrored - 1 - i, true};
+    if (i <= kHalf) return {i - kZero, false};
+    if (i < kOne) return {kMirrored + (kOne - 1 - i), true};
+    return {kPageOfOne + (i - kOne), false};
+  }
+  // The position of a page in the order of the scores.
+  static uint32_t OrderOf(uint32_t page) {
+    if (page < kPageOfOne) return kZero + page;
+    if (page < kPagesOfSign) return kOne + (page - kPageOfOne);
+    if (page < kMirrored) return kMirrored - 1 - page;
+    return kOne - 1 - (page - kMirrored);
+  }
+  // The page's part of its keys. 0.5 has the first key of its page, and what is just above 0.5 has the last one of the
+  // next page: no other score has a bin in these two, which therefore have keys of one page.
+  static size_t KeyPageOf(size_t i) { return i <= kHalf ? i : i - 1; }
+  // Pages of numbers from 0 on, then of those below 0, then of the distances from 1; and the page of 1.
+  static constexpr uint32_t kPagesOfSign = 256;
+  static constexpr uint32_t kMirrored = 2 * kPagesOfSign;
+  static constexpr uint32_t kPageOfOne = 127;
+  // Positions of pages in the order of the scores: from 0 on, from 0.5 on, and from 1 on.
+  static constexpr uint32_t kZero = kPagesOfSign;
+  static constexpr uint32_t kHalf = kZero + kPageOfOne - 1;
+  static constexpr uint32_t kOne = kHalf + 54;
 
   // Empty where no label has such scores.
   struct Page {
@@ -186,14 +260,7 @@ class ScoreBins {
     Buffer<Bin> counts;
   };
 
-  // The bits of a float as an unsigned integer that orders as the number does.
-  static uint32_t Ordered(float score) {
-    const auto bits = std::bit_cast<uint32_t>(score + 0.0F);  // -0 + 0 = +0: the zeros are equal
-    // ~bits for negative numbers, the sign's bit set for others, without a branch that would be mispredicted.
-    return bits ^ (static_cast<uint32_t>(static_cast<int32_t>(bits) >> 31) | 0x80000000);
-  }
-
-  size_t PlaceOf(size_t label, uint32_t key) const { return label << fraction_bits_ | (key & BinMask()); }
+  size_t PlaceIn(size_t label, uint32_t code) const { return label << fraction_bits_ | (code & BinMask()); }
   uint32_t BinMask() const { return (1u << fraction_bits_) - 1; }
 
   size_t PageSize() const { return classes_ << fraction_bits_; }
@@ -237,59 +304,74 @@ class ScoreBins {
     }
   }
 
-  // KeyOf() on vectors, which saves 5 % of the time of all metrics.
+  // CodeOf() on vectors, which saves 5 % of the time of all metrics.
   template <bool kPlaces, typename T>
   void FindBins(const T* scores, size_t first, size_t size, uint32_t* pages, uint32_t* places) const {
-    const hn::ScalableTag<T> d;
-    const hn::Rebind<float, decltype(d)> df;
-    const hn::RebindToSigned<decltype(df)> di;
+    const hn::ScalableTag<float> df;
     const hn::RebindToUnsigned<decltype(df)> du;
-    constexpr size_t L = kLanes<T>;
+    constexpr size_t L = kLanes<float>;
     const auto shift = static_cast<int>(kFractionBits - fraction_bits_);
     const auto mask = hn::Set(du, BinMask());
-    const auto half = hn::Set(d, T{0.5});
-    const auto one = hn::Set(d, T{1});
+    const auto mirrored_pages = hn::Set(du, kMirroredPages);
     auto label = hn::Iota(du, static_cast<uint32_t>(first));
     size_t i = 0;
     for (; i + L <= size; i += L) {
-      const auto x = hn::LoadU(d, scores + first + i);
-      const auto from_one = hn::Ge(x, one);
-      const auto mirrored = hn::AndNot(from_one, hn::Gt(x, half));
-      // Adds 0 to the others, so that both zeros become +0.
-      const auto distance = hn::Add(x, hn::IfThenElseZero(mirrored, hn::Neg(one)));
-      hn::VFromD<decltype(di)> bits;
-      hn::VFromD<decltype(du)> moved;
-      if constexpr (std::is_same_v<T, float>) {
-        bits = hn::BitCast(di, distance);
-        moved = hn::Or(hn::And(hn::BitCast(du, hn::VecFromMask(d, mirrored)), hn::Set(du, kMirroredPages)),
-                       hn::And(hn::BitCast(du, hn::VecFromMask(d, from_one)), hn::Set(du, kPagesFromOne)));
-      } else {
-        // Numbers that are too small for a float become +0, whatever their sign, as in Ordered().
-        bits = hn::BitCast(di, hn::Add(hn::DemoteTo(df, distance), hn::Zero(df)));
-        const auto pages_from_one = hn::IfThenElseZero(from_one, hn::Set(d, T{kPagesFromOne}));
-        const auto moves = hn::IfThenElse(mirrored, hn::Set(d, T{kMirroredPages}), pages_from_one);
-        moved = hn::BitCast(du, hn::DemoteTo(di, moves));
-      }
-      const auto flip = hn::Or(hn::ShiftRight<31>(bits), hn::Set(di, std::numeric_limits<int32_t>::min()));
-      const auto ordered = hn::BitCast(du, hn::Xor(bits, flip));
-      hn::StoreU(hn::Add(hn::ShiftRight<kFractionBits>(ordered), moved), du, pages + i);
+      const auto [bits, mirrored] = Mirror(scores + first + i);
+      hn::StoreU(hn::Add(hn::ShiftRight<kFractionBits>(bits), hn::And(mirrored, mirrored_pages)), du, pages + i);
       if constexpr (kPlaces) {
-        const auto bin = hn::And(hn::ShiftRightSame(ordered, shift), mask);
+        const auto bin = hn::And(hn::ShiftRightSame(bits, shift), mask);
         hn::StoreU(hn::Or(hn::ShiftLeftSame(label, static_cast<int>(fraction_bits_)), bin), du, places + i);
         label = hn::Add(label, hn::Set(du, static_cast<uint32_t>(L)));
       }
     }
     for (; i < size; ++i) {
-      const uint32_t key = KeyOf(scores[first + i]);
-      pages[i] = key >> fraction_bits_;
-      if constexpr (kPlaces) places[i] = static_cast<uint32_t>(PlaceOf(first + i, key));
+      const uint32_t code = CodeOf(scores[first + i]);
+      pages[i] = code >> fraction_bits_;
+      if constexpr (kPlaces) places[i] = static_cast<uint32_t>(PlaceIn(first + i, code));
     }
+  }
+
+  using Bits = hn::VFromD<hn::ScalableTag<uint32_t>>;
+  struct Mirrored {
+    Bits bits;      // of x as floats, or of x - 1 where x is mirrored
+    Bits mirrored;  // all bits set where it is
+  };
+
+  // Of as many scores as a vector has floats.
+  static Mirrored Mirror(const float* scores) {
+    const hn::ScalableTag<float> d;
+    const hn::ScalableTag<uint32_t> du;
+    const auto x = hn::LoadU(d, scores);
+    // The bits of the floats between 0.5 and 1 are consecutive.
+    const auto from_half = hn::Sub(hn::BitCast(du, x), hn::Set(du, std::bit_cast<uint32_t>(0.5F) + 1));
+    const auto mirrored = hn::VecFromMask(du, hn::Lt(from_half, hn::Set(du, (1U << kFractionBits) - 1)));
+    // Adds 0 to the others, which makes -0 +0.
+    const auto distance = hn::Add(x, hn::And(hn::BitCast(d, mirrored), hn::Set(d, -1.0F)));
+    return {hn::BitCast(du, distance), mirrored};
+  }
+  static Mirrored Mirror(const double* scores) {
+    const hn::ScalableTag<double> d;
+    const hn::ScalableTag<float> df;
+    const hn::Half<decltype(df)> half;
+    const hn::ScalableTag<uint32_t> du;
+    const auto one_half = [&](const double* from) {
+      const auto x = hn::LoadU(d, from);
+      const auto mirrored = hn::VecFromMask(d, hn::And(hn::Gt(x, hn::Set(d, 0.5)), hn::Lt(x, hn::Set(d, 1.0))));
+      return std::pair{hn::DemoteTo(half, hn::Add(x, hn::And(mirrored, hn::Set(d, -1.0)))), mirrored};
+    };
+    const auto [lower, lower_mirrored] = one_half(scores);
+    const auto [upper, upper_mirrored] = one_half(scores + kLanes<double>);
+    // What is too small for a float has become a zero of either sign.
+    const auto distance = hn::Add(hn::Combine(df, upper, lower), hn::Zero(df));
+    return {hn::BitCast(du, distance),
+            hn::ConcatEven(du, hn::BitCast(du, upper_mirrored), hn::BitCast(du, lower_mirrored))};
   }
 
   size_t classes_ = 0;
   uint32_t fraction_bits_ = 0;
   size_t recent_rows_ = 0;
   Pages used_;
+  size_t num_used_ = 0;
   Page pages_[kPages];
 };
 

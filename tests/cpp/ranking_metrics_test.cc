@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <random>
 #include <set>
 #include <vector>
@@ -424,6 +425,58 @@ std::pair<double, double> EdgesOfBin(size_t bin) {
   };
   if (bin == RankingMetrics::kMarginBins - 1) return {edge(bin), std::numeric_limits<double>::infinity()};
   return {edge(bin), edge(bin + 1)};
+}
+
+// The key of the only bin in use.
+uint32_t OnlyKey(const ScoreBins& bins, size_t label) {
+  std::vector<uint32_t> keys;
+  bins.ForEachBin(label, [&](uint32_t key, const ScoreBins::Bin& bin) {
+    EXPECT_EQ(bin.all, 1U);
+    keys.push_back(key);
+  });
+  EXPECT_EQ(keys.size(), 1U);
+  return keys.empty() ? 0 : keys.front();
+}
+
+TYPED_TEST(RankingMetricsTest, KeysOfBinsAscendWithTheScores) {
+  using T = TypeParam;
+  std::vector<T> scores = {0, -T{0}};
+  const auto add = [&](T score) {
+    for (const T x : {score, std::nextafter(score, T{-4}), std::nextafter(score, T{4})}) {
+      scores.insert(scores.end(), {x, -x});
+    }
+  };
+  // Every power of two of a float, beyond which a double is no float, and what is as far from 1.
+  for (int exponent = -152; exponent <= 127; ++exponent) {
+    for (const T fraction : {T{1}, T{1.25}, T{1.5}, T{1.75}}) {
+      add(std::ldexp(fraction, exponent));
+      if (exponent < 0) add(1 - std::ldexp(fraction, exponent));
+    }
+  }
+  std::sort(scores.begin(), scores.end());
+  // A label for each score, so that vectors are full, and the last one is not. 7 classes have more bits for a fraction.
+  for (const size_t classes : {scores.size(), size_t{7}}) {
+    uint32_t last = 0;
+    for (size_t begin = 0; begin + classes <= scores.size(); begin += classes) {
+      const auto bins = std::make_unique<ScoreBins>();
+      bins->Begin(classes);
+      ScoreBins::Pages pages;
+      bins->Want(scores.data() + begin, pages);
+      ASSERT_TRUE(bins->ReserveRows(pages, 1));
+      bins->Use(pages);
+      bins->Add(scores.data() + begin);
+      for (size_t label = 0; label < classes; ++label) {
+        const T score = scores[begin + label];
+        SCOPED_TRACE(testing::Message() << "score " << std::hexfloat << score);
+        const uint32_t key = OnlyKey(*bins, label);
+        EXPECT_GE(key, last);
+        EXPECT_LT(key, bins->num_keys());
+        EXPECT_EQ(bins->CodeOfKey(key), bins->CodeOf(score));
+        EXPECT_EQ(bins->KeyOf(score), key);
+        last = key;
+      }
+    }
+  }
 }
 
 TYPED_TEST(RankingMetricsTest, CountsMarginsInBins) {
