@@ -8,17 +8,19 @@ import { evaluate } from './commands/evaluate.js';
 import { merge } from './commands/merge.js';
 import { predict } from './commands/predict.js';
 import { train } from './commands/train.js';
+import { tune } from './commands/tune.js';
 import { worker } from './commands/worker.js';
 import { failureOf, InputError } from './errors.js';
 import { print, warn } from './output/print.js';
 
-const COMMANDS: Record<string, Command> = { evaluate, merge, compare, train, predict, worker };
+const COMMANDS: Record<string, Command> = { evaluate, merge, compare, tune, train, predict, worker };
 
 const USAGE = `Usage: multilabel-margin-loss <command> [options]
 
   evaluate  loss and ranking metrics of data of any size
   merge     the result of parts that evaluate wrote
   compare   two models side by side, with confidence intervals
+  tune      the threshold of each label, for evaluate and predict
   train     a head, from features and labels
   predict   the labels of rows, by a head
   worker    evaluates shards for evaluate --queue, on any number of machines

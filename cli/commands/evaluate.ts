@@ -5,6 +5,12 @@ import {
   type EvaluatorOptions,
   ExactAveragePrecision,
 } from 'multilabel-margin-loss/evaluate';
+import {
+  CLASSIFICATION_ARGUMENTS,
+  CLASSIFICATION_USAGE,
+  checkThresholds,
+  classificationOf,
+} from '../classification-options.js';
 import { type Command, parse, toCount, toNumber } from '../command.js';
 import { defaultThreads, type Evaluated, evaluatePieces } from '../evaluation/evaluate-pieces.js';
 import { evaluateExactly } from '../evaluation/exact.js';
@@ -26,13 +32,15 @@ import { type OnShards, submit } from '../queue/submit.js';
 const usage = `evaluate [options] <file>... | -
        multilabel-margin-loss evaluate [options] --scores <scores.npy> --targets <targets.npy>
 
-Prints the multi-label margin loss and ranking metrics of data of any size.
+Prints the multi-label margin loss and ranking metrics of data of any size, and where options say which labels are
+predicted, precision, recall, F1, Jaccard, Hamming loss and subset accuracy.
 
 ${INPUT_USAGE}
   --k <numbers>           for precision, recall and nDCG at k (default: 1,3,5)
   --margin <number>       of the loss (default: 1)
   --normalization <what>  of the loss: classes or targets (default: classes)
   --target-order <what>   of the loss: ignored or ranked (default: ignored)
+${CLASSIFICATION_USAGE}
   --threads <number>      (default: one for each processor, fewer for little input)
   --shard <i/n>           evaluate the i-th of n parts of the input, from 1, for merge --expect n
   --queue <address>       have the workers of a queue do it: redis://… or postgres://… (see worker --help)
@@ -50,6 +58,7 @@ const OPTIONS = {
   shards: { type: 'string' },
   k: { type: 'string' },
   ...LOSS_ARGUMENTS,
+  ...CLASSIFICATION_ARGUMENTS,
   exact: { type: 'boolean' },
   'skip-non-finite': { type: 'boolean' },
   ...OUTPUT_OPTIONS,
@@ -65,6 +74,7 @@ function evaluatorOptions(values: Values): EvaluatorOptions {
     ...(values.k === undefined ? {} : { k: values.k.split(',').map(toNumber) }),
     loss: lossOptionsOf(values),
     nonFinite: values['skip-non-finite'] === true ? 'skip' : 'error',
+    classification: classificationOf(values),
   };
 }
 
@@ -85,6 +95,7 @@ async function run(args: readonly string[]): Promise<void> {
   }
   if (values.shards !== undefined) throw new InputError('--shards is for --queue; one of them is --shard i/n');
   const all = await piecesOf(sources, shard?.of);
+  checkThresholds(values, options.classification, all);
   if (all.every(({ classes, isPipe }) => classes === null && !isPipe) && values['allow-empty'] !== true) {
     throw new InputError('there are no rows to evaluate (--allow-empty prints metrics all the same)');
   }

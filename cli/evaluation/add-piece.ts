@@ -41,7 +41,7 @@ export async function addPiece(
 }
 
 /** The error with the row's number in its file in place of that in its batch. */
-function inFile(error: LossError, piece: Piece, { firstRow }: RowBatch): unknown {
+export function inFile(error: LossError, piece: Piece, { firstRow }: RowBatch): unknown {
   const file = nameOf(error.code === 'ERR_TARGET_RANGE' ? piece.targetsFile : piece.scoresFile);
   error.message = error.message
     .replace(/\brow (\d+)/, (_, row) => `row ${firstRow + Number(row)}`)

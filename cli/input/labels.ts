@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { InputError, toCommandError } from '../errors.js';
 
+/** What the scores of labels must reach, by their indices or names; null for never. */
+export type Thresholds = (number | null)[] | Record<string, number | null>;
+
 /**
  * The names of labels: a list in JSON in a file whose name ends in .json, one name on each line in another.
  *
@@ -18,18 +21,19 @@ export function readLabels(file: string): string[] {
 }
 
 /**
- * Thresholds: a list in JSON with a number for each label, or an object of numbers by the names of labels.
+ * Thresholds: a list in JSON with a number for each label, or an object of numbers by the names of labels. Null stands for
+ * a label that is never predicted.
  *
  * @throws InputError for a file that cannot be read, or holds something else
  */
-export function readThresholds(file: string): number[] | Record<string, number> {
+export function readThresholds(file: string): Thresholds {
   const thresholds = parseJson(file, readText(file));
   const isRight =
     typeof thresholds === 'object' &&
     thresholds !== null &&
-    Object.values(thresholds).every((threshold) => typeof threshold === 'number');
+    Object.values(thresholds).every((threshold) => threshold === null || typeof threshold === 'number');
   if (!isRight) throw new InputError(`${file}: must be a list of numbers, or an object of numbers by label`);
-  return thresholds as number[] | Record<string, number>;
+  return thresholds as Thresholds;
 }
 
 function readText(file: string): string {

@@ -1,6 +1,7 @@
 // evaluate --out: a page of one file with what was found.
 
 import type { EvaluationResult, HighLoss, LabelResult } from 'multilabel-margin-loss/evaluate';
+import { classificationSection } from './classification.js';
 import { barsOf, type Draw, marginsChart, precisionRecallChart } from './charts.js';
 import {
   averagePrecisionNote,
@@ -28,6 +29,7 @@ export async function sectionsOf(result: EvaluationResult, draw: Draw): Promise<
     metricsSection(result),
     await marginsSection(result, draw),
     await atKSection(result, draw),
+    classificationSection(result),
     labelsSection(result),
     rowsSection(result),
   ];

@@ -1,4 +1,5 @@
 import type { Bounds, EvaluationResult } from 'multilabel-margin-loss/evaluate';
+import { classificationLines } from './classification.js';
 import {
   averagePrecisionNote,
   boundsOf,
@@ -36,6 +37,7 @@ export function toTable(result: EvaluationResult): string {
       lines.push(k.padStart(10) + [precision, recall, ndcg].map((value) => formatMetric(value).padStart(11)).join(''));
     }
   }
+  if (result.classification !== null) lines.push('', ...classificationLines(result.classification));
   const worst = perLabel
     .filter(({ support, averagePrecision }) => support > 0 && averagePrecision !== null)
     .sort((a, b) => (a.averagePrecision ?? 0) - (b.averagePrecision ?? 0) || a.label - b.label)

@@ -27,7 +27,8 @@ export interface ClassificationOptions {
    */
   thresholds?: number | ArrayLike<number | null> | undefined;
   /**
-   * How many classes of a row at most: those of the highest scores, and of equal scores those of the lowest index.
+   * How many classes of a row at most: only those of the highest scores are predicted, if they reach their thresholds. Of
+   * equal scores it is those of the lowest index.
    * @default any number
    */
   k?: number | undefined;
@@ -219,14 +220,6 @@ export function toClassificationResult(
   const values = numbers ?? new Float64Array(ROW_METRICS.size).fill(Number.NaN);
   const value = (at: number): number => values[at] as number;
   const { beta, zeroDivision } = options;
-  const ratio = (part: number, whole: number): number => (whole === 0 ? zeroDivision : part / whole);
-  const metricsOf = ({ truePositives: tp, predicted, support }: Counts): ClassificationMetrics => ({
-    precision: ratio(tp, predicted),
-    recall: ratio(tp, support),
-    f1: ratio(2 * tp, predicted + support),
-    fBeta: beta === null ? null : tp === 0 ? ratio(0, predicted + support) : fBeta(tp, predicted, support, beta),
-    jaccard: ratio(tp, predicted + support - tp),
-  });
   const perLabel = Array.from({ length: classes }, (_, label): LabelClassification => {
     const at = ROW_METRICS.size + LABEL_COUNTS.size * label;
     const counts = {
@@ -234,7 +227,7 @@ export function toClassificationResult(
       predicted: value(at + LABEL_COUNTS.predicted),
       truePositives: value(at + LABEL_COUNTS.truePositives),
     };
-    return { label, ...counts, ...metricsOf(counts) };
+    return { label, ...counts, ...metricsOf(counts, beta, zeroDivision) };
   });
   const total = (count: keyof Counts): number => perLabel.reduce((sum, label) => sum + label[count], 0);
   const totals = {
@@ -254,7 +247,7 @@ export function toClassificationResult(
     ...options,
     hammingLoss: value(ROW_METRICS.hammingLoss),
     subsetAccuracy: value(ROW_METRICS.subsetAccuracy),
-    micro: isEmpty ? averageOf(() => Number.NaN, beta) : metricsOf(totals),
+    micro: isEmpty ? averageOf(() => Number.NaN, beta) : metricsOf(totals, beta, zeroDivision),
     macro,
     weighted:
       totals.support > 0 || isEmpty
@@ -265,7 +258,23 @@ export function toClassificationResult(
   };
 }
 
-type Counts = Pick<LabelClassification, 'support' | 'predicted' | 'truePositives'>;
+export type Counts = Pick<LabelClassification, 'support' | 'predicted' | 'truePositives'>;
+
+/** The metrics that follow from counts. */
+export function metricsOf(
+  { truePositives: tp, predicted, support }: Counts,
+  beta: number | null,
+  zeroDivision: 0 | 1,
+): ClassificationMetrics {
+  const ratio = (part: number, whole: number): number => (whole === 0 ? zeroDivision : part / whole);
+  return {
+    precision: ratio(tp, predicted),
+    recall: ratio(tp, support),
+    f1: ratio(2 * tp, predicted + support),
+    fBeta: beta === null ? null : tp === 0 ? ratio(0, predicted + support) : fBeta(tp, predicted, support, beta),
+    jaccard: ratio(tp, predicted + support - tp),
+  };
+}
 
 function fBeta(tp: number, predicted: number, support: number, beta: number): number {
   // Without an overflow of beta^2, and where it underflows.

@@ -1,10 +1,9 @@
 import type { FloatArray } from '../backend.js';
-import type { FloatDType } from '../dtypes.js';
 import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../options.js';
-import { type Scores, toScores } from '../scores.js';
-import { type Targets, toTargets } from '../targets.js';
-import type { Tensor } from '../tensor.js';
+import type { Scores } from '../scores.js';
+import type { Targets } from '../targets.js';
+import { Counts, LabelScores } from './label-scores.js';
 import type { EvaluationResult } from './result.js';
 
 /**
@@ -26,12 +25,8 @@ export interface ExactAveragePrecisionOptions {
   nonFinite?: 'error' | 'skip' | undefined;
 }
 
-/** Scores that are collected in one array, before another one is begun. */
-const CHUNK = 2 ** 16;
 /** Scores that are sorted at a time: 8 MB. */
 const SORTED = 2 ** 20;
-/** Scores of a label in a batch that are worth sorting. */
-const LEAST_SORTED = 64;
 
 /**
  * The exact average precisions of data of any size, in two passes over the same rows: the first collects the scores of the
@@ -58,12 +53,8 @@ export class ExactAveragePrecision {
   /** Bytes of memory per label of a row, at most. */
   static readonly BYTES_PER_LABEL = 40;
 
-  readonly #nonFinite: 'error' | 'skip';
-  #classes = 0;
-  #labels = 0;
-  /** Collected scores and their classes, in the order in which they came. */
-  #chunks: { scores: Float64Array; classes: Int32Array }[] = [];
-  #counts: { ofLabels: Counts[]; ofAll: SortedCounts } | null = null;
+  readonly #scores: LabelScores;
+  #ofAll: SortedCounts | null = null;
 
   /**
    * @param options `nonFinite`
@@ -78,7 +69,7 @@ export class ExactAveragePrecision {
     if (nonFinite !== 'error' && nonFinite !== 'skip') {
       throw new LossError('ERR_OPTION', `nonFinite must be one of 'error', 'skip', got ${describe(nonFinite)}`);
     }
-    this.#nonFinite = nonFinite;
+    this.#scores = new LabelScores(nonFinite);
   }
 
   /**
@@ -92,7 +83,7 @@ export class ExactAveragePrecision {
    * exact.labels * ExactAveragePrecision.BYTES_PER_LABEL; // => 120
    */
   get labels(): number {
-    return this.#labels;
+    return this.#scores.labels;
   }
 
   /**
@@ -110,45 +101,7 @@ export class ExactAveragePrecision {
    * exact.labels; // => 2
    */
   collect(scores: Scores, targets: Targets): void {
-    if (this.#counts !== null)
-      throw new LossError('ERR_STATE', 'all rows must be collected before the first is counted');
-    const { data, rows, classes, shape } = this.#rowsOf(scores);
-    const indices = toTargets(targets, shape);
-    const width = indices.shape.at(-1) ?? 1;
-    if (indices.data.length !== rows * width) {
-      throw new LossError('ERR_SHAPE', `targets must have ${rows} rows, got shape [${indices.shape.join(', ')}]`);
-    }
-    const kept = this.#keptRows(data, rows, classes);
-    for (const row of kept) {
-      for (let i = row * width; i < (row + 1) * width; i++) {
-        const label = Number(indices.data[i]);
-        if (label < -1 || label >= classes) {
-          throw new LossError('ERR_TARGET_RANGE', `target ${label} at row ${row} is not in [-1, ${classes})`);
-        }
-        if (label < 0) break;
-      }
-    }
-    this.#classes = classes;
-    const labels = new Set<number>();
-    for (const row of kept) {
-      labels.clear();
-      for (let i = row * width; i < (row + 1) * width; i++) {
-        const label = Number(indices.data[i]);
-        if (label < 0) break;
-        if (labels.has(label)) continue;
-        labels.add(label);
-        this.#collectOne(data[row * classes + label] as number, label);
-      }
-    }
-  }
-
-  #collectOne(score: number, label: number): void {
-    const at = this.#labels % CHUNK;
-    if (at === 0) this.#chunks.push({ scores: new Float64Array(CHUNK), classes: new Int32Array(CHUNK) });
-    const chunk = this.#chunks.at(-1) as { scores: Float64Array; classes: Int32Array };
-    chunk.scores[at] = score + 0; // -0 + 0 = 0: sort() tells the zeros apart.
-    chunk.classes[at] = label;
-    this.#labels++;
+    this.#scores.collect(scores, targets);
   }
 
   /**
@@ -164,18 +117,8 @@ export class ExactAveragePrecision {
    * exact.count([0.1, 0.2, 0.4]);
    */
   count(scores: Scores): void {
-    const { data, rows, classes } = this.#rowsOf(scores);
-    const kept = this.#keptRows(data, rows, classes);
-    const { ofLabels, ofAll } = (this.#counts ??= this.#sort());
-    // Label by label, so that the thresholds of one stay in the cache. Sorted scores are found in a third of the time, and
-    // a few are not worth it.
-    const column = new Float64Array(kept.length);
-    for (let label = 0; label < classes; label++) {
-      const counts = ofLabels[label] as Counts;
-      for (let i = 0; i < kept.length; i++) column[i] = data[(kept[i] as number) * classes + label] as number;
-      if (kept.length >= LEAST_SORTED) counts.addSorted(column.sort());
-      else for (const score of column) counts.add(score);
-    }
+    const ofAll = this.#all();
+    const { data, kept, classes } = this.#scores.count(scores);
     for (const row of kept) ofAll.add(data, row * classes, (row + 1) * classes);
   }
 
@@ -196,10 +139,11 @@ export class ExactAveragePrecision {
    */
   amend(result: EvaluationResult): EvaluationResult {
     const support = result.perLabel.reduce((sum, label) => sum + label.support, 0);
-    if (result.classes !== this.#classes || support !== this.#labels) {
+    const { classes, labels } = this.#scores;
+    if (result.classes !== classes || support !== labels) {
       throw new LossError(
         'ERR_STATE',
-        `a result of the same rows must have ${this.#labels} labels of ${this.#classes} classes, got ${support} of ${result.classes}`,
+        `a result of the same rows must have ${labels} labels of ${classes} classes, got ${support} of ${result.classes}`,
       );
     }
     if (result.hasWeights || result.hasUnknown) {
@@ -210,15 +154,15 @@ export class ExactAveragePrecision {
       );
     }
     if (result.rows === 0) return result;
-    const { ofLabels, ofAll } = (this.#counts ??= this.#sort());
+    const ofAll = this.#all();
     const counted = ofAll.counts.total;
-    if (counted !== result.rows * this.#classes) {
+    if (counted !== result.rows * classes) {
       throw new LossError(
         'ERR_STATE',
-        `the same rows must be collected and counted: ${result.rows * this.#classes} scores were collected, ${counted} counted`,
+        `the same rows must be collected and counted: ${result.rows * classes} scores were collected, ${counted} counted`,
       );
     }
-    const values = ofLabels.map((counts) => counts.averagePrecision());
+    const values = this.#scores.ofLabels.map((counts) => counts.averagePrecision());
     const macro = values.reduce((sum, value) => sum + value, 0) / values.length;
     const micro = ofAll.counts.averagePrecision();
     return {
@@ -235,122 +179,8 @@ export class ExactAveragePrecision {
     };
   }
 
-  #rowsOf(scores: Scores) {
-    const { data, shape } = toScores(scores) as Tensor<FloatDType>;
-    const classes = shape.at(-1) ?? 1;
-    if (this.#classes !== 0 && classes !== this.#classes) {
-      throw new LossError('ERR_SHAPE', `scores must have ${this.#classes} classes, as those before, got ${classes}`);
-    }
-    return { data, shape, classes, rows: shape.length === 2 ? (shape[0] as number) : 1 };
-  }
-
-  /** The rows of finite scores. */
-  #keptRows(scores: FloatArray, rows: number, classes: number): number[] {
-    const kept: number[] = [];
-    for (let row = 0; row < rows; row++) {
-      const begin = row * classes;
-      let i = begin;
-      while (i < begin + classes && Number.isFinite(scores[i])) i++;
-      if (i === begin + classes) {
-        kept.push(row);
-      } else if (this.#nonFinite === 'error') {
-        throw new LossError(
-          'ERR_NON_FINITE',
-          `score at row ${row}, column ${i - begin} is ${scores[i]}: scores must be finite, unless nonFinite is 'skip'`,
-        );
-      }
-    }
-    return kept;
-  }
-
-  /** Sorts what was collected, label by label and all together. */
-  #sort(): { ofLabels: Counts[]; ofAll: SortedCounts } {
-    const begins = new Uint32Array(this.#classes + 1);
-    const forEach = (use: (score: number, label: number) => void): void => {
-      for (let i = 0; i < this.#labels; i++) {
-        const { scores, classes } = this.#chunks[Math.floor(i / CHUNK)] as {
-          scores: Float64Array;
-          classes: Int32Array;
-        };
-        use(scores[i % CHUNK] as number, classes[i % CHUNK] as number);
-      }
-    };
-    forEach((_, label) => ((begins[label + 1] as number) += 1));
-    for (let label = 0; label < this.#classes; label++) (begins[label + 1] as number) += begins[label] as number;
-    const next = begins.slice();
-    const grouped = new Float64Array(this.#labels);
-    forEach((score, label) => (grouped[(next[label] as number)++] = score));
-    this.#chunks = [];
-    const ofAll = new SortedCounts(new Counts(grouped.slice().sort()));
-    const ofLabels = Array.from(
-      { length: this.#classes },
-      (_, label) => new Counts(grouped.subarray(begins[label], begins[label + 1]).sort()),
-    );
-    return { ofLabels, ofAll };
-  }
-}
-
-/** The scores of rows that have a label, and how many scores of all rows lie between one of them and the next. */
-class Counts {
-  /** [thresholds + 1]: below the lowest, and from each threshold on to before the next. */
-  readonly #between: Float64Array;
-
-  /** @param thresholds ascending; equal ones count at the last of them */
-  constructor(private readonly thresholds: Float64Array) {
-    this.#between = new Float64Array(thresholds.length + 1);
-  }
-
-  add(score: number): void {
-    (this.#between[this.#atOrBelow(score, 0, this.thresholds.length)] as number) += 1;
-  }
-
-  /** @param scores ascending */
-  addSorted(scores: Float64Array): void {
-    const { thresholds } = this;
-    const { length } = thresholds;
-    let place = 0;
-    for (const score of scores) {
-      // Neighbours among the scores are neighbours among the thresholds: looks nearby first, twice as far each time.
-      let step = 1;
-      let end = place;
-      while (end < length && (thresholds[end] as number) <= score) {
-        place = end + 1;
-        end += step;
-        step *= 2;
-      }
-      place = this.#atOrBelow(score, place, Math.min(end, length));
-      (this.#between[place] as number) += 1;
-    }
-  }
-
-  get total(): number {
-    return this.#between.reduce((sum, count) => sum + count, 0);
-  }
-
-  averagePrecision(): number {
-    const { thresholds } = this;
-    let sum = 0;
-    let all = 0;
-    for (let i = thresholds.length; i > 0;) {
-      const score = thresholds[i - 1];
-      const end = i;
-      while (i > 0 && thresholds[i - 1] === score) i--;
-      // Counts of equal thresholds are at the last of them.
-      all += this.#between[end] as number;
-      sum += ((end - i) / thresholds.length) * ((thresholds.length - i) / all);
-    }
-    return sum;
-  }
-
-  /** The number of thresholds at or below a score, which is from `begin` to `end`. */
-  #atOrBelow(score: number, begin: number, end: number): number {
-    const { thresholds } = this;
-    while (begin < end) {
-      const middle = (begin + end) >>> 1;
-      if ((thresholds[middle] as number) <= score) begin = middle + 1;
-      else end = middle;
-    }
-    return begin;
+  #all(): SortedCounts {
+    return (this.#ofAll ??= new SortedCounts(new Counts(this.#scores.sorted())));
   }
 }
 

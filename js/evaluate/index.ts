@@ -28,3 +28,4 @@ export type { HighLoss } from './highest-losses.js';
 export type { MarginBin } from './margins.js';
 export type { Bounds, EvaluationResult, LabelResult, MetricsAtK } from './result.js';
 export type { EvaluatorJSON } from './state.js';
+export { ThresholdTuner, type ThresholdTunerOptions, type TunedLabel, type TunedThresholds } from './thresholds.js';

@@ -50,10 +50,10 @@ export interface PredictOptions {
   k?: number | undefined;
   /**
    * What a score must reach for its label to be predicted: a number for all labels, a list with one for each, or numbers by
-   * the names of all labels.
+   * the names of all labels; null stands for a label that is never predicted. They are rounded to float32, as scores are.
    * @default none
    */
-  thresholds?: number | ArrayLike<number> | Readonly<Record<string, number>> | undefined;
+  thresholds?: number | ArrayLike<number | null> | Readonly<Record<string, number | null>> | undefined;
 }
 
 const DEFAULT_K = 5;
@@ -288,12 +288,13 @@ export class Tagger implements Disposable {
   #thresholds(given: NonNullable<PredictOptions['thresholds']>): Float64Array {
     const { classes, labels } = this;
     const thresholds = new Float64Array(classes);
-    const set = (label: number, value: unknown): void => {
+    const set = (label: number, threshold: unknown): void => {
+      const value = threshold === null ? Infinity : threshold;
       if (typeof value !== 'number' || Number.isNaN(value)) {
         const name = labels?.[label] ?? label;
         throw new LossError('ERR_OPTION', `thresholds must be numbers, got ${describe(value)} for label ${name}`);
       }
-      thresholds[label] = value;
+      thresholds[label] = Math.fround(value);
     };
     if (typeof given === 'number') {
       for (let label = 0; label < classes; label++) set(label, given);

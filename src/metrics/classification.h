@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <type_traits>
 
 #include "base/buffer.h"
@@ -129,38 +128,63 @@ class Classification {
   template <typename T>
   size_t Predict(const AveragePrecision::Row<T>& row) {
     int32_t* predicted = predicted_.data();
-    size_t count = classes_;
-    if (has_thresholds_) {
-      const T* thresholds = nullptr;
-      if constexpr (std::is_same_v<T, float>) {
-        thresholds = f32_.data();
-      } else {
-        thresholds = f64_.data();
-      }
-      // Without a branch, which would be mispredicted. A place is written before it is known whether it counts.
-      count = 0;
-      for (size_t label = 0; label < classes_; ++label) {
-        predicted[count] = static_cast<int32_t>(label);
-        count += row.scores[label] >= thresholds[label] ? 1 : 0;
-      }
-    } else {
-      std::iota(predicted, predicted + classes_, 0);
+    const size_t known = classes_ - row.num_unknown;
+    if (most_ == 0 || most_ >= known) {
+      if (has_thresholds_ && row.num_unknown == 0) return Reaching(row.scores);
+      return KeepReaching(row.scores, WithoutUnknown(row));
     }
-    if (row.num_unknown > 0) {
-      const int32_t* unknown = row.unknown;
-      const int32_t* end = unknown + row.num_unknown;
-      int32_t* last = std::remove_if(predicted, predicted + count,
-                                     [=](int32_t label) { return std::binary_search(unknown, end, label); });
-      count = static_cast<size_t>(last - predicted);
-    }
-    if (most_ > 0 && count > most_) {
-      const T* scores = row.scores;
-      std::nth_element(predicted, predicted + most_, predicted + count,
-                       [=](int32_t a, int32_t b) { return scores[a] != scores[b] ? scores[a] > scores[b] : a < b; });
-      count = most_;
-      std::sort(predicted, predicted + count);
+    const T* scores = row.scores;
+    std::nth_element(predicted, predicted + most_, predicted + WithoutUnknown(row),
+                     [=](int32_t a, int32_t b) { return scores[a] != scores[b] ? scores[a] > scores[b] : a < b; });
+    const size_t count = KeepReaching(scores, most_);
+    std::sort(predicted, predicted + count);
+    return count;
+  }
+
+  // Writes the known classes of a row to predicted_, and returns their number.
+  template <typename T>
+  size_t WithoutUnknown(const AveragePrecision::Row<T>& row) {
+    size_t count = 0;
+    size_t next = 0;
+    for (size_t i = 0; i <= row.num_unknown; ++i) {
+      const size_t end = i < row.num_unknown ? static_cast<size_t>(row.unknown[i]) : classes_;
+      for (; next < end; ++next) predicted_[count++] = static_cast<int32_t>(next);
+      next = end + 1;
     }
     return count;
+  }
+
+  // Writes the classes that reach their thresholds to predicted_. Without a branch, which would be mispredicted: a
+  // place is written before it is known whether it counts.
+  template <typename T>
+  size_t Reaching(const T* scores) {
+    int32_t* predicted = predicted_.data();
+    const T* thresholds = Thresholds<T>();
+    size_t count = 0;
+    for (size_t label = 0; label < classes_; ++label) {
+      predicted[count] = static_cast<int32_t>(label);
+      count += scores[label] >= thresholds[label] ? 1 : 0;
+    }
+    return count;
+  }
+
+  // Keeps those of the first classes in predicted_ that reach their thresholds.
+  template <typename T>
+  size_t KeepReaching(const T* scores, size_t count) {
+    if (!has_thresholds_) return count;
+    int32_t* predicted = predicted_.data();
+    const T* thresholds = Thresholds<T>();
+    const auto fails = [=](int32_t label) { return !(scores[label] >= thresholds[label]); };
+    return static_cast<size_t>(std::remove_if(predicted, predicted + count, fails) - predicted);
+  }
+
+  template <typename T>
+  const T* Thresholds() const {
+    if constexpr (std::is_same_v<T, float>) {
+      return f32_.data();
+    } else {
+      return f64_.data();
+    }
   }
 
   size_t classes_ = 0;

@@ -135,6 +135,13 @@ TEST(Classification, OfEqualScoresTheFirstClassesArePredicted) {
             (std::vector<size_t>{1, 2, 3, 4}));
 }
 
+TEST(Classification, AHighScoreBelowItsThresholdKeepsItsPlace) {
+  const double thresholds[] = {0, 9, 0, 0};
+  const ClassificationOptions options = {.thresholds = thresholds, .most = 2};
+  EXPECT_EQ(ClassesOf(Classify<float>(options, {1, 3, 2, 0}, {}, {})), (std::vector<size_t>{2}));
+  EXPECT_EQ(ClassesOf(Classify<float>(options, {1, 3, 2, 0}, {}, {1})), (std::vector<size_t>{0, 2}));
+}
+
 TEST(Classification, MetricsOfARow) {
   const double thresholds[] = {0.5, 0.5, 0.5, 0.5, 0.5};
   const ClassificationOptions options = {.thresholds = thresholds, .beta = 2, .zero_division = 1};

@@ -125,12 +125,13 @@ test('metrics of labels and averages agree with counts row by row', () => {
       update(evaluator, unweighted);
       const predictions = unweighted.map(({ scores, unknown }) =>
         [0, 1, 2, 3, 4]
+          .filter((i) => !unknown.includes(i))
+          .sort((a, b) => scores[b]! - scores[a]! || a - b)
+          .slice(0, 3)
           .filter((i) => {
             const threshold = (OPTIONS.thresholds as (number | null)[])[i]!;
-            return threshold !== null && scores[i]! >= threshold && !unknown.includes(i);
-          })
-          .sort((a, b) => scores[b]! - scores[a]! || a - b)
-          .slice(0, 3),
+            return threshold !== null && scores[i]! >= threshold;
+          }),
       );
       const result = evaluator.result().classification!;
       expect(

@@ -380,6 +380,9 @@ describe('Tagger', () => {
     expect(names(tagger.predict([2, 3], { thresholds: 3.5 }))).toEqual(['pop', 'rock']);
     expect(names(tagger.predict([2, 3], { thresholds: [2, 4, 4.5] }))).toEqual(['jazz']);
     expect(names(tagger.predict([2, 3], { thresholds: { jazz: 0, rock: 0, pop: 9 }, k: 1 }))).toEqual([]);
+    expect(names(tagger.predict([2, 3], { thresholds: [null, 4, 4] }))).toEqual(['pop']);
+    // A score of 0.7 in float32, which is below 0.7.
+    expect(names(tagger.predict([0.7, 0], { thresholds: { jazz: 0.7, rock: null, pop: null } }))).toEqual(['jazz']);
     expect(() => tagger.predict([2, 3], { thresholds: { jazz: 0 } })).toThrow(/lack the label 'rock'/);
     expect(() => tagger.predict([2, 3], { thresholds: { jazz: 0, rok: 1 } })).toThrow(/name 'rok', which is no label/);
     expect(() => tagger.predict([2, 3], { thresholds: [1] })).toThrow(/as many as classes, got 1 for 3/);
