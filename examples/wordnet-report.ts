@@ -139,6 +139,15 @@ export function printTags(text: string, scores: Tensor, { labels, tfIdf }: Task)
   }
 }
 
+/** Three things to try next. */
+export function printNext(): void {
+  console.log(`
+Next:
+  npm start -- --tag "a small fast warship"   tags a text of yours with the trained model
+  npm run demo                                opens a page in which an image tagger is trained
+  docs/training.md                            trains on your own embeddings or texts`);
+}
+
 function highest(scores: Tensor): number[] {
   return Array.from(topk(scores, LABELS_PER_SAMPLE).indices.data as ArrayLike<number | bigint>, Number);
 }

@@ -87,6 +87,7 @@ function main(): void {
   if (options.tag === undefined) report.printSamples(task, scoresOf);
   else report.printTags(options.tag, scoresOf(options.tag), task);
   if (options.output !== undefined) writeHead(options.output, model, task, options, metrics);
+  report.printNext();
 }
 
 main();

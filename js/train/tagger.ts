@@ -213,7 +213,7 @@ export class Tagger implements Disposable {
    * const tagger = await trainTagger({ features: [[1, 0], [0, 1]], targets: [[0], [1]], validation: 0 });
    * const { tensors, metadata } = loadSafetensors(tagger.save());
    * Object.keys(tensors); // => ['weight', 'bias']
-   * metadata['version']; // => '0.1.0'
+   * metadata['version']; // => '0.2.0'
    */
   save(): ReturnType<typeof encodeHead> {
     return encodeHead(this.#head);

@@ -2,7 +2,7 @@
 // package resolves to the tarball alone.
 //
 //     WORKSPACE/node_modules -> tests/package/node_modules     bundlers, runtimes, peers
-//     WORKSPACE/multilabel-margin-loss-0.1.0.tgz
+//     WORKSPACE/multilabel-margin-loss-VERSION.tgz
 //     WORKSPACE/vite/node_modules/multilabel-margin-loss       from the tarball; nothing else is installed here
 //     WORKSPACE/vite/loss.js ...                               from programs/
 
