@@ -52,3 +52,7 @@ test('the changelog has this version', () => {
     new RegExp(`^## \\[${version.replaceAll('.', '\\.')}\\] - (Unreleased|\\d{4}-\\d\\d-\\d\\d)$`, 'm'),
   );
 });
+
+test('heads are written with this version', () => {
+  expect(readFileSync(new URL('js/train/version.ts', root), 'utf8')).toContain(`PACKAGE_VERSION = '${version}'`);
+});
