@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <limits>
 #include <type_traits>
-#include <utility>
 
 namespace mlml {
 
@@ -27,8 +26,10 @@ class Buffer {
   // Takes the elements of another one, which is empty then, in place of its own.
   void Take(Buffer& other) {
     std::free(data_);
-    data_ = std::exchange(other.data_, nullptr);
-    capacity_ = std::exchange(other.capacity_, 0);
+    data_ = other.data_;
+    capacity_ = other.capacity_;
+    other.data_ = nullptr;
+    other.capacity_ = 0;
   }
 
   void Free() {

@@ -66,16 +66,16 @@ class LabelSums {
     if (weight == 0 || weight == 1) return;
     CountPending();
     term_ = ExactSum::Term(weight);
-    at_ = limbs_.data() + (term_.limb - kept_.begin) * size_;
+    at_ = (term_.limb - kept_.begin) * size_;
   }
   // Adds the weight of the row to a sum, to each once in a row at most.
   void Add(size_t sum) {
     if (weight_ == 1) {
       ++counts_[sum];
     } else if (weight_ != 0) {
-      at_[sum] += term_.part0;
-      at_[sum + size_] += term_.part1;
-      at_[sum + 2 * size_] += term_.part2;
+      limbs_[at_ + sum] += term_.part0;
+      limbs_[at_ + sum + size_] += term_.part1;
+      limbs_[at_ + sum + 2 * size_] += term_.part2;
     }
   }
 
@@ -154,7 +154,7 @@ class LabelSums {
   // The row at hand.
   double weight_ = 1;
   ExactSum::Term term_{0.0};
-  uint64_t* at_ = nullptr;  // the limbs that it begins with
+  size_t at_ = 0;  // where the limbs begin that it is added to
 };
 
 }  // namespace mlml
