@@ -45,7 +45,15 @@ export interface ClassificationOptions {
   zeroDivision?: 0 | 1 | undefined;
 }
 
-/** The options as a state has them. */
+/**
+ * The option `classification` as results and states have it: null for what was not given.
+ *
+ * @example
+ * import { type ClassificationJSON, Evaluator } from 'multilabel-margin-loss/evaluate';
+ *
+ * const json: ClassificationJSON | null = new Evaluator({ classification: { k: 3 } }).toJSON().classification;
+ * json; // => { thresholds: null, k: 3, beta: null, zeroDivision: 0 }
+ */
 export interface ClassificationJSON {
   /** The option `thresholds`, or null. */
   thresholds: number | (number | null)[] | null;
