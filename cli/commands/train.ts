@@ -50,7 +50,7 @@ each epoch.
   --row-id <column>              of what rows are known by, whose hash splits them (default: their numbers)
   --labels <file>                names of the labels, a list in .json or one on each line, for predict
   --classes <number>             (default: that of --labels, the width of masks, or one more than the highest target)
-  --validation <share>           of rows that the best epoch is chosen by (default: 0.1)
+  --validation <share>           of rows that the best epoch is chosen by (default: 0.02)
   --test <share or file>         rows that have no part in the training, and are reported at the end (default: 0)
   --test-features <file>         and --test-targets <file.npy>: the same, from files of features
   --standardize                  bring features to mean 0 and deviation 1; the head takes them as they are
@@ -60,7 +60,8 @@ each epoch.
   --learning-rate <number>       (default: 0.1 for adagrad and sgd, 0.001 for adam and adamw)
   --weight-decay <number>        (default: 0)
   --epochs <number>              at most (default: 50)
-  --patience <number>            epochs without a better LRAP in validation, after which training ends (default: 5)
+  --patience <number>            epochs in which neither loss nor LRAP in validation is better than before, after which
+                                 training ends (default: 5)
   --batch-size <number>          rows to a step (default: 32)
   --seed <number>                the same seed gives the same head (default: 1)
   --resume                       go on from <head.safetensors>.checkpoint, which is written after each epoch
@@ -269,8 +270,8 @@ async function run(args: readonly string[]): Promise<void> {
     const curve = training.epochs.map(({ validation }) => validation?.labelRankingAveragePrecision ?? Number.NaN);
     if (training.validation !== null) {
       await print(
-        `\nLRAP in validation  ${sparkline(curve)}  ${formatMetric(curve[0] ?? null)} to ${formatMetric(Math.max(...curve))}, ` +
-          `the best in epoch ${training.best}`,
+        `\nLRAP in validation  ${sparkline(curve)}  ${formatMetric(Math.min(...curve))} to ${formatMetric(Math.max(...curve))}; ` +
+          `the best epoch is ${training.best}`,
       );
     }
     for (const [name, result] of results) await print(`\n${name}: ${toTable(result)}`);

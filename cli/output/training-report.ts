@@ -46,7 +46,10 @@ async function curves(epochs: TrainingSummary['epochs'], best: number, draw: Dra
   const losses = [{ name: 'training', values: epochs.map(({ loss }) => loss) }];
   const drawings: string[] = [];
   const marked = validated.length > 0 ? best : 0;
-  const note = marked > 0 ? ` The dotted line is epoch ${best}, the best by LRAP in validation.` : '';
+  const note =
+    marked > 0
+      ? ` The dotted line is epoch ${best}, the last in which loss or LRAP in validation was better than before.`
+      : '';
   if (validated.length > 0) {
     losses.push({ name: 'validation', values: validated.map(({ loss }) => loss) });
     const lrap = validated.map(({ labelRankingAveragePrecision }) => labelRankingAveragePrecision);

@@ -157,7 +157,7 @@ export class RowStore {
       ({ isSparse } = batch.features);
       features = Math.max(features, columns);
       for (const part of batch.parts) (counts[part] as number)++;
-      scales.add(batch.features, batch.parts);
+      scales.add(batch.features, batch.parts, batch.sampleWeight);
       entries += isSparse ? batch.features.data.length : batch.features.rows * columns;
       for (const { values, offsets } of [batch.targets, ...(batch.unknown === null ? [] : [batch.unknown])]) {
         for (let row = 0, at = 0; row < batch.parts.length; row++) {

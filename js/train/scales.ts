@@ -14,6 +14,7 @@ const MOST_OFFSET = 1e5;
 
 /** Mean, deviation and scale of each feature, over the rows that are trained on. */
 export class FeatureScales {
+  /** The sum of their weights. */
   #rows = 0;
   #isSparse = false;
   // Sums of the distances from the first row, and of their squares: they lose nothing where a mean is far from 0. Sparse
@@ -23,33 +24,37 @@ export class FeatureScales {
   #squares: Float64Array = new Float64Array();
   #entries: Float64Array = new Float64Array();
 
-  /** @param parts of the rows: see split.ts */
-  add(features: FeatureRows, parts: Uint8Array): void {
+  /**
+   * @param parts of the rows: see split.ts
+   * @param sampleWeight by how much each row counts, or null for 1
+   */
+  add(features: FeatureRows, parts: Uint8Array, sampleWeight: Float64Array | null): void {
     this.#isSparse = features.isSparse;
     this.#reserve(features.columns);
     const { columns, data } = features;
     const [sums, squares, entries, first] = [this.#sums, this.#squares, this.#entries, this.#first];
     for (let row = 0; row < features.rows; row++) {
-      if (parts[row] !== TRAINING) continue;
+      const weight = sampleWeight?.[row] ?? 1;
+      if (parts[row] !== TRAINING || weight === 0) continue;
       if (features.isSparse) {
         const end = features.indptr[row + 1] as number;
         for (let at = features.indptr[row] as number; at < end; at++) {
           const column = features.indices[at] as number;
           const value = data[at] as number;
           if (value === 0) continue;
-          (sums[column] as number) += value;
-          (squares[column] as number) += value * value;
-          (entries[column] as number)++;
+          (sums[column] as number) += weight * value;
+          (squares[column] as number) += weight * value * value;
+          (entries[column] as number) += weight;
         }
       } else {
         if (this.#rows === 0) first.set(data.subarray(row * columns, (row + 1) * columns));
         for (let column = 0, at = row * columns; column < columns; column++, at++) {
           const distance = (data[at] as number) - (first[column] as number);
-          (sums[column] as number) += distance;
-          (squares[column] as number) += distance * distance;
+          (sums[column] as number) += weight * distance;
+          (squares[column] as number) += weight * distance * distance;
         }
       }
-      this.#rows++;
+      this.#rows += weight;
     }
   }
 
@@ -68,14 +73,27 @@ export class FeatureScales {
   }
 
   /**
-   * The scaler that brings the features to mean 0 and deviation 1. Sparse rows keep their zeros: they are divided, and nothing is
-   * taken from them, as by scikit-learn's `StandardScaler(with_mean=False)`. A constant feature is divided by 1.
+   * The scaler that standardizes features, or leaves the ratios of their scales as they are. Sparse rows keep their zeros: they
+   * are divided, and nothing is taken from them, as by scikit-learn's `StandardScaler(with_mean=False)`. A constant feature is
+   * divided by 1.
+   *
+   * @param norm the root mean square of the norms of rows, which all features are divided by one number for; null to leave it
    */
-  scaler(): Scaler {
+  scaler(isStandardized: boolean, norm: number | null): Scaler {
     const deviations = this.#deviations();
+    const own = deviations.map((deviation) => (isStandardized && deviation > 0 ? deviation : 1));
+    let squares = 0;
+    own.forEach((scale, j) => {
+      const meanSquare = this.#isSparse
+        ? (this.#squares[j] as number) / (this.#rows || 1)
+        : (deviations[j] as number) ** 2;
+      squares += meanSquare / scale ** 2;
+    });
+    const common = norm === null || squares === 0 ? 1 : Math.sqrt(squares) / norm;
+    const isCentered = !this.#isSparse && (isStandardized || norm !== null);
     return {
-      mean: this.#isSparse ? new Float64Array(deviations.length) : this.#means(),
-      scale: deviations.map((deviation) => deviation || 1),
+      mean: isCentered ? this.#means() : new Float64Array(deviations.length),
+      scale: own.map((scale) => scale * common),
     };
   }
 
@@ -110,11 +128,11 @@ export class FeatureScales {
   }
 
   #means(): Float64Array {
-    return this.#sums.map((sum, j) => (this.#first[j] as number) + sum / this.#rows);
+    return this.#sums.map((sum, j) => (this.#first[j] as number) + sum / (this.#rows || 1));
   }
 
   #deviations(): Float64Array {
-    const rows = this.#rows;
+    const rows = this.#rows || 1;
     return this.#squares.map((square, j) => {
       const mean = (this.#sums[j] as number) / rows;
       const variance = Math.max(0, square / rows - mean * mean);

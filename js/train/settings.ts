@@ -25,7 +25,7 @@ export interface TrainingSettings {
    */
   epochs?: number | undefined;
   /**
-   * After so many epochs without a higher LRAP in validation, training ends.
+   * After so many epochs in which neither loss nor LRAP in validation was better than before, training ends.
    * @default 5
    */
   patience?: number | undefined;
@@ -40,7 +40,8 @@ export interface TrainingSettings {
    */
   optimizer?: 'Adagrad' | 'Adam' | 'AdamW' | 'SGD' | undefined;
   /**
-   * `lr` of the optimizer.
+   * `lr` of the optimizer. Without a hidden layer it is for features that are divided, all by one number, such that the root
+   * mean square norm of a row is 8, after their means are taken from dense ones; the head takes features as they are.
    * @default 0.1 for Adagrad, 0.001 for Adam and AdamW, 0.1 for SGD
    */
   learningRate?: number | undefined;
@@ -68,7 +69,7 @@ export interface TrainingSettings {
   /**
    * The share of rows that the best epoch is chosen by, and that training ends early by. A hash of what a row is known by
    * decides. 0 for none: the last epoch is the best.
-   * @default 0.1
+   * @default 0.02
    */
   validation?: number | undefined;
   /**
@@ -123,15 +124,14 @@ export interface Settings {
   loss: Pick<LossOptions, 'margin' | 'normalization' | 'targetOrder'>;
 }
 
-type NewOptimizer = (parameters: Parameter[], lr: number, weight_decay: number) => Optimizer<object>;
+/** @param sum the value that sums of squared gradients start with */
+type NewOptimizer = (parameters: Parameter[], lr: number, weight_decay: number, sum: number) => Optimizer<object>;
 
 const OPTIMIZERS = {
   Adagrad: {
     learningRate: 0.1,
-    // The sums of squares start above zero. Otherwise the first step of a weight is a full learning rate, however small its
-    // gradient.
-    make: ((parameters, lr, weight_decay) =>
-      new Adagrad(parameters, { lr, weight_decay, initial_accumulator_value: 0.01 })) as NewOptimizer,
+    make: ((parameters, lr, weight_decay, sum) =>
+      new Adagrad(parameters, { lr, weight_decay, initial_accumulator_value: sum })) as NewOptimizer,
   },
   Adam: {
     learningRate: 0.001,
@@ -147,8 +147,18 @@ const OPTIMIZERS = {
   },
 };
 
-export function newOptimizer(parameters: Parameter[], settings: Settings): Optimizer<object> {
-  return OPTIMIZERS[settings.optimizer].make(parameters, settings.learningRate, settings.weightDecay);
+export function newOptimizer(
+  parameters: Parameter[],
+  { optimizer, learningRate, weightDecay, hidden, loss }: Settings,
+  classes: number,
+  isSparse: boolean,
+): Optimizer<object> {
+  // Adagrad's sums start above zero. Otherwise the first step of a weight is a full learning rate, however small its gradient.
+  // That moves the weights of rare features far, which overfit: with the gradient of 1,000 pairs, squared, LRAP of rows of
+  // tf-idf is .02 to .11 higher than with 0.01.
+  const pair = loss.normalization === 'classes' ? 1 / classes : 1;
+  const sum = isSparse && hidden === null ? (1000 * pair) ** 2 : 0.01;
+  return OPTIMIZERS[optimizer].make(parameters, learningRate, weightDecay, sum);
 }
 
 /** @throws LossError ERR_OPTION */
@@ -176,7 +186,7 @@ export function readSettings(given: TrainingSettings): Settings {
   if (dropout > 0 && hidden === null) {
     throw new LossError('ERR_OPTION', 'dropout is of the hidden layer: give hidden, the number of its units');
   }
-  const [validation, test] = [share('validation', 0.1), share('test', 0)];
+  const [validation, test] = [share('validation', 0.02), share('test', 0)];
   if (validation + test >= 1) {
     throw new LossError(
       'ERR_OPTION',

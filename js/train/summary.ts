@@ -33,7 +33,7 @@ export interface EpochSummary {
 export interface ValidationMetrics {
   /** The mean loss. */
   loss: number;
-  /** LRAP: what the best epoch is chosen by. */
+  /** LRAP: the mean over the rows of how high their labels rank, 1 at best. */
   labelRankingAveragePrecision: number;
   /** The share of rows whose highest score is not of a label. */
   oneError: number;
@@ -53,8 +53,8 @@ export interface TrainingSummary {
   /** All epochs. */
   epochs: readonly EpochSummary[];
   /**
-   * The number of the epoch after which the tagger is: the one of the highest LRAP in validation, or the last one without
-   * validation; 0 for a training that ended before its first epoch did.
+   * The number of the epoch after which the tagger is: the last one in which loss or LRAP in validation was better than
+   * before, or the last one without validation; 0 for a training that ended before its first epoch did.
    */
   best: number;
   /** All metrics of the rows for validation. The best epoch was chosen by them, so they flatter; null without such rows. */

@@ -104,7 +104,7 @@ describe('train', () => {
     expect(last[2]).toBeLessThan(Number(epochs[0]![2]));
     // A label adds 8 standard deviations of the noise.
     expect(last[4]).toBeGreaterThan(0.999);
-    expect(stdout).toMatch(/^LRAP in validation {2}[▁▂▃▄▅▆▇█]{3} {2}\S+ to \S+, the best in epoch [1-3]$/m);
+    expect(stdout).toMatch(/^LRAP in validation {2}[▁▂▃▄▅▆▇█]{3} {2}\S+ to \S+; the best epoch is [1-3]$/m);
     expect(stdout).toMatch(
       new RegExp(`^Validation, by which epoch [1-3] was chosen: ${validation} rows of 5 classes`, 'm'),
     );
@@ -130,20 +130,23 @@ describe('train', () => {
   });
 
   test('a step is Adagrad’s', () => {
-    // Scores are 0, and 1 - x[0] + x[j] > 0 for both others: gradient [-2, 1, 1] / 3.
-    write('one.ndjson', '{"x":[2,0,-0.5],"y":[0]}');
+    // Scores are 0, so all pairs violate the margin: gradients [-2, 1, 1] / 3 and [1, -2, 1] / 3. The mean of the rows is 0, and
+    // their norm becomes 8.
+    const x = [2, 0, -0.5];
+    write('one.ndjson', '{"x":[2,0,-0.5],"y":[0]}\n{"x":[-2,0,0.5],"y":[1]}');
     const columns = ['--features-column', 'x', '--targets-column', 'y'];
     const options = [...columns, '--classes', '3', '--epochs', '1', '--validation', '0', '--learning-rate', '0.5'];
     const { stdout } = run(['train', 'one.ndjson', '--out', 'one.safetensors', ...options]);
     expect(stdout).toMatch(/^epoch 1\/1 {2}loss 0\.6667 {3}/m);
     expect(stdout).not.toMatch(/validation/i);
     const { weight, bias } = readHead('one.safetensors').tensors;
-    const gradient = [-2 / 3, 1 / 3, 1 / 3];
     const step = (g: number): number => (-0.5 * g) / Math.sqrt(0.01 + g * g);
-    const expected = gradient.flatMap((g) => [2, 0, -0.5].map((x) => step(g * x)));
-    // The gradient, the sum of squares and the result are rounded to float32, and a step is at most 1/2.
-    expected.forEach((value, i) => expect(Math.abs(weight!.data[i]! - value)).toBeLessThan(4 * 2 ** -24));
-    gradient.forEach((g, j) => expect(Math.abs(bias!.data[j]! - step(g))).toBeLessThan(4 * 2 ** -24));
+    const scale = Math.hypot(...x) / 8;
+    const expected = [-1, 1, 0].flatMap((g) => x.map((value) => step((g * value) / scale) / scale));
+    // The features, the gradient, the sum of squares, the step and the result are rounded to float32: five roundings of numbers
+    // that are at most 1 / 2 / scale, below 2.
+    expected.forEach((value, i) => expect(Math.abs(weight!.data[i]! - value)).toBeLessThan(5 * 2 ** -23));
+    [-1 / 3, -1 / 3, 2 / 3].forEach((g, j) => expect(Math.abs(bias!.data[j]! - step(g))).toBeLessThan(5 * 2 ** -23));
   });
 
   test('gives the same head every time, for another seed another one', () => {
@@ -191,7 +194,7 @@ describe('train', () => {
       batchSize: 16,
       seed: 3,
       standardize: true,
-      validation: 0.1,
+      validation: 0.02,
     });
     expect(Object.entries(tensors).map(([name, { shape }]) => [name, ...shape])).toEqual([
       ['0.weight', 7, FEATURES],
