@@ -56,8 +56,8 @@ export function blocksOfPage(page: string, text: string): Block[] {
   return blocks;
 }
 
-/** README.md, docs/ and the other pages beside README.md. */
-export const PAGES: readonly string[] = ['', 'docs/'].flatMap((folder) =>
+/** README.md, docs/, its guides, and the other pages beside README.md. */
+export const PAGES: readonly string[] = ['', 'docs/', 'docs/guides/'].flatMap((folder) =>
   readdirSync(new URL(`./${folder}`, root))
     .filter((name) => name.endsWith('.md'))
     .sort()
