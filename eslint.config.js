@@ -118,6 +118,11 @@ export default defineConfig(
       '@typescript-eslint/restrict-template-expressions': 'off',
     },
   },
+  // Programs for test runners and workers, which have globals of their own.
+  {
+    files: ['tests/package/places/**'],
+    rules: { 'no-undef': 'off', '@typescript-eslint/no-require-imports': 'off' },
+  },
   // What is declared there is used by its type alone.
   { files: ['tests/package/types/**'], rules: { '@typescript-eslint/no-unused-vars': 'off' } },
   { files: ['**/*.js'], extends: [tseslint.configs.disableTypeChecked] },

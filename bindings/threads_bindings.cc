@@ -61,7 +61,6 @@ int32_t Compute() {
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(multilabel_margin_loss_threads) {
-  emscripten::function("maximumMemory", &mlml::MaximumMemory);
   emscripten::function("callAddress", &CallAddress);
   emscripten::function("stage", &mlml::Stage);
   emscripten::function("startThreads", &StartThreads);

@@ -7,7 +7,7 @@ import { formatShape, isShape, sizeOf } from './shapes.js';
 import { Tensor, type TensorLike, toTensor } from './tensor.js';
 
 /** A Uint8Array over an ArrayBuffer, in a form that TypeScript before 5.7 knows too. */
-type Bytes = ReturnType<typeof Uint8Array.of>;
+export type Bytes = ReturnType<typeof Uint8Array.of>;
 
 const METADATA = '__metadata__';
 const LENGTH_BYTES = 8;

@@ -83,10 +83,10 @@ export class ThreadsBackend implements Backend, Disposable {
   readonly #usability = new Usability();
 
   /** @internal */
-  constructor(module: ThreadsModule, threads: number) {
+  constructor(module: ThreadsModule, threads: number, maximumMemory: number) {
     this.threads = threads;
     this.#module = module;
-    this.#memory = new LinearMemory(module.wasmMemory, module.maximumMemory());
+    this.#memory = new LinearMemory(module.wasmMemory, maximumMemory);
     this.#calls = Array.from({ length: JOBS }, (_, job) => new KernelCall(this.#memory, module.callAddress(job)));
   }
 

@@ -25,6 +25,14 @@ export type { ThreadsBackend } from './backend.js';
 // Each thread takes a worker with a stack. More threads than this gain nothing, on any number of cores.
 const MOST_THREADS = 64;
 
+// Bytes. CMakeLists.txt has the first memory of the module and the most that it takes.
+const PAGE = 2 ** 16;
+const INITIAL_PAGES = 2 ** 21 / PAGE;
+const MOST_MEMORY = 2 ** 30;
+// The stacks of all threads and the parts under way fit in it.
+const LEAST_MEMORY = 2 ** 24;
+const SMALLEST_TRIED = 2 ** 26;
+
 /**
  * Options of {@link createThreadsBackend}.
  *
@@ -47,16 +55,22 @@ export interface ThreadsBackendOptions {
    * @default a worker of the script beside this module
    */
   worker?: () => object;
+  /**
+   * The bytes of addresses to reserve for the memory that the threads share, which takes what it needs of them: from
+   * 2 ** 24 to 2 ** 30.
+   * @default 2 ** 30, or where the system refuses as many, half of them, and so on down to 2 ** 26
+   */
+  maximumMemory?: number | undefined;
 }
 
 /**
  * Makes a backend of several threads, for the `backend` option of `MultiLabelMarginLoss`. It works in Node and its
  * worker threads, in pages that are cross-origin isolated, and in their workers.
  *
- * @param options `threads`, from 1 to 64
+ * @param options `threads`, from 1 to 64; `worker` and `maximumMemory` for where the defaults do not work
  * @returns a backend with the property `threads`, their number; its `dispose()` ends them
- * @throws (rejects with) LossError ERR_OPTION; ERR_BACKEND_UNAVAILABLE where there is no shared memory, saying which
- * headers make a page cross-origin isolated, or where workers cannot be started
+ * @throws (rejects with) LossError ERR_OPTION; ERR_OUT_OF_MEMORY; ERR_BACKEND_UNAVAILABLE where there is no shared
+ * memory, saying which headers make a page cross-origin isolated, or where workers cannot be started
  * @example
  * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
  * import { createThreadsBackend } from 'multilabel-margin-loss/threads';
@@ -66,21 +80,32 @@ export interface ThreadsBackendOptions {
  * lossFn.forward([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]).item(); // => 0.85
  */
 export async function createThreadsBackend(options: ThreadsBackendOptions = {}): Promise<ThreadsBackend> {
-  const { threads = Math.min(hardwareThreads(), MOST_THREADS), worker } = checkOptions(
-    options,
-    ['threads', 'worker'],
-    'createThreadsBackend()',
-  );
+  const {
+    threads = Math.min(hardwareThreads(), MOST_THREADS),
+    worker,
+    maximumMemory,
+  } = checkOptions(options, ['threads', 'worker', 'maximumMemory'], 'createThreadsBackend()');
   if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
     throw new LossError('ERR_OPTION', `threads must be an integer from 1 to ${MOST_THREADS}, got ${describe(threads)}`);
   }
   if (worker !== undefined && typeof worker !== 'function') {
     throw new LossError('ERR_OPTION', `worker must be a function that makes a Worker, got ${describe(worker)}`);
   }
+  if (
+    maximumMemory !== undefined &&
+    !(Number.isInteger(maximumMemory) && maximumMemory >= LEAST_MEMORY && maximumMemory <= MOST_MEMORY)
+  ) {
+    throw new LossError(
+      'ERR_OPTION',
+      `maximumMemory must be an integer from ${LEAST_MEMORY} to ${MOST_MEMORY} bytes, got ${describe(maximumMemory)}`,
+    );
+  }
   checkEnvironment();
   let module: ThreadsModule;
+  let reserved: { wasmMemory: WebAssembly.Memory; maximum: number };
   try {
-    module = await createModule({ printErr: () => {} });
+    reserved = reserve(maximumMemory);
+    module = await createModule({ printErr: () => {}, wasmMemory: reserved.wasmMemory });
   } catch (cause) {
     throw startError(cause, 'use the loss without threads there');
   }
@@ -89,8 +114,23 @@ export async function createThreadsBackend(options: ThreadsBackendOptions = {}):
     backend?.end(workerDied(how, cause)),
   );
   module.startThreads(threads);
-  backend = new ThreadsBackend(module, threads);
+  backend = new ThreadsBackend(module, threads, reserved.maximum);
   return backend;
+}
+
+/** Reserves addresses for shared memory: as many bytes as were asked for, or else what the system gives. */
+function reserve(asked: number | undefined): { wasmMemory: WebAssembly.Memory; maximum: number } {
+  for (let maximum = asked ?? MOST_MEMORY; ; maximum /= 2) {
+    try {
+      const pages = Math.floor(maximum / PAGE);
+      return {
+        wasmMemory: new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: pages, shared: true }),
+        maximum: pages * PAGE,
+      };
+    } catch (cause) {
+      if (asked !== undefined || maximum / 2 < SMALLEST_TRIED) throw cause;
+    }
+  }
 }
 
 function hardwareThreads(): number {
@@ -118,6 +158,8 @@ function checkEnvironment(): void {
 /** Asks by sending some, because Electron and the flags of browsers share memory without isolation. */
 function sharesMemory(): boolean {
   if (typeof SharedArrayBuffer === 'undefined') return false;
+  // Node always shares, and jsdom in it has no MessageChannel.
+  if (isNode()) return true;
   const { port1, port2 } = new MessageChannel();
   try {
     port1.postMessage(new SharedArrayBuffer(1));
@@ -125,7 +167,6 @@ function sharesMemory(): boolean {
   } catch {
     return false;
   } finally {
-    // An open port would keep Node from exiting.
     port1.close();
     port2.close();
   }

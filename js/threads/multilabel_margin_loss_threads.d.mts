@@ -9,8 +9,6 @@ export interface PoolWorker {
 
 export interface ThreadsModule {
   readonly wasmMemory: WebAssembly.Memory;
-  /** Bytes to which the memory can grow. */
-  maximumMemory(): number;
   /** Emscripten's pool of workers. */
   readonly PThread: {
     readonly unusedWorkers: PoolWorker[];
@@ -36,4 +34,7 @@ export interface ThreadsModule {
   compute(): number;
 }
 
-export default function createModule(options: { printErr(message: string): void }): Promise<ThreadsModule>;
+export default function createModule(options: {
+  printErr(message: string): void;
+  wasmMemory: WebAssembly.Memory;
+}): Promise<ThreadsModule>;

@@ -2,6 +2,7 @@
 
 export interface NodeModules {
   'node:os': { availableParallelism(): number };
+  'node:url': { pathToFileURL(path: string): URL };
   'node:worker_threads': {
     Worker: new (script: URL, options: { workerData: unknown; execArgv: string[] }) => NodeWorker;
   };

@@ -83,23 +83,24 @@ function makeNodeWorker(): PoolWorker {
   return new (builtinModule('node:worker_threads').Worker)(script(), { workerData: POOL, execArgv: [] });
 }
 
+/** In modules of CommonJS, the path of the file. */
+declare const __filename: string | undefined;
+
 /**
- * The address of the script. Bundlers must not look for it here: makeWebWorker() has the form that is meant for them.
+ * The address of the script. In this form, bundlers that know files beside a module copy it.
  *
- * @throws LossError ERR_BACKEND_UNAVAILABLE where a bundle has no import.meta.url
+ * @throws LossError ERR_BACKEND_UNAVAILABLE where a bundle does not know where it is
  */
 function script(): URL {
-  const name = './multilabel_margin_loss_threads.mjs';
-  try {
-    return new URL(/* webpackIgnore: true */ /* @vite-ignore */ name, import.meta.url);
-  } catch (cause) {
-    throw new LossError(
-      'ERR_BACKEND_UNAVAILABLE',
-      'a bundle in CommonJS or in a single executable has no import.meta.url to find the script of the workers by: ' +
-        'give createThreadsBackend() the option `worker`',
-      { cause },
-    );
+  if (import.meta.url) return new URL('./multilabel_margin_loss_threads.mjs', import.meta.url);
+  // A bundle in CommonJS, or in a single executable, whose path this is.
+  if (isNode() && typeof __filename === 'string') {
+    return new URL('./multilabel_margin_loss_threads.mjs', builtinModule('node:url').pathToFileURL(__filename));
   }
+  throw new LossError(
+    'ERR_BACKEND_UNAVAILABLE',
+    'this bundle has no import.meta.url to find the script of the workers by: give createThreadsBackend() the option `worker`',
+  );
 }
 
 /** Resolves when the worker can run a thread. Rejects if it ends before that, and calls `onDeath` if it ends later. */
@@ -149,6 +150,9 @@ async function reasonOf(cause: unknown, probe: boolean, violated: string | undef
   }
   if (message !== DID_NOT_LOAD) return message;
   const { href } = script();
+  if (href.includes('/.vite/deps/')) {
+    return `Vite's optimizer moved the package away from its workers: set optimizeDeps: { exclude: ['multilabel-margin-loss'] }`;
+  }
   let response: Response;
   try {
     response = await fetch(href);

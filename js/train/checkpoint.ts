@@ -1,7 +1,7 @@
 // A training that goes on where it was interrupted: all that the next epochs depend on.
 
 import { LossError } from '../errors.js';
-import { loadSafetensors, saveSafetensors } from '../safetensors.js';
+import { type Bytes, loadSafetensors, saveSafetensors } from '../safetensors.js';
 import { Tensor, type TensorLike } from '../tensor.js';
 import type { StateDict } from '../training/nn-module.js';
 import type { OptimizerState } from '../training/optimizer.js';
@@ -31,7 +31,7 @@ export interface Checkpoint {
   best: { epoch: number; state: StateDict };
 }
 
-export function encodeCheckpoint({ settings, rows, scaler, epochs, model, optimizer, best }: Checkpoint) {
+export function encodeCheckpoint({ settings, rows, scaler, epochs, model, optimizer, best }: Checkpoint): Bytes {
   const tensors: Record<string, TensorLike> = {
     mean: new Tensor(scaler.mean, [scaler.mean.length]),
     scale: new Tensor(scaler.scale, [scaler.scale.length]),

@@ -2,7 +2,7 @@
 // nn.Sequential(nn.Linear, nn.ReLU, nn.Linear) where there is a hidden layer.
 
 import { describe, LossError } from '../errors.js';
-import { loadSafetensors, saveSafetensors } from '../safetensors.js';
+import { type Bytes, loadSafetensors, saveSafetensors } from '../safetensors.js';
 import { formatShape, sameShape } from '../shapes.js';
 import { Tensor } from '../tensor.js';
 import type { StateDict } from '../training/nn-module.js';
@@ -21,7 +21,7 @@ export interface Head {
 /** What 0.1.0 wrote into the metadata of its heads, whose weight is [in, out]. */
 const DESCRIPTION_OF_0_1 = 'scores = features * weight + bias';
 
-export function encodeHead({ state, labels, metadata }: Pick<Head, 'state' | 'labels' | 'metadata'>) {
+export function encodeHead({ state, labels, metadata }: Pick<Head, 'state' | 'labels' | 'metadata'>): Bytes {
   return saveSafetensors(state, {
     ...metadata,
     version: PACKAGE_VERSION,

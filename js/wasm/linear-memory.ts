@@ -60,6 +60,7 @@ export function layoutOf(rows: number, bytes: RowBytes, stagedBytes: number): La
 }
 
 const BYTES_PER_GB = 2 ** 30;
+const BYTES_PER_MB = 2 ** 20;
 
 /** Views of a module's memory. They are made again only after it has grown: a view takes longer than a small loss. */
 export class LinearMemory {
@@ -81,7 +82,8 @@ export class LinearMemory {
 
   /** The most that the memory can hold, for messages. */
   get maximum(): string {
-    return `${this.maximumBytes / BYTES_PER_GB} GB`;
+    const { maximumBytes } = this;
+    return maximumBytes < BYTES_PER_GB ? `${maximumBytes / BYTES_PER_MB} MB` : `${maximumBytes / BYTES_PER_GB} GB`;
   }
 
   /**

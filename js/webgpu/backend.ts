@@ -1,3 +1,5 @@
+// Declares Disposable for users whose `lib` lacks it.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { AsyncBackend, DeviceBatch, DeviceResult, FloatArray, LossOptions } from '../backend.js';
 import { DeviceTensor, isDeviceTensor } from '../device-tensor.js';
 import { LossError } from '../errors.js';
@@ -12,6 +14,7 @@ import { plainView } from './plain-view.js';
 import { type Output, type Readback, readResults, STATUS_BYTES } from './readback.js';
 import { rowScales, sharedScales } from './row-scales.js';
 import { type Step, stepsOf, type Submission } from './steps.js';
+import type { AdapterInfo, Device } from './types.js';
 import { unknownClasses } from './unknown-classes.js';
 
 // Bytes of unused buffers that are kept for later calls.
@@ -48,9 +51,9 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
   /** 'webgpu' */
   readonly name = 'webgpu';
   /** The device given to {@link createWebGPUBackend}, or its own. Buffers of tensors must belong to it. */
-  readonly device: GPUDevice;
+  readonly device: Device;
   /** The vendor, architecture and description of the GPU, or of the program that stands in for one. */
-  readonly adapterInfo: GPUAdapterInfo;
+  readonly adapterInfo: AdapterInfo;
   readonly #found: DeviceFound;
   readonly #pipelines: Pipelines;
   readonly #pool: BufferPool;

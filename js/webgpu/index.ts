@@ -20,6 +20,7 @@ import { checkOptions } from '../options.js';
 import { formatShape, isShape, type Shape, sizeOf } from '../shapes.js';
 import { WebGPUBackend } from './backend.js';
 import { findDevice, USAGE } from './device.js';
+import type { AdapterOptions, Buffer, Device } from './types.js';
 
 export { type AutoBackend, createAutoBackend, type AutoBackendOptions, type Measurement } from './auto.js';
 export type { WebGPUBackend } from './backend.js';
@@ -37,7 +38,7 @@ export type { WebGPUBackend } from './backend.js';
  */
 export interface GPUTensor<D extends GPUDType = GPUDType> extends DeviceTensor<D> {
   /** Holds the elements from its first byte on, row-major; int64 as two 32-bit words, the low one first. */
-  readonly buffer: GPUBuffer;
+  readonly buffer: Buffer;
 }
 
 /**
@@ -60,12 +61,12 @@ export interface WebGPUBackendOptions {
    * The device that your buffers belong to, such as that of TensorFlow.js. `dispose()` does not destroy it.
    * @default a new one, with the largest buffers that the adapter allows
    */
-  device?: GPUDevice | undefined;
+  device?: Device | undefined;
   /**
    * Options of the adapter that is asked for a device where none is given, such as `{ powerPreference: 'high-performance' }`.
    * @default the one that the browser or the driver prefers
    */
-  adapterOptions?: GPURequestAdapterOptions | undefined;
+  adapterOptions?: AdapterOptions | undefined;
 }
 
 /**
@@ -118,7 +119,7 @@ export async function createWebGPUBackend(options: WebGPUBackendOptions = {}): P
  * grad.buffer.destroy();
  */
 export function fromGPUBuffer<D extends GPUDType = 'float32'>(
-  buffer: GPUBuffer,
+  buffer: Buffer,
   options: {
     /** [N, C] or [C] for scores and gradients, [N, K] or [K] for targets. */
     shape: Shape;

@@ -154,3 +154,47 @@ test('says that a worker cannot start', () => {
   expect(stdout).toMatch(/^LossError ERR_BACKEND_UNAVAILABLE a worker did not start: it exited with code \d/);
   expect(status).toBe(0);
 });
+
+test('reserves as much memory as was asked for, and else what the system gives', () => {
+  const { status, stdout, stderr } = node(`
+    const { Memory } = WebAssembly;
+    const asked = [];
+    let given = 2 ** 27;
+    WebAssembly.Memory = function (descriptor) {
+      asked.push(descriptor.maximum * 2 ** 16);
+      if (descriptor.maximum * 2 ** 16 > given) throw new RangeError('could not allocate memory');
+      return new Memory(descriptor);
+    };
+    const make = async (options) => {
+      try {
+        const backend = await createThreadsBackend({ threads: 2, ...options });
+        ${USE}
+        console.log(value());
+        backend.zeros(2 ** 26);
+      } catch (error) {
+        console.log(error.code, error.message);
+      }
+    };
+    await make({});
+    await make({ maximumMemory: 2 ** 24 + 1 });
+    await make({ maximumMemory: 2 ** 28 });
+    given = 2 ** 25;
+    await make({});
+    console.log(...asked.map((bytes) => bytes / 2 ** 20));
+    for (const maximumMemory of [2 ** 24 - 1, 2 ** 30 + 1, 2 ** 25 + 0.5, '1 GB', null]) await make({ maximumMemory });
+  `);
+  expect(stderr).toBe('');
+  expect(stdout.split('\n')).toEqual([
+    '0.999000',
+    expect.stringMatching(/^ERR_OUT_OF_MEMORY .* 128 MB for all of its tensors/),
+    '0.999000',
+    expect.stringMatching(/^ERR_OUT_OF_MEMORY .* 16 MB for all of its tensors/),
+    'ERR_OUT_OF_MEMORY no memory for a WebAssembly module: could not allocate memory',
+    'ERR_OUT_OF_MEMORY no memory for a WebAssembly module: could not allocate memory',
+    '1024 512 256 128 16 256 1024 512 256 128 64',
+    ...['16777215', '1073741825', '33554432.5', "'1 GB'", 'null'].map(
+      (got) => `ERR_OPTION maximumMemory must be an integer from 16777216 to 1073741824 bytes, got ${got}`,
+    ),
+  ]);
+  expect(status).toBe(0);
+});

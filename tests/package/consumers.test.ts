@@ -1,10 +1,11 @@
-// Installs the tarball in projects as its users have them, and writes what works to docs/compatibility.md.
+// Installs the tarball in projects as its users have them, and records what works.
 
 import { readdirSync } from 'node:fs';
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, type RunnerTestSuite, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Browser, ISOLATED, launchBrowsers, open } from './browsers.js';
+import { recordWhenPassed, type Work } from './compatibility.js';
 import { execute } from './execute.js';
 import { PAGES, type Program, writePage } from './pages.js';
 import { makeProject, root, versionOf } from './workspace.js';
@@ -49,7 +50,7 @@ const MEANING: Record<Program | 'server-component', string> = {
 };
 
 /** What works for each consumer; pages have an entry for each browser. */
-const works: { consumer: string; version: string; browser: string; what: string[] }[] = [];
+const works: Work[] = [];
 
 /** @param output lines that include what the program printed */
 function expectResult(program: Program | 'server-component', output: readonly string[]): void {
@@ -169,6 +170,28 @@ test.each(COMPILERS)('TypeScript: $tool', async ({ tool }) => {
   works.push({ consumer: 'TypeScript', version: versionOf(tool), browser: '', what });
 });
 
+test.each(COMPILERS)('TypeScript: $tool: the entries, with and without the types of the DOM', async ({ tool }) => {
+  const project = await makeProject(workspace, `${tool}-entries`);
+  const manifest = await readFile(join(project, 'node_modules/multilabel-margin-loss/package.json'), 'utf8');
+  const { exports } = JSON.parse(manifest) as { exports: Record<string, unknown> };
+  const entries = [...Object.keys(exports).filter((entry) => !entry.includes('.', 1)), './ranking_metrics.wasm'];
+  expect(entries.length).toBeGreaterThan(7);
+  const files = entries.map((_, i) => `entry-${i}.ts`);
+  for (const [i, entry] of entries.entries()) {
+    const source = `import * as entry from 'multilabel-margin-loss${entry.slice(1)}';\nexport type Entry = typeof entry;\n`;
+    await writeFile(join(project, files[i]!), source);
+  }
+  for (const lib of [['es2022', 'dom'], ['es2022']]) {
+    const compilerOptions = { module: 'nodenext', target: 'es2022', lib, strict: true, types: [], noEmit: true };
+    // One might lend another its declarations. The quickest compiler looks at each alone.
+    for (const program of tool === 'typescript7' ? files.map((file) => [file]) : [files]) {
+      await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: program }));
+      const errors = (await compile(tool, project)).filter((line) => !line.startsWith('../'));
+      expect(errors, `${program.join(', ')} with ${lib.join(', ')}`).toEqual([]);
+    }
+  }
+});
+
 test.each(COMPILERS)('TypeScript: $tool reports an assertion that does not hold', async ({ tool }) => {
   const project = await makeProject(workspace, `${tool}-control`);
   await writeFile(
@@ -237,30 +260,4 @@ describe('pages', () => {
   });
 });
 
-const passed = (suite: Readonly<RunnerTestSuite>): boolean =>
-  suite.tasks.every((task) => (task.type === 'suite' ? passed(task) : task.result?.state === 'pass'));
-
-// Vitest requires that the first argument is destructured.
-// eslint-disable-next-line no-empty-pattern
-afterAll(async ({}, suite) => {
-  const inFirefox = works.some(({ browser }) => browser.startsWith('Firefox'));
-  if (!passed(suite) || !inFirefox) return;
-  const order = ['Node', ...RUNTIMES.map(({ name }) => name), 'TypeScript', ...PAGES.map(({ name }) => name)];
-  works.sort((a, b) => order.indexOf(a.consumer) - order.indexOf(b.consumer));
-  const rows = works.map(({ what, ...row }) => `| ${[...Object.values(row), what.join(', ')].join(' | ')} |\n`);
-  await writeFile(join(root, 'docs/compatibility.md'), PREAMBLE + rows.join(''));
-});
-
-const PREAMBLE = `# Compatibility
-
-Written by \`npm test\`, which installs the packed package in a project of its own for each row (\`tests/package/\`).
-
-Each page is opened three times: under \`Content-Security-Policy: script-src 'self' 'wasm-unsafe-eval'\`, cross-origin
-isolated (Next.js needs \`'unsafe-inline'\` too, for its own scripts); with neither policy nor isolation, where all but the
-threads work, and those say which headers they miss; and under \`script-src 'self'\`, where the error says that
-\`'wasm-unsafe-eval'\` is missing. esbuild and Rollup leave the URL of the threads' script as it is: there,
-\`dist/threads/multilabel_margin_loss_threads.mjs\` is copied beside the bundle.
-
-| consumer | version | browser | what works |
-| --- | --- | --- | --- |
-`;
+recordWhenPassed(workspace, 'consumers', works);

@@ -3,10 +3,12 @@
 //
 //     WORKSPACE/node_modules -> tests/package/node_modules     bundlers, runtimes, peers
 //     WORKSPACE/multilabel-margin-loss-VERSION.tgz
-//     WORKSPACE/vite/node_modules/multilabel-margin-loss       from the tarball; nothing else is installed here
+//     WORKSPACE/installed/node_modules/multilabel-margin-loss  from the tarball; nothing else is installed here
+//     WORKSPACE/vite/node_modules/multilabel-margin-loss       a copy
 //     WORKSPACE/vite/loss.js ...                               from programs/
 
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -22,6 +24,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import type { TestProject } from 'vitest/node';
+import { writePage } from './compatibility.js';
 import { execute } from './execute.js';
 
 declare module 'vitest' {
@@ -33,13 +36,24 @@ declare module 'vitest' {
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 const here = fileURLToPath(new URL('./', import.meta.url));
 
+/** The project that npm installed the tarball in; all others are copies of it, which are quicker to make. */
+const INSTALLED = 'installed';
+
 /** Vitest calls it once, before the tests. */
-export async function setup({ provide }: TestProject): Promise<() => void> {
+export async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const workspace = realpathSync(mkdtempSync(join(tmpdir(), 'multilabel-margin-loss-')));
   symlinkSync(join(here, 'node_modules'), join(workspace, 'node_modules'));
   await execute('npm', ['pack', '--silent', '--pack-destination', workspace], { cwd: root });
+  const installed = join(workspace, INSTALLED);
+  mkdirSync(installed);
+  await writeFile(join(installed, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  const flags = ['--offline', '--no-audit', '--no-fund', '--silent'];
+  await execute('npm', ['install', ...flags, tarballIn(workspace)], { cwd: installed });
   provide('workspace', workspace);
-  return () => rmSync(workspace, { recursive: true, force: true });
+  return async () => {
+    await writePage(workspace);
+    rmSync(workspace, { recursive: true, force: true });
+  };
 }
 
 export function tarballIn(workspace: string): string {
@@ -51,10 +65,7 @@ export function tarballIn(workspace: string): string {
 /** Makes a project with the package installed and with the programs, in TypeScript and in JavaScript. */
 export async function makeProject(workspace: string, name: string): Promise<string> {
   const project = join(workspace, name);
-  mkdirSync(project);
-  await writeFile(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
-  const flags = ['--offline', '--no-audit', '--no-fund', '--silent'];
-  await execute('npm', ['install', ...flags, tarballIn(workspace)], { cwd: project });
+  cpSync(join(workspace, INSTALLED), project, { recursive: true, errorOnExist: true, force: false });
   if (existsSync(join(workspace, 'node_modules/multilabel-margin-loss'))) {
     throw new Error('the package must be installed in the project alone');
   }
