@@ -150,7 +150,7 @@ async function reasonOf(cause: unknown, probe: boolean, violated: string | undef
   }
   if (message !== DID_NOT_LOAD) return message;
   const { href } = script();
-  if (href.includes('/.vite/deps/')) {
+  if (href.includes('/deps/multilabel_margin_loss_threads.mjs')) {
     return `Vite's optimizer moved the package away from its workers: set optimizeDeps: { exclude: ['multilabel-margin-loss'] }`;
   }
   let response: Response;

@@ -58,5 +58,36 @@ export async function writePage(workspace: string): Promise<void> {
 
 const PREAMBLE = `# Compatibility
 
-TABLE
+| place | works | what to do |
+| --- | --- | --- |
+| Node 20.16 and later, Deno, Bun | all | nothing |
+| \`require()\`, Jest, ts-node, Mocha | all | nothing: Node 20.19 and later load the ES modules either way, others a copy in CommonJS |
+| pages, by Vite 8, webpack, Next.js, or no bundler | all | threads: two [headers](deployment.md#headers) |
+| pages, by Vite 5 to 7 | all | threads: the headers, and for the dev server [a line](deployment.md#vite) |
+| pages, by esbuild or Rollup | all | threads: the headers, and [copy a file](deployment.md#esbuild) |
+| workers of a page | all | as their page |
+| service workers | all but threads: they have no \`Worker\` | nothing |
+| Node bundles, by webpack | all | nothing |
+| Node bundles, by esbuild, Rollup, Bun | all | threads: [copy a file](deployment.md#bundles-for-node) |
+| Cloudflare Workers | all but threads | [import the modules](deployment.md#workers-of-content-delivery-networks) |
+| a content security policy | all | [allow WebAssembly](deployment.md#headers) |
+| TypeScript 5.4 and later | all, without \`skipLibCheck\`, with and without the types of the DOM | nothing |
+
+Where something cannot start, the error names the cause that it found. "All" is the loss, training, \`evaluate\`, \`train\`,
+\`tfjs\`, and threads.
+
+Jest finds the CommonJS copy of the package by the condition \`require\` of package.json. SvelteKit 2, Nuxt 4, React Router 7,
+Yarn's PnP, pnpm, Mocha, ts-node, and Vitest with jsdom and happy-dom were tried by hand.
+
+## Versions
+
+\`npm test\` writes this table: it installs the packed package in a project of its own for each row (\`tests/package/\`).
+
+Each page is opened three times: under \`Content-Security-Policy: script-src 'self' 'wasm-unsafe-eval'\`, cross-origin
+isolated (Next.js needs \`'unsafe-inline'\` too, for its own scripts); with neither policy nor isolation, where all but the
+threads work, and those say which headers they miss; and under \`script-src 'self'\`, where the error says that
+\`'wasm-unsafe-eval'\` is missing.
+
+| consumer | version | browser | what works |
+| --- | --- | --- | --- |
 `;

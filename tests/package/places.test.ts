@@ -1,6 +1,6 @@
 // Places other than pages and plain Node: test runners, workers of content delivery networks, bundles for Node.
 
-import { copyFile, cp, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import nodeResolve from '@rollup/plugin-node-resolve';
@@ -10,7 +10,7 @@ import { describe, expect, inject, test } from 'vitest';
 import webpack from 'webpack';
 import { recordWhenPassed, type Work } from './compatibility.js';
 import { execute } from './execute.js';
-import { makeProject, versionOf } from './workspace.js';
+import { makeProject, root, versionOf } from './workspace.js';
 
 const workspace = inject('workspace');
 const tools = join(workspace, 'node_modules');
@@ -60,7 +60,7 @@ describe('Jest', () => {
 test('Cloudflare Workers', async () => {
   const project = await projectOf('workerd', 'workerd');
   for (const flags of [[], ['nodejs_compat']]) {
-    const answer = JSON.parse(await execute(process.execPath, ['run.js', ...flags], { cwd: project })) as {
+    const answer = JSON.parse(await execute(process.execPath, ['run.js', 'worker.js', ...flags], { cwd: project })) as {
       [name: string]: unknown;
     };
     const refuses = (what: string): RegExp =>
@@ -82,6 +82,12 @@ test('Cloudflare Workers', async () => {
       training: 0,
     });
   }
+  // The recipe.
+  const page = await readFile(join(root, 'docs/deployment.md'), 'utf8');
+  const [, recipe] = /```js worker\.js\n(.*?)```/s.exec(page)!;
+  await writeFile(join(project, 'recipe.js'), recipe!);
+  const answer = await execute(process.execPath, ['run.js', 'recipe.js'], { cwd: project });
+  expect(JSON.parse(answer)).toEqual({ loss: expect.closeTo(0.85, 6), oneError: 0, shape: [1, 3] });
   works.push({
     consumer: 'Cloudflare workerd, by miniflare',
     version: versionOf('miniflare'),
