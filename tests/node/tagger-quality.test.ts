@@ -4,7 +4,7 @@ import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { type Features, trainTagger, type TrainTaggerOptions } from 'multilabel-margin-loss/train';
 import { describe, expect, test } from 'vitest';
 import golden from '../fixtures/training-quality.json';
-import { dense, sliceOf, sparse, TEST, TRAINING } from './quality-data.js';
+import { dense, sliceOf, sparse, TEST, TRAINING } from './tagger-quality-data.js';
 
 const FEATURES = 64;
 
