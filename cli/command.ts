@@ -20,9 +20,20 @@ export function parse<const T extends Options>(args: readonly string[], options:
   }
 }
 
-/** The number in a text, or NaN. The caller refuses NaN, with a message that names the option. */
+/** The number in a text, or NaN. */
 export function toNumber(text: string): number {
   return text.trim() === '' ? Number.NaN : Number(text);
+}
+
+/**
+ * The value of an option that is to be a number. Its range is for the caller to check.
+ *
+ * @throws InputError for a text that is no number
+ */
+export function numberOf(option: string, text: string): number {
+  const number = toNumber(text);
+  if (Number.isNaN(number)) throw new InputError(`--${option} must be a number, got '${text}'`);
+  return number;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { MultiLabelMarginLossOptions } from 'multilabel-margin-loss';
-import { toNumber } from './command.js';
+import { numberOf } from './command.js';
 
 /** The options of commands that compute the loss, for parse(). */
 export const LOSS_ARGUMENTS = {
@@ -21,7 +21,7 @@ export function lossOptionsOf({
   'target-order': targetOrder,
 }: Values): Pick<MultiLabelMarginLossOptions, 'margin' | 'normalization' | 'targetOrder'> {
   return {
-    ...(margin === undefined ? {} : { margin: toNumber(margin) }),
+    ...(margin === undefined ? {} : { margin: numberOf('margin', margin) }),
     ...(normalization === undefined ? {} : { normalization: normalization as 'classes' }),
     ...(targetOrder === undefined ? {} : { targetOrder: targetOrder as 'ignored' }),
   };

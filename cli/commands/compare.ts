@@ -1,7 +1,8 @@
 import { LossError } from 'multilabel-margin-loss';
 import type { CompareOptions, Comparison, Evaluator } from 'multilabel-margin-loss/evaluate';
-import { type Command, parse, toNumber } from '../command.js';
+import { type Command, numberOf, parse } from '../command.js';
 import { InputError } from '../errors.js';
+import { identityOf } from '../input/sources.js';
 import { readState } from '../input/state.js';
 import { comparisonPage, toComparisonTable } from '../output/comparison.js';
 import { isPageName } from '../output/page.js';
@@ -38,6 +39,9 @@ async function run(args: readonly string[]): Promise<void> {
   if (firstFile === undefined || secondFile === undefined || more.length > 0) {
     throw new InputError(`compare needs two files, of evaluate --out <file.json>, got ${positionals.length}`);
   }
+  if (identityOf(firstFile) === identityOf(secondFile)) {
+    throw new InputError(`compare needs two files, got ${firstFile} twice`);
+  }
   if (values.out !== undefined && !isPageName(values.out)) {
     throw new InputError(`--out writes a page, and its name must end in .html, got '${values.out}'`);
   }
@@ -45,7 +49,7 @@ async function run(args: readonly string[]): Promise<void> {
   const [first, second] = [readState(firstFile).evaluator, readState(secondFile).evaluator];
   const options = Object.fromEntries(
     (['level', 'resamples', 'seed'] as const).flatMap((name) =>
-      values[name] === undefined ? [] : [[name, toNumber(values[name])]],
+      values[name] === undefined ? [] : [[name, numberOf(name, values[name])]],
     ),
   );
   const compared = {

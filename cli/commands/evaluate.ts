@@ -11,7 +11,7 @@ import {
   checkThresholds,
   classificationOf,
 } from '../classification-options.js';
-import { type Command, parse, toCount, toNumber } from '../command.js';
+import { type Command, numberOf, parse, toCount } from '../command.js';
 import { defaultThreads, type Evaluated, evaluatePieces } from '../evaluation/evaluate-pieces.js';
 import { evaluateExactly } from '../evaluation/exact.js';
 import { describeShard, parseShard, shardOf } from '../evaluation/shards.js';
@@ -71,7 +71,7 @@ type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
 
 function evaluatorOptions(values: Values): EvaluatorOptions {
   return {
-    ...(values.k === undefined ? {} : { k: values.k.split(',').map(toNumber) }),
+    ...(values.k === undefined ? {} : { k: values.k.split(',').map((k) => numberOf('k', k)) }),
     loss: lossOptionsOf(values),
     nonFinite: values['skip-non-finite'] === true ? 'skip' : 'error',
     classification: classificationOf(values),
@@ -90,7 +90,7 @@ async function run(args: readonly string[]): Promise<void> {
   if (values.queue !== undefined) {
     if (shard !== null) throw new InputError('--queue evaluates all shards: give no --shard');
     const { evaluator: merged, reading } = await evaluateOnQueue(values.queue, sources, options, values.shards);
-    await putOut(merged, { shards: null, targetsAre: reading?.targetsAre ?? null });
+    await putOut(merged, { shards: null, targetsAre: reading?.targetsAre ?? null, parts: null });
     return;
   }
   if (values.shards !== undefined) throw new InputError('--shards is for --queue; one of them is --shard i/n');
@@ -124,7 +124,7 @@ async function run(args: readonly string[]): Promise<void> {
     progress.stop();
   }
   if (all[0]?.reading === null) tellReading([{ ...all[0], reading }]);
-  await putOut(evaluator, { shards, targetsAre: (reading ?? all[0]?.reading)?.targetsAre ?? null }, amend);
+  await putOut(evaluator, { shards, targetsAre: (reading ?? all[0]?.reading)?.targetsAre ?? null, parts: null }, amend);
 }
 
 /** @throws InputError for what --exact cannot be beside */

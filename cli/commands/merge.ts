@@ -1,5 +1,5 @@
 import type { Evaluator } from 'multilabel-margin-loss/evaluate';
-import { type Command, parse, toNumber } from '../command.js';
+import { type Command, parse, toCount } from '../command.js';
 import { joinShards, missingShards, type Shards } from '../evaluation/shards.js';
 import { expand } from '../input/sources.js';
 import { readState } from '../input/state.js';
@@ -21,12 +21,11 @@ const NAMES: Record<TargetsAre, string> = { mask: '0/1 masks', indices: 'class i
 async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
   const putOut = await prepareOutput(values);
-  const wanted = values.expect === undefined ? null : toNumber(values.expect);
-  if (wanted !== null && !(Number.isInteger(wanted) && wanted >= 1)) {
-    throw new InputError(`--expect must be a number of shards, got '${values.expect}'`);
-  }
+  const wanted = values.expect === undefined ? null : toCount('expect', values.expect);
   let merged: Evaluator | undefined;
   let shards: Shards | null = null;
+  /** The file that each evaluation came from, by what it is known by. */
+  const parts = new Map<string, string>();
   let targetsAre: TargetsAre | null = null;
   for (const file of expand(positionals)) {
     const part = readState(file);
@@ -45,9 +44,11 @@ async function run(args: readonly string[]): Promise<void> {
       if (merged === undefined) {
         merged = part.evaluator;
         ({ shards } = part);
+        checkNew(part.parts, parts, file);
         continue;
       }
       shards = shards === null || part.shards === null ? null : joinShards(shards, part.shards);
+      checkNew(part.parts, parts, file);
       merged.merge(part.evaluator);
     } catch (error) {
       throw toCommandError(error, file);
@@ -59,7 +60,23 @@ async function run(args: readonly string[]): Promise<void> {
     throw new InputError(`of ${wanted} shards, these are missing: ${missing}`);
   }
   // All shards of an input are a whole input, which can be merged with others.
-  await putOut(merged, { shards: missing === '' ? null : shards, targetsAre });
+  await putOut(merged, { shards: missing === '' ? null : shards, targetsAre, parts: [...parts.keys()].sort() });
+}
+
+/**
+ * Takes note of the evaluations that a state is the sum of.
+ *
+ * @param files of the evaluations before
+ * @throws InputError for one that is there already, whose rows would count twice
+ */
+function checkNew(parts: readonly string[], files: Map<string, string>, file: string): void {
+  for (const part of parts) {
+    const before = files.get(part);
+    if (before !== undefined)
+      throw new InputError(`has an evaluation that ${before} has too: its rows would count twice`);
+    files.set(part, file);
+  }
+  for (const part of parts) files.set(part, file);
 }
 
 export const merge: Command = { usage, run };

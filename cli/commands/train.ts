@@ -9,7 +9,7 @@ import {
   trainTagger,
   type TrainTaggerOptions,
 } from 'multilabel-margin-loss/train';
-import { type Command, parse, toNumber } from '../command.js';
+import { type Command, numberOf, parse, toNumber } from '../command.js';
 import { InputError, toCommandError } from '../errors.js';
 import { FEATURE_OPTIONS, FEATURE_USAGE, featureSources, featuresOf } from '../input/features.js';
 import { nameOf, type Piece, type RowBatch, type Source } from '../input/input.js';
@@ -137,8 +137,7 @@ function settingsOf(values: Values): TrainTaggerOptions {
   for (const [name, option] of Object.entries(NUMBERS)) {
     const text = values[option];
     if (text === undefined) continue;
-    settings[name] = toNumber(text);
-    if (Number.isNaN(settings[name])) throw new InputError(`--${option} must be a number, got '${text}'`);
+    settings[name] = numberOf(option, text);
   }
   if (values.optimizer !== undefined) {
     const known = Object.keys(OPTIMIZERS);

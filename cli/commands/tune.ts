@@ -1,6 +1,6 @@
 import { LossError } from 'multilabel-margin-loss';
 import { ThresholdTuner, type TunedLabel, type TunedThresholds } from 'multilabel-margin-loss/evaluate';
-import { type Command, parse, toNumber } from '../command.js';
+import { type Command, numberOf, parse } from '../command.js';
 import { InputError } from '../errors.js';
 import { inFile } from '../evaluation/add-piece.js';
 import { nameOf, type Piece } from '../input/input.js';
@@ -61,7 +61,7 @@ async function run(args: readonly string[]): Promise<void> {
   }
   const goal = Object.fromEntries(
     (['beta', 'precision', 'recall'] as const).flatMap((name) =>
-      values[name] === undefined ? [] : [[name, toNumber(values[name])]],
+      values[name] === undefined ? [] : [[name, numberOf(name, values[name])]],
     ),
   );
   const tuner = new ThresholdTuner({ ...goal, nonFinite: values['skip-non-finite'] === true ? 'skip' : 'error' });

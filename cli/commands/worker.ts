@@ -1,5 +1,5 @@
 import { availableParallelism, hostname } from 'node:os';
-import { type Command, parse, toCount, toNumber } from '../command.js';
+import { type Command, numberOf, parse, toCount } from '../command.js';
 import { InputError, InterruptedError } from '../errors.js';
 import { serve } from '../queue/serve.js';
 
@@ -26,7 +26,7 @@ async function run(args: readonly string[]): Promise<void> {
   if (positionals.length > 0) throw new InputError(`worker takes no files, got '${positionals[0]}'`);
   const concurrency =
     values.concurrency === undefined ? availableParallelism() : toCount('concurrency', values.concurrency);
-  const lock = values.lock === undefined ? 30 : toNumber(values.lock);
+  const lock = values.lock === undefined ? 30 : numberOf('lock', values.lock);
   if (!(lock >= 0.1 && lock <= 86_400))
     throw new InputError(`--lock must be from 0.1 to 86400 seconds, got '${values.lock}'`);
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, type Stats, statSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { InputError, toCommandError } from '../errors.js';
 import { type Format, nameOf, type Source } from './input.js';
@@ -97,6 +97,10 @@ export function sourcesOf(
   ) {
     throw new InputError('standard input can be read only once');
   }
+  checkDistinct([
+    ...files.map((file) => [file]),
+    ...scores.map(({ file }, i) => (targets[i] === undefined ? [file] : [file, targets[i].file])),
+  ]);
   const arrays = scores[0]?.file ?? files.find((file) => formatOf(file, kind) === 'npy');
   if (values['row-id'] !== undefined && arrays !== undefined) {
     throw new InputError(
@@ -144,6 +148,37 @@ function targetsAreOf(text: string | undefined): TargetsAre | null {
     throw new InputError(`--targets-are must be mask or indices, got '${text}'`);
   }
   return text ?? null;
+}
+
+/**
+ * Refuses rows that would count twice.
+ *
+ * @param inputs the file or the two files of each
+ */
+function checkDistinct(inputs: readonly (readonly string[])[]): void {
+  const names = new Map<string, string>();
+  for (const files of inputs) {
+    const file = files.join(' with ');
+    const identity = JSON.stringify(files.map(identityOf));
+    const before = names.get(identity);
+    if (before !== undefined) {
+      throw new InputError(
+        before === file
+          ? `${file} is given twice: its rows would count twice`
+          : `${file} and ${before} are one file: its rows would count twice`,
+      );
+    }
+    names.set(identity, file);
+  }
+}
+
+/** The same text for all names of a file. A file that is not there is refused elsewhere. */
+export function identityOf(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
 }
 
 /** Files of two patterns belong together where their wildcards matched the same. */

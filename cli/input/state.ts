@@ -13,15 +13,21 @@ export interface Origin {
   shards: Shards | null;
   /** How targets were read, or null for no rows. */
   targetsAre: TargetsAre | null;
+  /**
+   * The evaluations that it was merged from, each by the digest of its file, in ascending order; null for one evaluation. A
+   * state without rows has none.
+   */
+  parts: readonly string[] | null;
 }
 
 export interface State extends Origin {
   evaluator: Evaluator;
+  parts: readonly string[];
 }
 
 /** The text of a file of sums. */
-export function toState(evaluator: Evaluator, { shards, targetsAre }: Origin): string {
-  const content = { ...evaluator.toJSON(), shards, targetsAre };
+export function toState(evaluator: Evaluator, { shards, targetsAre, parts }: Origin): string {
+  const content = { ...evaluator.toJSON(), shards, targetsAre, parts };
   // The evaluator's own digest does not cover what is added.
   return JSON.stringify({ ...content, fileDigest: digestOf(content) });
 }
@@ -37,14 +43,29 @@ export function readState(file: string): State {
     const evaluator = Evaluator.fromJSON(json);
     const { fileDigest, ...content } = json as Record<string, unknown>;
     if (fileDigest !== digestOf(content)) throw new InputError('is damaged: its digest is not that of its content');
-    const { shards, targetsAre } = content;
+    const { shards, targetsAre, parts } = content;
     if (targetsAre !== null && targetsAre !== 'mask' && targetsAre !== 'indices') {
       throw new InputError('is damaged: it does not say how targets were read');
     }
-    return { evaluator, shards: toShards(shards), targetsAre };
+    return {
+      evaluator,
+      shards: toShards(shards),
+      targetsAre,
+      parts: toParts(parts) ?? (content['rows'] === 0 ? [] : [fileDigest]),
+    };
   } catch (error) {
     throw error instanceof SyntaxError ? new InputError(`${file}: ${error.message}`) : toCommandError(error, file);
   }
+}
+
+/** @throws InputError for what is neither null nor a list of digests */
+function toParts(value: unknown): string[] | null {
+  if (value === null) return null;
+  const isDigest = (part: unknown): boolean => typeof part === 'string' && /^[0-9a-f]{64}$/.test(part);
+  if (!Array.isArray(value) || !value.every(isDigest) || new Set(value).size < value.length) {
+    throw new InputError('is damaged: it does not say what it was merged from');
+  }
+  return value as string[];
 }
 
 /** The digest of the JSON of a value, whose members are in the order in which they were written. */

@@ -50,10 +50,10 @@ export async function prepareOutput({ out = [], json, 'allow-empty': allowsEmpty
     checkWritable(file);
   }
   const draw = out.every(isState) ? null : await loadCharts();
-  return async (evaluator, { shards, targetsAre }, amend = (result) => result) => {
+  return async (evaluator, origin, amend = (result) => result) => {
     const result = amend(evaluator.result());
     // A shard may be empty where there are more shards than rows.
-    if (result.rows === 0 && shards === null && allowsEmpty !== true) {
+    if (result.rows === 0 && origin.shards === null && allowsEmpty !== true) {
       const skipped = result.rowsSkipped === 0 ? '' : `: all ${formatWhole(result.rowsSkipped)} were skipped`;
       throw new InputError(`there are no rows to evaluate${skipped} (--allow-empty prints metrics all the same)`);
     }
@@ -68,8 +68,7 @@ export async function prepareOutput({ out = [], json, 'allow-empty': allowsEmpty
     }
     const contents = new Map<string, readonly string[]>();
     for (const file of out) {
-      const content =
-        draw === null || isState(file) ? toState(evaluator, { shards, targetsAre }) : await reportOf(result, draw);
+      const content = draw === null || isState(file) ? toState(evaluator, origin) : await reportOf(result, draw);
       contents.set(file, [content]);
     }
     writeWhole(contents);

@@ -153,8 +153,8 @@ describe('rows in several files', () => {
 
   test('few rows have no intervals, and the reason is given', () => {
     write('ten.ndjson', lines.slice(0, 10).join('\n'));
-    evaluate('ten.json', 'ten.ndjson');
-    const { status, stdout } = run(['compare', 'ten.json', 'ten.json', '--json']);
+    for (const name of ['ten.json', 'ten-again.json']) evaluate(name, 'ten.ndjson');
+    const { status, stdout } = run(['compare', 'ten.json', 'ten-again.json', '--json']);
     expect(status).toBe(0);
     const { intervalsMissing, metrics } = JSON.parse(stdout) as Comparison;
     expect(intervalsMissing).toMatch(/at least 30/);

@@ -227,8 +227,8 @@ describe('merge', () => {
         [5, parts, /part1\.json: is of 4 shards, 5 are expected/],
         [4, [...parts, 'whole.json'], /whole\.json: is of no shard/],
         [null, [parts[0]!, fifth], /fifth\.json: is of 5 shards, those before are of 4/],
-        ['0', parts, /--expect must be a number of shards, got '0'/],
-        ['four', parts, /--expect must be a number of shards, got 'four'/],
+        ['0', parts, /--expect must be a whole number from 1, got '0'/],
+        ['four', parts, /--expect must be a whole number from 1, got 'four'/],
       ] as const) {
         const args = expected === null ? [] : ['--expect', String(expected)];
         const { status, stdout, stderr } = run(['merge', ...args, '--out', 'refused.json', ...files]);
@@ -345,7 +345,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
       /other\.ndjson: scores must have 300 classes, as those of rows\.ndjson, got 2/,
     ],
     ['an unknown option', ['--speed', '9'], /Unknown option '--speed'/],
-    ['a value that is none', ['rows.ndjson', '--k', '1,x'], /k must hold whole numbers.*NaN/],
+    ['a value that is none', ['rows.ndjson', '--k', '1,x'], /--k must be a number, got 'x'/],
     ['a normalization that is none', ['rows.ndjson', '--normalization', 'rows'], /normalization must be one of/],
     [
       'a state that cannot be written',

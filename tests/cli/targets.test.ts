@@ -209,7 +209,8 @@ test('one file of masks beside one of indices is refused, and so is a merge of t
   );
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   // The state records the option too.
-  expect(run(['evaluate', 'i.ndjson', '--targets-are', 'indices', '--out', 'said.json']).status).toBe(0);
+  write('more.ndjson', linesOf(all('indices')));
+  expect(run(['evaluate', 'more.ndjson', '--targets-are', 'indices', '--out', 'said.json']).status).toBe(0);
   expect(run(['merge', 'said.json', 'i.json']).status).toBe(0);
 });
 

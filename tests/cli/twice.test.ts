@@ -1,0 +1,97 @@
+// Rows count once: a file or an evaluation that is given twice is refused.
+
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { folder, npy, run, write } from './command.js';
+
+const line = (first: number): string => `{"scores":[${first},0.5,0.25],"targets":[2]}\n`;
+const a = write('a.ndjson', line(1) + line(2));
+const b = write('b.ndjson', line(3));
+// Other rows of the same content, and another name of the same rows.
+const sameContent = write('same-content.ndjson', line(3));
+symlinkSync(join(folder, a), join(folder, 'link.ndjson'));
+const scores = ['s1.npy', 's2.npy'].map((name) => write(name, npy('<f4', [1, 3], Float32Array.of(0.5, 0.25, 1))));
+const targets = write('t.npy', npy('<i4', [1, 1], Int32Array.of(2)));
+
+const evaluated = (out: string, ...args: string[]): string => {
+  expect(run(['evaluate', ...args, '--out', out]).status).toBe(0);
+  return out;
+};
+const rowsOf = (args: readonly string[]): number =>
+  (JSON.parse(run([...args, '--json']).stdout) as { rows: number }).rows;
+const refused = (args: readonly string[]): string => {
+  const { status, stdout, stderr } = run(args);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  return stderr;
+};
+
+describe('a file', () => {
+  test.each([
+    ['by its name', [a, b, a], /a\.ndjson is given twice: its rows would count twice/],
+    ['by another path', [a, `./${a}`], /\.\/a\.ndjson and a\.ndjson are one file/],
+    ['by a link', [a, 'link.ndjson'], /link\.ndjson and a\.ndjson are one file/],
+    ['by a pattern', ['[ab].ndjson', 'a*.ndjson', a].slice(1), /a\.ndjson is given twice/],
+    [
+      'of arrays',
+      ['--scores', scores[0]!, '--targets', targets, '--scores', scores[0]!, '--targets', targets],
+      /s1\.npy with t\.npy is given twice/,
+    ],
+  ] as const)('%s', (_, files, message) => {
+    expect(refused(['evaluate', ...files])).toMatch(message);
+  });
+
+  test('of the same content under another name is another file', () => {
+    expect(rowsOf(['evaluate', b, sameContent])).toBe(2);
+    expect(
+      rowsOf(['evaluate', '--scores', scores[0]!, '--targets', targets, '--scores', scores[1]!, '--targets', targets]),
+    ).toBe(2);
+  });
+});
+
+describe('an evaluation', () => {
+  const first = evaluated('first.json', a);
+  const second = evaluated('second.json', b);
+
+  test('by its file', () => {
+    expect(refused(['merge', first, first])).toMatch(/first\.json: has an evaluation that first\.json has too/);
+    expect(refused(['compare', first, `./${first}`])).toMatch(/compare needs two files, got first\.json twice/);
+  });
+
+  test('that was run again', () => {
+    expect(refused(['merge', first, evaluated('again.json', a)])).toMatch(/again\.json: has an evaluation that first/);
+  });
+
+  test('within what was merged before', () => {
+    expect(run(['merge', first, second, '--out', 'both.json']).status).toBe(0);
+    expect(refused(['merge', 'both.json', second])).toMatch(/second\.json: has an evaluation that both\.json has too/);
+    expect(refused(['merge', second, 'both.json'])).toMatch(/both\.json: has an evaluation that second\.json has too/);
+    const third = evaluated('third.json', sameContent);
+    expect(rowsOf(['merge', third, 'both.json'])).toBe(4);
+  });
+
+  test('without rows is no double', () => {
+    const shards = [1, 2, 3, 4].map((i) => evaluated(`shard${i}.json`, b, '--shard', `${i}/4`));
+    expect(rowsOf(['merge', ...shards])).toBe(1);
+    expect(refused(['merge', ...shards, shards[2]!])).toMatch(/shard3\.json: shard 3 of 4 is there already/);
+  });
+});
+
+test.each([
+  ['evaluate', ['--margin', 'x'], 'margin'],
+  ['evaluate', ['--margin', ''], 'margin'],
+  ['evaluate', ['--k', '1,x'], 'k'],
+  ['evaluate', ['--threads', 'x'], 'threads'],
+  ['merge', ['--expect', 'x'], 'expect'],
+  ['compare', ['--level', 'x'], 'level'],
+  ['compare', ['--resamples', 'x'], 'resamples'],
+  ['compare', ['--seed', 'x'], 'seed'],
+  ['worker', ['--queue', 'redis://nowhere', '--lock', 'x'], 'lock'],
+  ['worker', ['--queue', 'redis://nowhere', '--concurrency', 'x'], 'concurrency'],
+  ['train', ['--margin', 'x', '--out', 'head.safetensors'], 'margin'],
+  ['train', ['--epochs', 'x', '--out', 'head.safetensors'], 'epochs'],
+] as const)('%s %j says the text that is no number', (command, options, name) => {
+  const files = { evaluate: [a], merge: [a], compare: ['first.json', 'second.json'], worker: [], train: [a] }[command];
+  const stderr = refused([command, ...options, ...files]);
+  expect(stderr).toMatch(new RegExp(`^multilabel-margin-loss: --${name} must be .*, got '(x|)'\n$`));
+});
