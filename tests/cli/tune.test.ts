@@ -60,7 +60,11 @@ describe('tune', () => {
   test.each<[string, string[], string]>([
     ['standard input', ['-'], 'standard input cannot be read twice'],
     ['two goals', ['rows.ndjson', '--precision', '0.5', '--recall', '0.5'], 'precision and recall'],
-    ['a precision that is no number', ['rows.ndjson', '--precision', 'high'], 'precision must be above 0'],
+    [
+      'a precision that is no number',
+      ['rows.ndjson', '--precision', 'high'],
+      "--precision must be a number, got 'high'",
+    ],
     ['another kind of output', ['rows.ndjson', '--out', 'thresholds.txt'], "ends in .json, got 'thresholds.txt'"],
     ['a folder that is missing', ['rows.ndjson', '--out', 'none/t.json'], 'none/t.json: cannot be written'],
     ['no input', [], 'no input'],
