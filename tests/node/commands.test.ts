@@ -98,6 +98,17 @@ test('the commands of docs/evaluation.md are among them', () => {
   }
 });
 
+test('a page whose blocks name files has commands, or a test of its own', () => {
+  const others = pages.filter(
+    ([page, blocks]) =>
+      // deployment.test.ts, and tests/cli/scale.test.ts.
+      !['docs/deployment.md', 'docs/scale.md'].includes(page) &&
+      blocks.some(({ file }) => file !== null) &&
+      !blocks.some(({ language }) => language === 'console'),
+  );
+  expect(others.map(([page]) => page)).toEqual([]);
+});
+
 describe('this test', () => {
   const blocks = blocksOfPage(
     'page',

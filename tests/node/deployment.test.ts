@@ -27,9 +27,7 @@ const ISOLATED: Headers = {
 const POLICY: Headers = { 'content-security-policy': "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'" };
 
 // tests/cli/scale.test.ts runs the projects of docs/scale.md, and commands.test.ts those of pages with commands.
-const files = blocksOfPages().filter(
-  ({ file, section }) => file !== null && !/^docs\/(scale|evaluation)\.md/.test(section),
-);
+const files = blocksOfPages().filter(({ file, section }) => file !== null && section.startsWith('docs/deployment.md,'));
 // Folders: in the repository for what imports packages, and where everybody can read for servers that give up their rights.
 const projects = fileURLToPath(new URL('build/deployment/', root));
 const served = mkdtempSync(join(tmpdir(), 'multilabel-margin-loss-'));
