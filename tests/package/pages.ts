@@ -37,22 +37,33 @@ const all: readonly Program[] = ['loss', 'worker', 'threads', 'tfjs'];
 
 const THREADS_WORKER = 'node_modules/multilabel-margin-loss/dist/threads/multilabel_margin_loss_threads.mjs';
 
-export const PAGES: readonly Page[] = [
-  {
-    name: 'Vite, dev',
-    tool: 'vite',
+/** A page of Vite's dev server, with more options. */
+function viteDev(name: string, tool: string, load: () => Promise<typeof vite>, options: vite.InlineConfig): Page {
+  return {
+    name,
+    tool,
     programs: all,
     async make(project) {
-      const server = await vite.createServer({
+      const { createServer } = await load();
+      const server = await createServer({
         root: project,
         configFile: false,
         logLevel: 'warn',
         appType: 'spa',
         server: { middlewareMode: true, ws: false },
+        ...options,
       });
       return { handler: server.middlewares, close: () => server.close() };
     },
-  },
+  };
+}
+
+export const PAGES: readonly Page[] = [
+  viteDev('Vite, dev', 'vite', () => Promise.resolve(vite), {}),
+  // The line of docs/deployment.md.
+  viteDev('Vite 7, dev, with `exclude`', 'vite7', () => import('vite7') as unknown as Promise<typeof vite>, {
+    optimizeDeps: { exclude: ['multilabel-margin-loss'] },
+  }),
   {
     name: 'Vite, build',
     tool: 'vite',
