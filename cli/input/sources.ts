@@ -97,10 +97,12 @@ export function sourcesOf(
   ) {
     throw new InputError('standard input can be read only once');
   }
-  checkDistinct([
-    ...files.map((file) => [file]),
-    ...scores.map(({ file }, i) => (targets[i] === undefined ? [file] : [file, targets[i].file])),
-  ]);
+  if (hasTargets) {
+    checkDistinct([
+      ...files.map((file) => [file]),
+      ...scores.map(({ file }, i) => (targets[i] === undefined ? [file] : [file, targets[i].file])),
+    ]);
+  }
   const arrays = scores[0]?.file ?? files.find((file) => formatOf(file, kind) === 'npy');
   if (values['row-id'] !== undefined && arrays !== undefined) {
     throw new InputError(

@@ -1,6 +1,6 @@
 // evaluate --out: the report, opened in Chromium.
 
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { EvaluationResult } from 'multilabel-margin-loss/evaluate';
@@ -156,7 +156,8 @@ describe('the report', () => {
   });
 
   test.each(['light', 'dark'] as const)('is accessible, and so is the page of compare: %s', async (colorScheme) => {
-    expect(run(['compare', 'state.json', 'state.json', '--out', 'compared.html']).status).toBe(0);
+    copyFileSync(join(folder, 'state.json'), join(folder, 'second-state.json'));
+    expect(run(['compare', 'state.json', 'second-state.json', '--out', 'compared.html']).status).toBe(0);
     for (const name of ['report.html', 'compared.html']) {
       const context = await browser.newContext({ colorScheme });
       const own = await context.newPage();
