@@ -1,7 +1,17 @@
 // docs/deployment.md: its files, put together by section, built, served and opened in Chromium.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -180,7 +190,9 @@ const SERVERS: { file: string; needs?: keyof typeof programs; headers: Headers; 
         events {}
         http {
           access_log off; ${paths.join(' ')}
-          types { text/html html; text/javascript js mjs; }
+          default_type application/octet-stream;
+          # As Debian's mime.types, without mjs.
+          types { text/html html; text/javascript js; }
           server { listen 127.0.0.1:${port}; root ${site};
             ${codeOf('nginx.conf')}
           }
@@ -331,6 +343,12 @@ describe('a page with threads is served by', () => {
       const server = await start();
       try {
         expect(await open(server.url, valuesOf('Threads in a page'))).toMatchObject(headers);
+        if (file !== 'nginx.conf') return;
+        // A worker's script whose name ends in .mjs.
+        const script = readdirSync(site, { recursive: true }).find((name) => String(name).endsWith('.mjs'));
+        const response = await fetch(new URL(String(script), server.url));
+        const sent = Object.fromEntries(response.headers);
+        expect(sent).toMatchObject({ 'content-type': 'text/javascript', ...headers });
       } finally {
         await server.stop();
       }
