@@ -3,12 +3,14 @@
  * and its chart. With --webgpu, this package on one thread, on two and on a GPU; with --evaluation, the metrics beside
  * scikit-learn's, and the command over files; with --training, steps of models beside PyTorch's and TensorFlow.js's: the
  * last parts of docs/benchmarks.md. With --demo, how the demo's page loads; that is printed alone.
+ * With --against, this package beside another build of it: how a change is measured.
  *
- *     npm run bench [-- --quick] [-- --webgpu | --evaluation | --training | --demo]
+ *     npm run bench [-- --quick] [-- --webgpu | --evaluation | --training | --demo | --against DIR]
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
+import { timeAgainst } from './against.js';
 import { chartOf } from './chart.js';
 import type { Contender } from './contenders/contender.js';
 import { floor } from './contenders/floor.js';
@@ -48,6 +50,7 @@ const program = new Command('npm run bench --')
   .option('--evaluation', 'the metrics and the command; writes the part of docs/benchmarks.md on evaluation')
   .option('--training', 'training beside the peers; writes the part of docs/benchmarks.md on training, and its chart')
   .option('--demo', "how the demo's page loads, on a slow network and processor too; writes nothing")
+  .option('--against <folder>', 'this package beside another checkout of it, which is built; writes nothing')
   .option('--python <path>', 'a Python that has PyTorch and scikit-learn', '/usr/bin/python3')
   .allowExcessArguments(false)
   .parse();
@@ -57,9 +60,13 @@ const {
   evaluation = false,
   training = false,
   demo = false,
+  against,
   python,
 } = program.opts<
-  Partial<Record<'quick' | 'webgpu' | 'evaluation' | 'training' | 'demo', boolean>> & { python: string }
+  Partial<Record<'quick' | 'webgpu' | 'evaluation' | 'training' | 'demo', boolean>> & {
+    against?: string;
+    python: string;
+  }
 >();
 
 const EFFORT: Effort = quick
@@ -75,6 +82,7 @@ if (webgpu) await benchWebGPU();
 else if (evaluation) await benchEvaluation();
 else if (training) await benchTraining();
 else if (demo) console.log(toText(await timeDemo(quick ? 1 : 5)));
+else if (against !== undefined) await timeAgainst(against, quick ? 15 : 61);
 else await benchPeers();
 
 async function benchPeers(): Promise<void> {

@@ -29,6 +29,7 @@ struct KernelCall {
   uintptr_t sample_weights;  // address of double[rows], or 0
   uintptr_t unknown;         // address of int32_t[rows, unknown_width], or 0
   uint32_t unknown_width;
+  uint32_t loss_only;  // 1: the memory at `grad` is scratch
   double margin;
   double loss_sum;      // SumLosses adds to it
   uint32_t bad_row;     // Report writes the place of the first invalid value
@@ -39,7 +40,8 @@ struct KernelCall {
             .reduction = static_cast<Reduction>(reduction),
             .normalization = static_cast<Normalization>(normalization),
             .target_order = static_cast<TargetOrder>(target_order),
-            .nan_policy = static_cast<NanPolicy>(nan_policy)};
+            .nan_policy = static_cast<NanPolicy>(nan_policy),
+            .loss_only = loss_only != 0};
   }
 
   double* losses_data() const { return reinterpret_cast<double*>(losses); }
@@ -96,10 +98,11 @@ MLML_CHECK_WORD(nan_policy, 12);
 MLML_CHECK_WORD(sample_weights, 13);
 MLML_CHECK_WORD(unknown, 14);
 MLML_CHECK_WORD(unknown_width, 15);
-MLML_CHECK_WORD(margin, 16);
-MLML_CHECK_WORD(loss_sum, 18);
-MLML_CHECK_WORD(bad_row, 20);
-MLML_CHECK_WORD(bad_column, 21);
+MLML_CHECK_WORD(loss_only, 16);
+MLML_CHECK_WORD(margin, 18);
+MLML_CHECK_WORD(loss_sum, 20);
+MLML_CHECK_WORD(bad_row, 22);
+MLML_CHECK_WORD(bad_column, 23);
 #undef MLML_CHECK_WORD
 
 }  // namespace mlml

@@ -188,7 +188,7 @@ export class ThreadsBackend implements Backend, Disposable {
     let lossSum: number;
     if (rows <= capacity) {
       const [call] = this.#calls as [KernelCall];
-      call.describe(batch, options);
+      call.describe(batch, options, withGradient);
       call.lossSum = 0;
       this.#copyIn(run, 0, true);
       const status = this.#module.compute();
@@ -207,7 +207,7 @@ export class ThreadsBackend implements Backend, Disposable {
   #computeParts(run: Run): number {
     const { batch, capacity, options } = run;
     const parts = Math.ceil(batch.rows / capacity);
-    for (const call of this.#calls) call.describe(batch, options);
+    for (const call of this.#calls) call.describe(batch, options, run.grad !== null);
     for (let part = 0; part < parts; part++) {
       const call = this.#copyIn(run, part, options.nan === 'error');
       call.check(this.#module.validate(part % JOBS), part * capacity, batch);

@@ -48,7 +48,7 @@ export class TrainingBackend implements Backend {
     if (sampleWeight !== null) views.copyWeights(sampleWeight, 0, rows, places.sampleWeights);
     if (unknown !== null) views.copyIndices(unknown, 0, unknown.length, places.unknown);
     const call = this.#call;
-    call.describe(batch, options);
+    call.describe(batch, options, withGradient);
     call.place(places);
     call.rows = rows;
     call.lossSum = 0;

@@ -44,7 +44,7 @@ class WasmBackend implements Backend {
     const slices = into === null && inOnePart && scores.byteLength <= STAGED_BYTES;
     let grad = withGradient && !slices ? (into ?? allocate(dtype, scores.length)) : null;
 
-    call.describe(batch, options);
+    call.describe(batch, options, withGradient);
     call.place(staging);
     call.lossSum = 0;
     // compute() validates its part. With several parts, all are validated before the first is computed. Either call may
@@ -99,7 +99,7 @@ class WasmBackend implements Backend {
       losses,
       scores,
       targets: losses + layout.targets,
-      // The kernels write the gradient over the staged copy of the scores. Without it they would copy the scores again.
+      // The kernels write the gradient over the staged copy of the scores. Elsewhere they would copy the scores again.
       grad: scores,
       sampleWeights: batch.sampleWeight === null ? 0 : losses + layout.sampleWeights,
       unknown: batch.unknown === null ? 0 : losses + layout.unknown,

@@ -21,10 +21,11 @@ const FIELD = {
   sampleWeights: 13,
   unknown: 14,
   unknownWidth: 15,
-  margin: 16,
-  lossSum: 18,
-  badRow: 20,
-  badColumn: 21,
+  lossOnly: 16,
+  margin: 18,
+  lossSum: 20,
+  badRow: 22,
+  badColumn: 23,
 };
 // The values of the enumerations in src/loss/multilabel_margin_loss.h.
 const REDUCTION = { none: 0, mean: 1, sum: 2 };
@@ -38,7 +39,7 @@ export interface Places {
   scores: Address;
   targets: Address;
   losses: Address;
-  /** 0 for none. */
+  /** 0 for none. Written to without a gradient, too. */
   grad: Address;
   /** 0 for none. */
   sampleWeights: Address;
@@ -60,7 +61,7 @@ export class KernelCall {
   }
 
   /** Writes the sizes of the batch and the options: all but the addresses and the number of rows of a part. */
-  describe(batch: Batch, options: LossOptions): void {
+  describe(batch: Batch, options: LossOptions, withGradient: boolean): void {
     const { i32, f64 } = this.memory;
     const at = this.#at;
     i32[at + FIELD.float64] = batch.scores.BYTES_PER_ELEMENT === 8 ? 1 : 0;
@@ -68,6 +69,7 @@ export class KernelCall {
     i32[at + FIELD.width] = batch.width;
     i32[at + FIELD.batchRows] = batch.rows;
     i32[at + FIELD.unknownWidth] = batch.unknownWidth;
+    i32[at + FIELD.lossOnly] = withGradient ? 0 : 1;
     if (this.#options === options) return;
     this.#options = options;
     i32[at + FIELD.reduction] = REDUCTION[options.reduction];

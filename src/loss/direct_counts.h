@@ -16,6 +16,7 @@ template <typename T>
 class DirectCounts {
   using Count = CountOf<T>;
   static constexpr size_t kGroup = 4;
+  static constexpr size_t kUnsettled = 4;
   static constexpr size_t kChunk = 4096 / sizeof(T);  // with its counts, 8 KB that stay in the first-level cache
 
  public:
@@ -47,8 +48,10 @@ class DirectCounts {
       const auto store = [&counts](auto, auto sums, size_t i) {
         hn::StoreU(sums, hn::ScalableTag<Count>(), counts + i);
       };
-      CountGroup<kGroup, true>(0, scores + j, chunk, nullptr, store);
-      for (size_t k = kGroup; k < last; k += kGroup) CountGroup<kGroup, false>(k, scores + j, chunk, counts, store);
+      const auto settle = [] {};
+      CountGroup<kGroup, true>(0, scores + j, chunk, nullptr, store, settle);
+      for (size_t k = kGroup; k < last; k += kGroup)
+        CountGroup<kGroup, false>(k, scores + j, chunk, counts, store, settle);
       CountLastGroup<false>(last, scores + j, chunk, counts, local);
     }
     consume = local;
@@ -71,23 +74,24 @@ class DirectCounts {
   // groups.
   template <bool kFirst, typename At, typename Consume>
   void CountLastGroup(size_t k, At* scores, size_t size, const Count* before, Consume& consume) {
-    const auto use = [scores, &consume](auto x, auto counts, size_t j) { consume(x, counts, scores + j); };
+    const auto use = [scores, &consume](auto x, auto counts, size_t j) { consume.Rough(x, counts, scores + j); };
+    const auto settle = [&consume] { consume.Settle(); };
     switch (num_thresholds_ - k) {
       case 1:
-        return CountGroup<1, kFirst>(k, scores, size, before, use);
+        return CountGroup<1, kFirst>(k, scores, size, before, use, settle);
       case 2:
-        return CountGroup<2, kFirst>(k, scores, size, before, use);
+        return CountGroup<2, kFirst>(k, scores, size, before, use, settle);
       case 3:
-        return CountGroup<3, kFirst>(k, scores, size, before, use);
+        return CountGroup<3, kFirst>(k, scores, size, before, use, settle);
       default:
-        return CountGroup<4, kFirst>(k, scores, size, before, use);
+        return CountGroup<4, kFirst>(k, scores, size, before, use, settle);
     }
   }
 
   // Counts the kSize thresholds from k on. Calls use(scores, minus_counts, j) with their counts plus those of `before`,
-  // which the first group does not have.
-  template <size_t kSize, bool kFirst, typename Use>
-  void CountGroup(size_t k, const T* scores, size_t size, const Count* before, const Use& use) {
+  // which the first group does not have, and settle() after at most kUnsettled vectors.
+  template <size_t kSize, bool kFirst, typename Use, typename Settle>
+  void CountGroup(size_t k, const T* scores, size_t size, const Count* before, const Use& use, const Settle& settle) {
     static_assert(kSize >= 1 && kSize <= kGroup);
     const hn::ScalableTag<T> d;
     const hn::ScalableTag<Count> di;
@@ -101,7 +105,7 @@ class DirectCounts {
     auto a1 = hn::LoadU(di, above + L);
     auto a2 = hn::LoadU(di, above + 2 * L);
     auto a3 = hn::LoadU(di, above + 3 * L);
-    for (size_t j = 0; j < size; j += L) {
+    const auto step = [&](size_t j) {
       const auto x = hn::LoadU(d, scores + j);
       auto counts = kFirst ? hn::Zero(di) : hn::LoadU(di, before + j);
       const auto compare = [&](auto threshold, auto& sum) {
@@ -114,7 +118,17 @@ class DirectCounts {
       if constexpr (kSize > 2) compare(t2, a2);
       if constexpr (kSize > 3) compare(t3, a3);
       use(x, counts, j);
+    };
+    size_t j = 0;
+    for (; j + kUnsettled * L <= size; j += kUnsettled * L) {
+      step(j);
+      step(j + L);
+      step(j + 2 * L);
+      step(j + 3 * L);
+      settle();
     }
+    for (; j < size; j += L) step(j);
+    settle();
     hn::StoreU(a0, di, above);
     hn::StoreU(a1, di, above + L);
     hn::StoreU(a2, di, above + 2 * L);

@@ -35,6 +35,8 @@ struct Options {
   Normalization normalization = Normalization::kClasses;
   TargetOrder target_order = TargetOrder::kIgnored;
   NanPolicy nan_policy = NanPolicy::kIgnore;
+  // No gradient is wanted. The memory for it, if there is any, is room for the copy of a row that is computed on.
+  bool loss_only = false;
 };
 
 // `count` consecutive rows of a batch of `batch_rows`. All arrays are row-major.
@@ -126,8 +128,11 @@ template <typename Score>
 // Reduction::kMean, has the same bits whatever the parts of a batch are.
 //
 // If `grad` is not null, writes the gradient of the reduced loss with respect to the scores there: [count, classes]. It
-// may be the same memory as `rows.scores`, which is faster than a gradient elsewhere or none, since the computation
-// needs a copy of each row.
+// may be the same memory as `rows.scores`, which is faster than elsewhere or null, since the computation needs a copy
+// of each row. Under Options::loss_only the memory is written to all the same.
+//
+// A loss in float without its gradient is a sum of other roundings than one with it: the two may differ in the last bit
+// of a float.
 template <typename Score>
 void Compute(const Rows<Score>& rows, const Options& options, KernelChoice kernel, double* losses, Score* grad,
              Workspace& workspace);

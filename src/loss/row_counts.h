@@ -18,6 +18,9 @@ namespace mlml {
 struct IgnoreCounts {
   template <typename Scores, typename Counts, typename At>
   void operator()(Scores /*scores*/, Counts /*minus_counts*/, At* /*at*/) const {}
+  template <typename Scores, typename Counts, typename At>
+  void Rough(Scores /*scores*/, Counts /*minus_counts*/, At* /*at*/) const {}
+  void Settle() const {}
 };
 
 // A row kernel counts the thresholds below each score and the scores above each threshold.
@@ -27,7 +30,8 @@ struct IgnoreCounts {
 //   CountScores(x, size, consume)
 //                    counts `size` more scores, a multiple of kLanes<T>. For each vector of them it calls
 //                    consume(scores, minus_counts, address), which may write to the address: the scores, and minus the
-//                    number of thresholds below each. `consume` can be copied and assigned.
+//                    number of thresholds below each. The direct kernel calls consume.Rough() instead, with the same
+//                    arguments, and consume.Settle() after at most four vectors. `consume` can be copied and assigned.
 //   End(above)       writes the number of scores above threshold k since Begin to above[k]
 //
 // A NaN score is above no threshold, and no score is above a NaN threshold.
@@ -48,6 +52,13 @@ static_assert(RowKernel<BucketedCounts<float>, float> && RowKernel<BucketedCount
 template <typename T, bool kHasDirect>
 class RowCounts {
  public:
+  // Whether the bucketed kernel counts such a row.
+  static bool UsesBuckets(size_t num_thresholds, size_t size, KernelChoice choice) {
+    if (!kHasDirect) return true;
+    if (choice != KernelChoice::kMeasured) return choice == KernelChoice::kBucketed;
+    return num_thresholds > kMostDirectThresholds && size > kMostDirectScores;
+  }
+
   // Makes room for rows of up to so many thresholds and scores. False when memory is exhausted.
   [[nodiscard]] bool Reserve(size_t num_thresholds, size_t size, KernelChoice choice) {
     return (!kHasDirect || direct_.Reserve(num_thresholds)) &&
@@ -74,12 +85,6 @@ class RowCounts {
   // thresholds, and for up to so many scores with any number of thresholds.
   static constexpr size_t kMostDirectThresholds = 32;
   static constexpr size_t kMostDirectScores = 256;
-
-  static bool UsesBuckets(size_t num_thresholds, size_t size, KernelChoice choice) {
-    if (!kHasDirect) return true;
-    if (choice != KernelChoice::kMeasured) return choice == KernelChoice::kBucketed;
-    return num_thresholds > kMostDirectThresholds && size > kMostDirectScores;
-  }
 
   // Counts whole vectors in place. The other scores, and all of a short row, are counted in a copy that is padded with
   // -Inf, which is above no threshold.
