@@ -132,14 +132,14 @@ export class Tensor<D extends DType = DType> implements TensorLike {
    * Use {@link tensor}, {@link zeros} or {@link randn}.
    * @hidden
    */
-  constructor(data: TypedArray<D> | Storage<D>, shape: Shape, requires_grad = false) {
+  constructor(data: TypedArray<D> | Storage<D>, shape: Shape, requires_grad = false, name = 'tensor') {
     const inMemory =
       typeof (data as Partial<Storage<D>> | undefined)?.view === 'function' ? (data as Storage<D>) : null;
     const dtype = inMemory?.dtype ?? dtypeOf(data);
     if (dtype === null) {
       throw new LossError('ERR_DTYPE', `a tensor's data must be one of ${ARRAY_NAMES}, got ${describe(data)}`);
     }
-    checkShape(shape, data, 'tensor');
+    checkShape(shape, data, name);
     if (typeof requires_grad !== 'boolean') {
       throw new LossError('ERR_OPTION', `requires_grad must be true or false, got ${describe(requires_grad)}`);
     }
@@ -515,8 +515,7 @@ export function toTensor(value: unknown, nestedDType: DType, name: string): Tens
   if (dtypeOf(value.data) === null) {
     throw new LossError('ERR_DTYPE', `${name}.data must be one of ${ARRAY_NAMES}, got ${describe(value.data)}`);
   }
-  checkShape(value.shape, value.data as TypedArray, name);
-  return new Tensor(value.data as TypedArray, value.shape as Shape);
+  return new Tensor(value.data as TypedArray, value.shape as Shape, false, name);
 }
 
 /** Refuses what cannot be added to as the gradient of a tensor. */
