@@ -119,16 +119,11 @@ class DirectCounts {
       if constexpr (kSize > 3) compare(t3, a3);
       use(x, counts, j);
     };
-    size_t j = 0;
-    for (; j + kUnsettled * L <= size; j += kUnsettled * L) {
-      step(j);
-      step(j + L);
-      step(j + 2 * L);
-      step(j + 3 * L);
+    // One loop in the other: four steps in a row would be a tenth of the module.
+    for (size_t j = 0; j < size;) {
+      for (const size_t end = std::min(size, j + kUnsettled * L); j < end; j += L) step(j);
       settle();
     }
-    for (; j < size; j += L) step(j);
-    settle();
     hn::StoreU(a0, di, above);
     hn::StoreU(a1, di, above + L);
     hn::StoreU(a2, di, above + 2 * L);
