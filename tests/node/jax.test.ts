@@ -1,5 +1,5 @@
-// The recipe for jax-js: a gradient of this package, taken back to the parameters, is that of the loss composed of
-// jax-js's own operations.
+// docs/guides/other-frameworks.md on jax-js: a gradient of this package, taken back to the parameters, is that of the loss
+// composed of jax-js's own operations.
 
 import { defaultDevice, grad, init, numpy as np, vjp } from '@jax-js/jax';
 import { fromMultiHot, MultiLabelMarginLoss } from 'multilabel-margin-loss';
@@ -12,7 +12,7 @@ const FEATURES = 4;
 const CLASSES = 5;
 const u = 2 ** -24;
 
-test('the recipe gives the gradient of the composed loss', async () => {
+test('the program of the guide gives the gradient of the composed loss', async () => {
   await init('wasm');
   defaultDevice('wasm');
   const next = normal(1);
