@@ -2,7 +2,7 @@
 // stderr. All of a page run one after the other in one folder, in which the blocks that name a file are. A line "..." stands
 // for any lines.
 
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -50,7 +50,7 @@ function aligned(printed: string, output: string): [printed: string[], output: s
   return [given, filled];
 }
 
-/** A folder with the files of a page, in which npx runs the command of dist/. */
+/** A folder with the files of a page, in which npx runs the command of dist/, and installed packages are found. */
 class Folder {
   readonly #path = mkdtempSync(join(tmpdir(), 'mlml-docs-'));
 
@@ -63,6 +63,7 @@ class Folder {
       `#!/bin/sh\n[ "$1" = multilabel-margin-loss ] || exit 3\nshift\nexec "${process.execPath}" "${main}" "$@"\n`,
     );
     chmodSync(npx, 0o755);
+    symlinkSync(fileURLToPath(new URL('node_modules', root)), join(this.#path, 'node_modules'));
     for (const { file, code } of blocks) if (file !== null) writeFileSync(join(this.#path, file), `${code}\n`);
   }
 
