@@ -1,7 +1,7 @@
 // The code of the documentation: blocks of its pages and examples of its docstrings. What is TypeScript is checked against
 // the declarations in dist/, and what a line says comes out, `expression; // => value`, is made a call that compares them.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Application, Comment, type ProjectReflection, ReflectionKind, TSConfigReader, TypeDocReader } from 'typedoc';
@@ -183,6 +183,17 @@ export function compile(files: readonly string[]): Map<string, string> {
     }
   }
   return errors;
+}
+
+/** The path of a Python that has PyTorch, if there is one. Nothing but pages and the benchmark needs it. */
+export function findPyTorch(): string | undefined {
+  for (const command of ['/usr/bin/python3', 'python3']) {
+    const { status, stdout } = spawnSync(command, ['-c', 'import sys, torch; print(sys.executable)'], {
+      encoding: 'utf8',
+    });
+    if (status === 0) return stdout.trim();
+  }
+  return undefined;
 }
 
 export function runCommand(command: string, args: string[], cwd: string | URL = root): Promise<Run> {

@@ -1,13 +1,14 @@
 // The commands of docs/: a block of the language console has commands after "$ " and what they print, on standard output and
 // stderr. All of a page run one after the other in one folder, in which the blocks that name a file are. A line "..." stands
-// for any lines.
+// for any lines. Where there is no Python with PyTorch, the commands of a page from its first one of python3 on are left out.
 
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type Block, blocksOfPage, blocksOfPages, PAGES, root, runCommand } from './code-blocks.js';
+import { type Block, blocksOfPage, blocksOfPages, findPyTorch, PAGES, root, runCommand } from './code-blocks.js';
+
+const python = findPyTorch();
 
 interface Command {
   /** Page and line. */
@@ -50,21 +51,31 @@ function aligned(printed: string, output: string): [printed: string[], output: s
   return [given, filled];
 }
 
-/** A folder with the files of a page, in which npx runs the command of dist/, and installed packages are found. */
+/**
+ * A folder with the files of a page, in which npx runs the command of dist/ and python3 is one with PyTorch. It is in the
+ * repository, so that this package and those that are installed are found by their names.
+ */
 class Folder {
-  readonly #path = mkdtempSync(join(tmpdir(), 'mlml-docs-'));
+  readonly #path: string;
 
   constructor(blocks: readonly Block[]) {
-    const main = fileURLToPath(new URL('dist/cli/main.js', root));
+    const build = fileURLToPath(new URL('build/', root)); // Which git ignores.
+    mkdirSync(build, { recursive: true });
+    this.#path = mkdtempSync(join(build, 'commands-'));
     mkdirSync(join(this.#path, 'bin'));
-    const npx = join(this.#path, 'bin/npx');
-    writeFileSync(
-      npx,
-      `#!/bin/sh\n[ "$1" = multilabel-margin-loss ] || exit 3\nshift\nexec "${process.execPath}" "${main}" "$@"\n`,
+    const main = fileURLToPath(new URL('dist/cli/main.js', root));
+    this.#program(
+      'npx',
+      `[ "$1" = multilabel-margin-loss ] || exit 3\nshift\nexec "${process.execPath}" "${main}" "$@"`,
     );
-    chmodSync(npx, 0o755);
-    symlinkSync(fileURLToPath(new URL('node_modules', root)), join(this.#path, 'node_modules'));
+    if (python !== undefined) this.#program('python3', `exec "${python}" "$@"`);
     for (const { file, code } of blocks) if (file !== null) writeFileSync(join(this.#path, file), `${code}\n`);
+  }
+
+  #program(name: string, script: string): void {
+    const path = join(this.#path, 'bin', name);
+    writeFileSync(path, `#!/bin/sh\n${script}\n`);
+    chmodSync(path, 0o755);
   }
 
   async run(command: string): Promise<string> {
@@ -84,7 +95,10 @@ describe.each(pages.filter(([, blocks]) => blocks.some(({ language }) => languag
   (_page, blocks) => {
     const folder = new Folder(blocks);
     afterAll(() => folder.remove());
-    test.each(blocks.flatMap(commandsOf))('$name', async ({ command, output }) => {
+    const commands = blocks.flatMap(commandsOf);
+    const firstOfPython = commands.findIndex(({ command }) => command.startsWith('python3 '));
+    const canRun = firstOfPython === -1 || python !== undefined ? commands : commands.slice(0, firstOfPython);
+    test.each(canRun)('$name', async ({ command, output }) => {
       const [given, wanted] = aligned(await folder.run(command), output);
       expect(given).toEqual(wanted);
     });

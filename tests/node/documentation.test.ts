@@ -1,7 +1,7 @@
 // Every block of code in README.md and docs/, and every example of a docstring, runs and gives what its comments say. What
 // is public has a docstring that says what there is to say.
 
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type DeclarationReflection, ReflectionKind, type SignatureReflection } from 'typedoc';
@@ -11,6 +11,7 @@ import {
   blocksOfPage,
   blocksOfPages,
   blocksOfReference,
+  findPyTorch,
   PAGES,
   Programs,
   readReference,
@@ -106,19 +107,12 @@ describe('commands are there', () => {
 });
 
 describe('Python', () => {
-  const blocks = pages.filter(({ language }) => language === 'python');
-  const python = ['/usr/bin/python3', 'python3'].find((command) => {
-    try {
-      execFileSync(command, ['-c', 'import torch'], { stdio: 'ignore' });
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  // commands.test.ts has those that name a file.
+  const blocks = pages.filter(({ language, file }) => language === 'python' && file === null);
+  const python = findPyTorch();
   const valuesOf = (code: string): string[] =>
     Array.from(code.matchAll(/(?:\/\/|#) => (.*)$/gm), ([, value]) => value!);
 
-  // Runs where PyTorch is installed. Nothing but the benchmark needs it.
   test.runIf(python !== undefined).each(blocks)('$name', async ({ code }) => {
     const checked = code.replace(
       /^(\S.*?) *# => (.*)$/gm,
