@@ -3,7 +3,9 @@
 import { truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { connect } from '../../cli/queue/connection.js';
+import { reportOf } from '../../cli/queue/task.js';
 import { normal, uniform } from '../js/support.js';
 import { folder, main, npy, run, runAlone, write } from './command.js';
 import { Postgres, Process, Redis } from './servers.js';
@@ -221,6 +223,20 @@ test('a shard that fails on a worker has the exit code that it would have on one
     /^multilabel-margin-loss: \/.*huge\.npy: the metrics .* do not fit .* \(on .+\)$/,
   );
   expect(one.output).toMatch(/shard 1 of 1: \/.*huge\.npy: the metrics .* do not fit/);
+});
+
+test('sums that are too large for the queue are exit code 1', async () => {
+  const evaluator = new Evaluator();
+  // The names of sources are the quickest way to a large state.
+  const rows = [[0, 1]];
+  for (let row = 0; row < 9; row++) evaluator.update(rows, [[0]], { source: String(row).repeat(8 * 2 ** 20) });
+  const merge = await reportOf({ parts: 1 }, [JSON.stringify(evaluator)]);
+  expect(merge).toEqual({
+    failure: {
+      message: expect.stringMatching(/^the sums take 73 MB, and the queue takes up to 64 MB: .* --shard, and merge$/),
+      exitCode: 1,
+    },
+  });
 });
 
 test('a shard that loses all of its workers is exit code 1', async () => {
