@@ -16,7 +16,6 @@ template <typename T>
 class DirectCounts {
   using Count = CountOf<T>;
   static constexpr size_t kGroup = 4;
-  static constexpr size_t kUnsettled = 4;
   static constexpr size_t kChunk = 4096 / sizeof(T);  // with its counts, 8 KB that stay in the first-level cache
 
  public:
@@ -48,10 +47,8 @@ class DirectCounts {
       const auto store = [&counts](auto, auto sums, size_t i) {
         hn::StoreU(sums, hn::ScalableTag<Count>(), counts + i);
       };
-      const auto settle = [] {};
-      CountGroup<kGroup, true>(0, scores + j, chunk, nullptr, store, settle);
-      for (size_t k = kGroup; k < last; k += kGroup)
-        CountGroup<kGroup, false>(k, scores + j, chunk, counts, store, settle);
+      CountGroup<kGroup, true>(0, scores + j, chunk, nullptr, store);
+      for (size_t k = kGroup; k < last; k += kGroup) CountGroup<kGroup, false>(k, scores + j, chunk, counts, store);
       CountLastGroup<false>(last, scores + j, chunk, counts, local);
     }
     consume = local;
@@ -74,24 +71,23 @@ class DirectCounts {
   // groups.
   template <bool kFirst, typename At, typename Consume>
   void CountLastGroup(size_t k, At* scores, size_t size, const Count* before, Consume& consume) {
-    const auto use = [scores, &consume](auto x, auto counts, size_t j) { consume.Rough(x, counts, scores + j); };
-    const auto settle = [&consume] { consume.Settle(); };
+    const auto use = [scores, &consume](auto x, auto counts, size_t j) { consume(x, counts, scores + j); };
     switch (num_thresholds_ - k) {
       case 1:
-        return CountGroup<1, kFirst>(k, scores, size, before, use, settle);
+        return CountGroup<1, kFirst>(k, scores, size, before, use);
       case 2:
-        return CountGroup<2, kFirst>(k, scores, size, before, use, settle);
+        return CountGroup<2, kFirst>(k, scores, size, before, use);
       case 3:
-        return CountGroup<3, kFirst>(k, scores, size, before, use, settle);
+        return CountGroup<3, kFirst>(k, scores, size, before, use);
       default:
-        return CountGroup<4, kFirst>(k, scores, size, before, use, settle);
+        return CountGroup<4, kFirst>(k, scores, size, before, use);
     }
   }
 
   // Counts the kSize thresholds from k on. Calls use(scores, minus_counts, j) with their counts plus those of `before`,
-  // which the first group does not have, and settle() after at most kUnsettled vectors.
-  template <size_t kSize, bool kFirst, typename Use, typename Settle>
-  void CountGroup(size_t k, const T* scores, size_t size, const Count* before, const Use& use, const Settle& settle) {
+  // which the first group does not have.
+  template <size_t kSize, bool kFirst, typename Use>
+  void CountGroup(size_t k, const T* scores, size_t size, const Count* before, const Use& use) {
     static_assert(kSize >= 1 && kSize <= kGroup);
     const hn::ScalableTag<T> d;
     const hn::ScalableTag<Count> di;
@@ -105,7 +101,7 @@ class DirectCounts {
     auto a1 = hn::LoadU(di, above + L);
     auto a2 = hn::LoadU(di, above + 2 * L);
     auto a3 = hn::LoadU(di, above + 3 * L);
-    const auto step = [&](size_t j) {
+    for (size_t j = 0; j < size; j += L) {
       const auto x = hn::LoadU(d, scores + j);
       auto counts = kFirst ? hn::Zero(di) : hn::LoadU(di, before + j);
       const auto compare = [&](auto threshold, auto& sum) {
@@ -118,11 +114,6 @@ class DirectCounts {
       if constexpr (kSize > 2) compare(t2, a2);
       if constexpr (kSize > 3) compare(t3, a3);
       use(x, counts, j);
-    };
-    // One loop in the other: four steps in a row would be a tenth of the module.
-    for (size_t j = 0; j < size;) {
-      for (const size_t end = std::min(size, j + kUnsettled * L); j < end; j += L) step(j);
-      settle();
     }
     hn::StoreU(a0, di, above);
     hn::StoreU(a1, di, above + L);

@@ -56,13 +56,10 @@ class LossAndGradient {
   using DD = hn::ScalableTag<double>;
 
  public:
-  // The loss is a sum over differences from `reference`: for float 0, or `lowest` where Rough() is called. The gradient
-  // is count * scale. `lowest` is finite, and no score with a pair is below it.
+  // The loss is a sum over differences from `reference`, which is 0 for float. The gradient is count * scale. `lowest`
+  // is finite, and no score with a pair is below it.
   LossAndGradient(T reference, T lowest, T scale)
-      : reference_(hn::Set(D(), reference)),
-        lowest_(hn::Set(D(), lowest)),
-        rough_lowest_(hn::Set(D(), lowest * kRoughUnit)),
-        scale_(hn::Set(D(), scale)) {}
+      : reference_(hn::Set(D(), reference)), lowest_(hn::Set(D(), lowest)), scale_(hn::Set(D(), scale)) {}
 
   void operator()(hn::Vec<D> scores, hn::Vec<DI> minus_counts, T* gradient) {
     Add(scores, minus_counts);
@@ -87,41 +84,10 @@ class LossAndGradient {
     }
   }
 
-  // Adds vectors of float in float, up to four until Settle() adds these to the sum in double: the four promotions of a
-  // vector to double took a fifth of the time of a row.
-  //
-  // No term is negative. Each meets a rounding by the subtraction, by the product and by up to three additions: the sum
-  // S of the terms is off by at most 5 * 2^-24 * S. The loss is the excess of S over the thresholds' part. Whatever
-  // scores have a pair have one with the lowest threshold, so that S is at most K times the loss: in the worst case the
-  // loss is off by 5 * K * 2^-24 of itself. Over many different scores the roundings average out, and S is seldom twice
-  // the loss: for 80 classes or more, 1.8 * 2^-24 was the most in 100,000 random rows. They do not average out over a
-  // few scores, or where scores repeat: ScoresRepeat.
-  void Rough(hn::Vec<D> scores, hn::Vec<DI> minus_counts, T* gradient) {
-    const auto counts = ToFloat(minus_counts);
-    // Differences in small units, for the sum of four products not to overflow.
-    const auto above_lowest = hn::Sub(hn::Mul(WithPair(scores), hn::Set(D(), kRoughUnit)), rough_lowest_);
-    part_ = hn::Add(part_, hn::Mul(counts, above_lowest));
-    hn::StoreU(hn::Mul(counts, scale_), D(), gradient);
-  }
-
-  void Settle() {
-    const hn::Half<D> dh;
-    sum0_ = hn::Add(sum0_, hn::PromoteTo(DD(), hn::LowerHalf(dh, part_)));
-    sum1_ = hn::Add(sum1_, hn::PromoteTo(DD(), hn::UpperHalf(dh, part_)));
-    part_ = hn::Zero(D());
-  }
-
-  // The sum of count * (score - reference), where a row was added by either function alone.
+  // The sum of count * (score - reference).
   double Sum() const { return hn::GetLane(hn::SumOfLanes(DD(), hn::Add(sum0_, sum1_))); }
-  double RoughSum() const { return Sum() / static_cast<double>(kRoughUnit); }
-
-  // Differences from a lowest threshold of at least this size are no denormals in units of kRoughUnit.
-  static constexpr T kLeastRough = static_cast<T>(1e-27);
 
  private:
-  // A count is at most kMostRoughThresholds: 2^128 * 2^-10 * 2^5 * 4 is below 2^128.
-  static constexpr T kRoughUnit = T{1} / 1024;
-
   static hn::Vec<D> ToFloat(hn::Vec<DI> minus_counts) { return hn::Abs(hn::ConvertTo(D(), minus_counts)); }
 
   // A score without a pair may be infinite or NaN, which times 0 is NaN. The maximum of NaN and a number is the number,
@@ -130,15 +96,10 @@ class LossAndGradient {
 
   hn::Vec<D> reference_;
   hn::Vec<D> lowest_;
-  hn::Vec<D> rough_lowest_;
   hn::Vec<D> scale_;
-  hn::Vec<D> part_ = hn::Zero(D());
   hn::Vec<DD> sum0_ = hn::Zero(DD());
   hn::Vec<DD> sum1_ = hn::Zero(DD());
 };
-
-// For so many thresholds, the loss may be summed from counts in float.
-constexpr size_t kMostRoughThresholds = 32;
 
 // If at most so many scores of a row are above its lowest threshold (in most rows of a trained model), only these are
 // counted. That is 6 times as fast for 1000 classes. An attempt that is given up takes at most 5 % more time.
@@ -213,7 +174,7 @@ class RowComputation {
       if (classes_ <= kMostShortScores && num_targets <= kMostShortTargets && kernel_ == KernelChoice::kMeasured) {
         CountShortRow(row, classes_, buffers_.targets.data(), buffers_.thresholds.data(), non_targets,
                       buffers_.above.data());
-        return SumOfCounts(non_targets.Sum(), num_targets, reference_, buffers_.above.data(), nullptr);
+        return SumOfCounts(non_targets.Sum(), num_targets, buffers_.above.data(), nullptr);
       }
     }
     Mask(row, buffers_.targets.data(), num_targets);
@@ -221,28 +182,18 @@ class RowComputation {
     const bool all = violators == kMany;
     T* scores = all ? row : buffers_.violator_scores.data();
     const size_t size = all ? classes_ : violators;
-    const bool is_direct = kHasDirect<T> && !buffers_.counts.UsesBuckets(num_targets, size, kernel_);
-    double sum = 0;
-    bool is_known = false;
     if constexpr (kHasDirect<T>) {
-      if (is_direct && (!with_gradient_ || !all || num_targets > kMostRoughThresholds ||
-                        std::abs(lowest_) < LossAndGradient<T>::kLeastRough || ScoresRepeat(row))) {
-        sum = SumHinges(scores, size, num_targets);
-        is_known = true;
-        if (!with_gradient_) return sum;
+      if (!with_gradient_ && !buffers_.counts.UsesBuckets(num_targets, size, kernel_)) {
+        return SumHinges(scores, size, num_targets);
       }
     }
     buffers_.counts.Count(scores, size, buffers_.thresholds.data(), num_targets, kernel_, non_targets,
                           buffers_.above.data());
-    if (!is_known) {
-      sum = is_direct ? SumOfCounts(non_targets.RoughSum(), num_targets, lowest, buffers_.above.data(), nullptr)
-                      : SumOfCounts(non_targets.Sum(), num_targets, reference_, buffers_.above.data(), nullptr);
-    }
     if (!all) {
       std::fill_n(row, classes_, T{0});
       for (size_t i = 0; i < violators; ++i) row[buffers_.violators[i]] = scores[i];
     }
-    return sum;
+    return SumOfCounts(non_targets.Sum(), num_targets, buffers_.above.data(), nullptr);
   }
 
   double SumHinges(const T* scores, size_t size, size_t num_targets) const {
@@ -263,51 +214,32 @@ class RowComputation {
     return sum;
   }
 
-  // Whether a score with a pair equals another, in vectors that are spread over the row. Roundings of equal scores are
-  // equal, too, and do not average out; a row with few different scores has equal ones in nearly any 16 pairs of lanes.
-  bool ScoresRepeat(const T* row) const {
-    const hn::ScalableTag<T> d;
-    constexpr size_t L = kLanes<T>;
-    constexpr size_t kLooks = 4;
-    if (classes_ < 2 * L) return true;
-    const size_t step = (classes_ - 2 * L) / kLooks;
-    const auto lowest = hn::Set(d, lowest_);
-    auto equal = hn::Zero(d);
-    for (size_t i = 0; i < kLooks; ++i) {
-      const auto x = hn::LoadU(d, row + i * step);
-      const auto is_equal = hn::And(hn::Eq(x, hn::LoadU(d, row + i * step + L)), hn::Gt(x, lowest));
-      equal = hn::Or(equal, hn::VecFromMask(d, is_equal));
-    }
-    return !hn::AllFalse(d, hn::MaskFromVec(equal));
-  }
-
   // Adds the pairs of two targets to the counts, and returns the sum over them.
   double SumRankedPairs(size_t num_targets) {
     int64_t* above = buffers_.ranked_above.data();
     std::fill_n(above, num_targets, int64_t{0});
     buffers_.ranked.Count(buffers_.scores.data(), buffers_.thresholds.data(), num_targets, above,
                           buffers_.below.data());
-    const double sum = SumOfCounts(0, num_targets, reference_, above, buffers_.below.data());
+    const double sum = SumOfCounts(0, num_targets, above, buffers_.below.data());
     for (size_t k = 0; k < num_targets; ++k) buffers_.above[k] += above[k];
     return sum;
   }
 
   // Subtracts the targets' part of the loss from that of the non-targets, `sum`, and adds that of the lower of two
   // targets.
-  double SumOfCounts(double sum, size_t num_targets, T reference, const int64_t* above, const int64_t* below) const {
-    double difference = SumOfTargets<false>(sum, num_targets, reference, above, below);
+  double SumOfCounts(double sum, size_t num_targets, const int64_t* above, const int64_t* below) const {
+    double difference = SumOfTargets<false>(sum, num_targets, above, below);
     // A score without a pair that is infinite or NaN, times 0, gives NaN. If the sum without these is NaN too, it
     // exceeds the largest number.
-    if (std::isnan(difference)) difference = SumOfTargets<true>(sum, num_targets, reference, above, below);
+    if (std::isnan(difference)) difference = SumOfTargets<true>(sum, num_targets, above, below);
     // All terms are positive: a negative sum is a rounding error of 0.
     return std::isnan(difference) ? std::numeric_limits<double>::infinity() : std::max(difference, 0.0);
   }
 
   // Without kCareful it has no branches, which could not be predicted.
   template <bool kCareful>
-  double SumOfTargets(double sum, size_t num_targets, T difference_from, const int64_t* above,
-                      const int64_t* below) const {
-    const auto reference = static_cast<double>(difference_from);
+  double SumOfTargets(double sum, size_t num_targets, const int64_t* above, const int64_t* below) const {
+    const auto reference = static_cast<double>(reference_);
     for (size_t k = 0; k < num_targets; ++k) {
       // The thresholds of the comparisons: a pair adds exactly what it exceeds its threshold by.
       const auto threshold = static_cast<double>(buffers_.thresholds[k]);
