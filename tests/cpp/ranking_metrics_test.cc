@@ -291,7 +291,7 @@ TYPED_TEST(RankingMetricsTest, AgreesWithTheDefinitions) {
   for (const size_t classes : {1, 2, 3, 4, 5, 7, 8, 9, 31, 100, 257, 600}) {
     for (const size_t width : {size_t{0}, size_t{1}, size_t{4}, size_t{40}, classes}) {
       for (const int steps : {1, 1000}) {
-        const unsigned seed = static_cast<unsigned>(classes * 10000 + width * 10 + static_cast<size_t>(steps == 1));
+        const auto seed = static_cast<unsigned>(classes * 10000 + width * 10 + static_cast<size_t>(steps == 1));
         SCOPED_TRACE(testing::Message() << "classes " << classes << ", width " << width << ", seed " << seed);
         std::mt19937 random(seed);
         Batch<TypeParam> batch = RandomBatch<TypeParam>(12, classes, width, steps, random);
@@ -588,6 +588,7 @@ TYPED_TEST(RankingMetricsTest, TheFingerprintIsOfRowsAndLabelsInAnyOrder) {
 TEST(GroupSums, AreExactInAnyOrderAndForLargeTerms) {
   std::mt19937_64 random(8);
   std::vector<double> terms;
+  terms.reserve(200);
   for (int i = 0; i < 200; ++i)
     terms.push_back(static_cast<double>(random() >> 11) * 0x1p-53 * (i % 7 == 0 ? 1e40 : 1));
   std::vector<std::vector<uint8_t>> states;
