@@ -21,13 +21,15 @@ const webkit = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu']
   .map((folder) => `${folder}/webkit2gtk-4.1/MiniBrowser`)
   .find((path) => existsSync(path) && existsSync('/usr/bin/WebKitWebDriver'));
 
-/** Firefox and WebKitGTK where they are installed, as scripts/bootstrap does on Debian. */
+// scripts/bootstrap installs Debian's Chromium together with the other two: where it is, one that is missing is an error.
+// Elsewhere they are tested if they are there.
+const hasAll = existsSync('/usr/bin/chromium');
+const hasFirefox = existsSync('/usr/bin/firefox-esr') || existsSync('/usr/bin/firefox');
+
 export const engines: [name: string, open: () => Promise<EnginePage>][] = [
   ['Chromium', openChromium],
-  ...(existsSync('/usr/bin/firefox-esr') || existsSync('/usr/bin/firefox')
-    ? [['Firefox', openFirefox] satisfies [string, unknown]]
-    : []),
-  ...(webkit === undefined ? [] : [['WebKitGTK', () => openWebKit(webkit)] satisfies [string, unknown]]),
+  ...(hasAll || hasFirefox ? [['Firefox', openFirefox] satisfies [string, unknown]] : []),
+  ...(hasAll || webkit !== undefined ? [['WebKitGTK', openWebKit] satisfies [string, unknown]] : []),
 ];
 
 async function openChromium(): Promise<EnginePage> {
@@ -44,7 +46,8 @@ async function openChromium(): Promise<EnginePage> {
 }
 
 async function openFirefox(): Promise<EnginePage> {
-  const browser = (await launchFirefox())!;
+  const browser = await launchFirefox();
+  if (browser === undefined) throw new Error('Firefox is not installed: bash scripts/bootstrap tests');
   const page = await browser.newPage();
   return {
     goto: async (url) => void (await page.goto(url)),
@@ -57,7 +60,8 @@ async function openFirefox(): Promise<EnginePage> {
 }
 
 /** By WebDriver, on a display of its own. In the locale "C", in which WebKit's Intl throws. */
-async function openWebKit(binary: string): Promise<EnginePage> {
+async function openWebKit(): Promise<EnginePage> {
+  if (webkit === undefined) throw new Error('webkit2gtk-driver is not installed: bash scripts/bootstrap tests');
   const started: ChildProcess[] = [];
   const close = async (): Promise<void> => {
     for (const child of started.reverse()) {
@@ -82,7 +86,7 @@ async function openWebKit(binary: string): Promise<EnginePage> {
       return answer.value;
     };
     await listens(() => call('GET', '/status'));
-    const browserOptions = { binary, args: ['--automation'] };
+    const browserOptions = { binary: webkit, args: ['--automation'] };
     const { sessionId } = (await call('POST', '/session', {
       capabilities: { alwaysMatch: { 'webkitgtk:browserOptions': browserOptions } },
     })) as { sessionId: string };
