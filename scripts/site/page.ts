@@ -9,11 +9,16 @@ export interface Page {
 
 const NAME = 'multilabel-margin-loss';
 
-/** Pages by the groups of the navigation; a page that is in none comes after the last of its folder. */
-const GROUPS: readonly { title: string; includes: (address: string) => boolean }[] = [
-  { title: 'Guides', includes: (address) => address.startsWith('docs/guides/') },
+/** Pages by the groups of the navigation. Those that `first` names come first, the others by their addresses. */
+const GROUPS: readonly { title: string; first?: readonly string[]; includes: (address: string) => boolean }[] = [
+  {
+    title: 'Guides',
+    first: ['docs/guides/tagger.html', 'docs/guides/text-tagger.html'],
+    includes: (address) => address.startsWith('docs/guides/'),
+  },
   {
     title: 'In depth',
+    first: ['docs/loss.html', 'docs/training.html', 'docs/evaluation.html'],
     includes: (address) => address.startsWith('docs/') && !/architecture/.test(address),
   },
   { title: 'The project', includes: (address) => address !== 'index.html' },
@@ -73,10 +78,11 @@ function guideAddress(pages: readonly Page[]): string {
 
 function groupsOf(pages: readonly Page[]): { title: string; pages: Page[] }[] {
   let rest = [...pages];
-  return GROUPS.map(({ title, includes }) => {
+  return GROUPS.map(({ title, first = [], includes }) => {
     const inside = rest.filter(({ address }) => includes(address));
     rest = rest.filter((page) => !inside.includes(page));
-    return { title, pages: inside };
+    const rank = ({ address }: Page): number => (first.includes(address) ? first.indexOf(address) : first.length);
+    return { title, pages: inside.sort((a, b) => rank(a) - rank(b) || (a.address < b.address ? -1 : 1)) };
   }).filter((group) => group.pages.length > 0);
 }
 
