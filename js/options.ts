@@ -21,14 +21,13 @@ export function checkOptions<T extends object>(options: T | undefined, known: re
   for (let level: object = options; ;) {
     const parent = Object.getPrototypeOf(level) as object | null;
     if (parent === null && level !== options) return chosen as T;
-    for (const key of Object.keys(level)) {
-      if (!known.includes(key)) {
+    // Of a class, neither getters nor the constructor are enumerable: the former count, and the latter is not unknown.
+    for (const key of Object.getOwnPropertyNames(level)) {
+      if (known.includes(key)) {
+        if (!(key in chosen)) chosen[key] = (options as Record<string, unknown>)[key];
+      } else if (Object.prototype.propertyIsEnumerable.call(level, key)) {
         throw new LossError('ERR_OPTION', `unknown option '${key}' of ${where}; it knows ${known.join(', ')}`);
       }
-    }
-    // By descriptor as well: the getters of a class are not among the keys.
-    for (const key of known) {
-      if (!(key in chosen) && Object.hasOwn(level, key)) chosen[key] = (options as Record<string, unknown>)[key];
     }
     if (parent === null) return chosen as T;
     level = parent;
