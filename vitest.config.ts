@@ -60,16 +60,13 @@ const isolated = {
   headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
 };
 
-// These take minutes. One that began last would run alone, while the other core is idle.
-const LONGEST = ['tests/package/consumers.test.ts', 'tests/cli/queue.test.ts', 'tests/demo/page.test.ts'];
+// It takes minutes. If it began last, it would run alone, while the other core is idle.
+const LONGEST = 'tests/package/consumers.test.ts';
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const rank = ({ moduleId }: TestSpecification): number => {
-      const at = LONGEST.findIndex((name) => moduleId.endsWith(name));
-      return at === -1 ? LONGEST.length : at;
-    };
-    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+    const isLongest = ({ moduleId }: TestSpecification): boolean => moduleId.endsWith(LONGEST);
+    return (await super.sort(files)).sort((a, b) => Number(isLongest(b)) - Number(isLongest(a)));
   }
 }
 
