@@ -285,8 +285,11 @@ export function metricsOf(
 }
 
 function fBeta(tp: number, predicted: number, support: number, beta: number): number {
-  // Without an overflow of beta^2, and where it underflows.
-  return tp / (support / (1 + 1 / (beta * beta)) + predicted / (1 + beta * beta));
+  // One quotient, so that equal F-measures have equal bits where beta is a power of 2. The share at most 1 does not overflow,
+  // and may underflow.
+  if (beta <= 1) return ((1 + beta * beta) * tp) / (beta * beta * support + predicted);
+  const share = 1 / (beta * beta);
+  return ((1 + share) * tp) / (support + share * predicted);
 }
 
 function averageOf(metric: (name: keyof ClassificationMetrics) => number, beta: number | null): ClassificationMetrics {

@@ -26,7 +26,7 @@ for (const name of GLOBALS) {
 
 const { exports } = JSON.parse(await readFile('node_modules/multilabel-margin-loss/package.json', 'utf8'));
 const entries = Object.keys(exports)
-  .filter((entry) => !/\.\w+$/.test(entry))
+  .filter((entry) => !/\.\w+$|\*/.test(entry))
   .map((entry) => `multilabel-margin-loss${entry.slice(1)}`);
 for (const entry of entries) await import(entry);
 console.log('entries', ...entries);
