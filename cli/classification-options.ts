@@ -24,8 +24,9 @@ export const CLASSIFICATION_USAGE = `\
 type Values = Partial<Record<keyof typeof CLASSIFICATION_ARGUMENTS, string>>;
 
 /**
- * What the options say, or undefined where they are not given.
+ * Reads the options that say which labels are predicted.
  *
+ * @returns undefined where none is given
  * @throws InputError
  */
 export function classificationOf(values: Values): ClassificationOptions | undefined {

@@ -21,7 +21,7 @@ export function checkOptions<T extends object>(options: T | undefined, known: re
   for (let level: object = options; ;) {
     const parent = Object.getPrototypeOf(level) as object | null;
     if (parent === null && level !== options) return chosen as T;
-    // Of a class, neither getters nor the constructor are enumerable: the former count, and the latter is not unknown.
+    // A class has getters and a constructor that are not enumerable: getters count, and the constructor is no unknown option.
     for (const key of Object.getOwnPropertyNames(level)) {
       if (known.includes(key)) {
         if (!(key in chosen)) chosen[key] = (options as Record<string, unknown>)[key];

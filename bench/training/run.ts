@@ -1,4 +1,4 @@
-/** What a run of the benchmark of training gives. It imports no contender, so that a report can be made without them. */
+/** The results of the benchmark of training. This file imports no contender, so that a report can be made without them. */
 import type { StepJob } from './jobs.js';
 import type { Limits } from './limits.js';
 

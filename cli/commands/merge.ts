@@ -76,7 +76,6 @@ function checkNew(parts: readonly string[], files: Map<string, string>, file: st
       throw new InputError(`has an evaluation that ${before} has too: its rows would count twice`);
     files.set(part, file);
   }
-  for (const part of parts) files.set(part, file);
 }
 
 export const merge: Command = { usage, run };

@@ -142,14 +142,12 @@ function toTable({ perLabel }: TunedThresholds, beta: number | null): string {
   const mean = (metric: (typeof columns)[number][1]): number =>
     perLabel.reduce((sum, label) => sum + (label[metric] ?? 0), 0) / perLabel.length;
   const which = worst.length < perLabel.length ? `; the ${formatWhole(worst.length)} labels of the lowest F1` : '';
-  const lines = [
-    `Thresholds of ${formatWhole(perLabel.length)} labels${which}:`,
-    ['label', 'threshold', 'rows', 'predicted', ...columns.map(([name]) => name)]
-      .map((name, i) => name.padStart(i === 0 ? 10 : 11))
-      .join(''),
-  ];
   const toLine = (cells: readonly string[]): string =>
     cells.map((cell, i) => cell.padStart(i === 0 ? 10 : 11)).join('');
+  const lines = [
+    `Thresholds of ${formatWhole(perLabel.length)} labels${which}:`,
+    toLine(['label', 'threshold', 'rows', 'predicted', ...columns.map(([name]) => name)]),
+  ];
   for (const label of worst) {
     const threshold = label.threshold === null ? 'never' : String(Number(label.threshold.toPrecision(4)));
     lines.push(

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { InputError, toCommandError } from '../errors.js';
 
-/** What the scores of labels must reach, by their indices or names; null for never. */
+/** The threshold of each label, by its index or name; null for a label that is never predicted. */
 export type Thresholds = (number | null)[] | Record<string, number | null>;
 
 /**

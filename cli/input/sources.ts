@@ -174,7 +174,7 @@ function checkDistinct(inputs: readonly (readonly string[])[]): void {
   }
 }
 
-/** The same text for all names of a file. A file that is not there is refused elsewhere. */
+/** @returns one path for all names of a file; its own name for a file that is not there, which is refused elsewhere */
 export function identityOf(file: string): string {
   try {
     return realpathSync(file);

@@ -21,8 +21,8 @@ import { LABEL_COUNTS, ROW_METRICS } from './layout.js';
  */
 export interface ClassificationOptions {
   /**
-   * What a score must reach: a number for all classes, or a list [C] with one for each, in which null stands for a class that
-   * is never predicted.
+   * The number that a score must reach: one for all classes, or a list [C] with one for each, in which null stands for a class
+   * that is never predicted.
    * @default none: all classes reach it
    */
   thresholds?: number | ArrayLike<number | null> | undefined;
@@ -132,7 +132,7 @@ export interface ClassificationResult extends ClassificationJSON {
   hammingLoss: number;
   /** Share of rows whose predicted classes are their labels. */
   subsetAccuracy: number;
-  /** Of all classes of all rows together. */
+  /** The metrics of all classes of all rows together. */
   micro: ClassificationMetrics;
   /** Means over the labels. */
   macro: ClassificationMetrics;

@@ -17,6 +17,7 @@ import { HighestLosses } from './highest-losses.js';
 import { WasmMetrics } from './metrics.js';
 import { type EvaluationResult, type RowKinds, toResult, WHY_MISSING } from './result.js';
 import { damaged, digestOf, type EvaluatorJSON, FORMAT, toState, VERSION } from './state.js';
+import { checkNonFinite } from './non-finite.js';
 
 /**
  * Options of {@link Evaluator}, all of them optional.
@@ -156,9 +157,7 @@ export class Evaluator {
       classification,
       module,
     } = checkOptions(options, ['k', 'loss', 'nonFinite', 'classification', 'module'], 'Evaluator()');
-    if (nonFinite !== 'error' && nonFinite !== 'skip') {
-      throw new LossError('ERR_OPTION', `nonFinite must be one of 'error', 'skip', got ${describe(nonFinite)}`);
-    }
+    checkNonFinite(nonFinite);
     this.#k = checkK(k);
     const lossOptions = checkOptions(loss, ['margin', 'normalization', 'targetOrder', 'backend'], "Evaluator()'s loss");
     this.#lossFn = new MultiLabelMarginLoss({ ...lossOptions, reduction: 'none' });

@@ -1,10 +1,11 @@
 import type { FloatArray } from '../backend.js';
-import { describe, LossError } from '../errors.js';
+import { LossError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import type { Scores } from '../scores.js';
 import type { Targets } from '../targets.js';
 import { Counts, LabelScores } from './label-scores.js';
 import type { EvaluationResult } from './result.js';
+import { checkNonFinite } from './non-finite.js';
 
 /**
  * Options of {@link ExactAveragePrecision}.
@@ -66,9 +67,7 @@ export class ExactAveragePrecision {
    */
   constructor(options: ExactAveragePrecisionOptions = {}) {
     const { nonFinite = 'error' } = checkOptions(options, ['nonFinite'], 'ExactAveragePrecision()');
-    if (nonFinite !== 'error' && nonFinite !== 'skip') {
-      throw new LossError('ERR_OPTION', `nonFinite must be one of 'error', 'skip', got ${describe(nonFinite)}`);
-    }
+    checkNonFinite(nonFinite);
     this.#scores = new LabelScores(nonFinite);
   }
 

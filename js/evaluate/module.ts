@@ -1,4 +1,4 @@
-// What the module exports: the functions of bindings/metrics_bindings.cc.
+// The module exports the functions of bindings/metrics_bindings.cc.
 import type { BareModule } from '../wasm/instantiate.js';
 import type { Address } from '../wasm/linear-memory.js';
 

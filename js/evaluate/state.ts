@@ -58,6 +58,11 @@ export interface EvaluatorJSON {
 
 /** Lists and objects inside one another that a state may have; it has three. */
 const MOST_LEVELS = 20;
+/** The properties that the digest covers: all but itself. */
+const DIGESTED = [
+  ...(['format', 'version', 'k', 'loss', 'nonFinite', 'classification', 'classes', 'state', 'rows'] as const),
+  ...(['hasWeights', 'hasUnknown', 'highestLosses'] as const),
+];
 
 /**
  * The digest of an evaluator's JSON: 16 hexadecimal digits that differ, but for a chance of 2^-64, if the data do. It finds
@@ -89,25 +94,7 @@ export function digestOf(json: Partial<Record<keyof EvaluatorJSON, unknown>>): s
       hash.add(`${typeof value === 'number' && !Number.isFinite(value) ? null : String(value)};`);
     }
   };
-  const { format, version, k, loss, nonFinite, classification, classes, state, rows, hasWeights, hasUnknown } = json;
-  const { highestLosses } = json;
-  add(
-    {
-      format,
-      version,
-      k,
-      loss,
-      nonFinite,
-      classification,
-      classes,
-      state,
-      rows,
-      hasWeights,
-      hasUnknown,
-      highestLosses,
-    },
-    0,
-  );
+  add(Object.fromEntries(DIGESTED.map((name) => [name, json[name]])), 0);
   return hash
     .halves()
     .map((half) => (half >>> 0).toString(16).padStart(8, '0'))

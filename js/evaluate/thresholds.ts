@@ -4,6 +4,7 @@ import type { Scores } from '../scores.js';
 import type { Targets } from '../targets.js';
 import { type Counts, type LabelClassification, metricsOf } from './classification.js';
 import { type Counts as ScoreCounts, LabelScores } from './label-scores.js';
+import { checkNonFinite } from './non-finite.js';
 
 /**
  * Options of {@link ThresholdTuner}: what to look for, which is the best F1 unless one of `beta`, `precision` and `recall`
@@ -58,7 +59,7 @@ export interface TunedLabel extends LabelClassification {
 }
 
 /**
- * What {@link ThresholdTuner.result} returns.
+ * The result of {@link ThresholdTuner.result}.
  *
  * @example
  * import { Evaluator, ThresholdTuner, type TunedThresholds } from 'multilabel-margin-loss/evaluate';
@@ -126,9 +127,7 @@ export class ThresholdTuner {
       recall,
       nonFinite = 'error',
     } = checkOptions(options, ['beta', 'precision', 'recall', 'nonFinite'], 'ThresholdTuner()');
-    if (nonFinite !== 'error' && nonFinite !== 'skip') {
-      throw new LossError('ERR_OPTION', `nonFinite must be one of 'error', 'skip', got ${describe(nonFinite)}`);
-    }
+    checkNonFinite(nonFinite);
     const given = Object.entries({ beta, precision, recall }).filter(([, value]) => value !== undefined);
     if (given.length > 1) {
       throw new LossError(

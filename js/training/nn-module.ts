@@ -134,7 +134,7 @@ export abstract class Module implements Disposable {
       ];
       throw new LossError('ERR_STATE', `the state does not fit the model, so nothing is loaded: ${parts.join('; ')}`);
     }
-    // What is in linear memory is copied: it may be a Parameter that is written before it is read.
+    // A view of linear memory is copied: it may be of a Parameter that is written before it is read.
     const values = parameters.map(([name, parameter]) => {
       const given = toFloat32(state[name], `'${name}' of the state`);
       if (!sameShape(given.shape, parameter.shape)) {

@@ -30,7 +30,7 @@ function copyOf({ data }: Tensor<'float32'>, name: string): LinearStorage {
   return memory;
 }
 
-/** As `toOperand()`, in memory that nobody else writes to. */
+/** Does what `toOperand()` does, and always copies: nobody else writes to that memory. */
 export function toOwnOperand(value: unknown, name: string): Operand {
   const tensor = toFloat32(value, name);
   return { tensor, memory: copyOf(tensor, name) };

@@ -13,7 +13,7 @@ interface Staging extends Places {
   capacity: number;
 }
 
-/** What a layout depends on. */
+/** The sizes that a layout depends on. */
 interface Sizes extends Pick<Batch, 'rows' | 'classes' | 'width' | 'unknownWidth'> {
   scoreBytes: number;
   hasWeights: boolean;

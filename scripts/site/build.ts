@@ -9,7 +9,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { close, createIndex } from 'pagefind';
-import { renderer } from './markdown.js';
+import { renderer, toPage } from './markdown.js';
 import { type Page, pageOf, searchPage } from './page.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -30,7 +30,7 @@ const sources = [
 ];
 const pages: Page[] = sources.map((source) => {
   const { title, html } = render(source, readFileSync(path.join(root, source), 'utf8'));
-  return { address: source.replace(/README\.md$/, 'index.html').replace(/\.md$/, '.html'), title, html };
+  return { address: toPage(source), title, html };
 });
 for (const page of [...pages, searchPage]) writeFileSync(path.join(site, page.address), pageOf(page, pages));
 for (const file of ['LICENSE', 'docs/images', ...pictures()]) {

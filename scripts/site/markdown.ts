@@ -41,14 +41,14 @@ export async function renderer(root: string): Promise<(source: string, text: str
         const address = addressOf(root, source, String(token.attrGet('href')));
         if (address === null) {
           token.attrs = [];
-          for (const end of [token, all.slice(i).find(({ type }) => type === 'link_close')!]) end.tag = 'span';
+          retag(all, i, 'link_close', 'span');
         } else token.attrSet('href', address);
       }
       // A wide table scrolls by itself, so the keyboard must reach it.
       if (token.type === 'table_open') token.attrSet('tabindex', '0');
       // A heading without text says nothing to a screen reader.
       if (token.type === 'th_open' && all[i + 1]!.content === '') {
-        for (const end of [token, all.slice(i).find(({ type }) => type === 'th_close')!]) end.tag = 'td';
+        retag(all, i, 'th_close', 'td');
       }
     }
     return { title: textOf(tokens[heading + 1]!), html: markdown.renderer.render(tokens, markdown.options, {}) };
@@ -57,6 +57,16 @@ export async function renderer(root: string): Promise<(source: string, text: str
 
 function textOf({ children }: Token): string {
   return (children ?? []).map(({ content }) => content).join('');
+}
+
+/** Gives another tag to an element, from its opening token to the next of the closing type. */
+function retag(tokens: readonly Token[], opening: number, closing: string, tag: string): void {
+  for (const end of [tokens[opening]!, tokens.slice(opening).find(({ type }) => type === closing)!]) end.tag = tag;
+}
+
+/** @returns the page of the site for a file of Markdown */
+export function toPage(file: string): string {
+  return file.replace(/README\.md$/, 'index.html').replace(/\.md$/, '.html');
 }
 
 /** As GitHub makes anchors: small letters, no punctuation, hyphens for blanks. */
@@ -74,6 +84,6 @@ function addressOf(root: string, source: string, href: string): string | null {
   const target = path.join(path.dirname(source), file);
   if (!existsSync(path.join(root, target))) throw new Error(`${source} links to ${href}`);
   if (!/^docs\/|\.md$|^LICENSE$/.test(target)) return null;
-  const page = file.replace(/README\.md$/, 'index.html').replace(/\.md$/, '.html');
+  const page = toPage(file);
   return fragment === undefined ? page : `${page}#${fragment}`;
 }

@@ -73,7 +73,9 @@ class LossAndGradient {
   void Add(hn::Vec<D> scores, hn::Vec<DI> minus_counts) {
     const DD dd;
     const auto counts = ToFloat(minus_counts);
-    const auto x = WithPair(scores);
+    // A score without a pair may be infinite or NaN, which times 0 is NaN. The maximum of NaN and a number is the
+    // number, and takes one instruction where a mask takes four.
+    const auto x = hn::Max(scores, lowest_);
     // The product of a count and a float is exact in double.
     if constexpr (sizeof(T) == sizeof(double)) {
       sum0_ = hn::MulAdd(counts, hn::Sub(x, reference_), sum0_);
@@ -89,10 +91,6 @@ class LossAndGradient {
 
  private:
   static hn::Vec<D> ToFloat(hn::Vec<DI> minus_counts) { return hn::Abs(hn::ConvertTo(D(), minus_counts)); }
-
-  // A score without a pair may be infinite or NaN, which times 0 is NaN. The maximum of NaN and a number is the number,
-  // and takes one instruction where a mask takes four.
-  hn::Vec<D> WithPair(hn::Vec<D> scores) const { return hn::Max(scores, lowest_); }
 
   hn::Vec<D> reference_;
   hn::Vec<D> lowest_;

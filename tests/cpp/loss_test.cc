@@ -340,32 +340,32 @@ double GradientBound(double gradient) {
 // sums hinges, together no more than the absolute terms, in nested loops: C + K + 4 roundings. Both together are below
 // twice the first.
 //
-// For float, terms may be summed in float before: of the subtraction of the lowest threshold, the product and three
-// additions, each rounds by kUnit<float> of a sum of terms that are not negative. A sum of hinges has five roundings to
-// float as well, of less.
+// For float, a loss without its gradient is a sum of hinges, none of which is negative: the subtraction and four
+// additions round each by kUnit<float>.
 template <typename Score>
 double LossBound(const Rows<Score>& batch, const Options& options, const Reference& reference, size_t row) {
   const Score* x = batch.scores + row * batch.classes;
   const std::vector<size_t> targets = TargetsOf(batch.targets + row * batch.width, batch.width);
-  double lowest = kInf<double>;
-  for (const size_t k : targets) {
-    const double threshold = x[k] - static_cast<Score>(options.margin);
-    if (std::isfinite(threshold)) lowest = std::min(lowest, threshold);
+  double r = 0;
+  if (std::is_same_v<Score, double>) {
+    double lowest = kInf<double>;
+    for (const size_t k : targets) {
+      const double threshold = x[k] - static_cast<Score>(options.margin);
+      if (std::isfinite(threshold)) lowest = std::min(lowest, threshold);
+    }
+    if (lowest < kInf<double>) r = lowest;
   }
-  const double r = std::is_same_v<Score, double> && lowest < kInf<double> ? lowest : 0;
   double absolute_terms = 0;
-  double above_lowest = 0;
   for (size_t j = 0; j < batch.classes; ++j) {
     const double raises = static_cast<double>(reference.raises[row * batch.classes + j]);
     const double lowers = static_cast<double>(reference.lowers[row * batch.classes + j]);
     if (raises > 0) absolute_terms += raises * std::abs(x[j] - r);
-    if (raises > 0) above_lowest += raises * (x[j] - lowest);
     if (lowers > 0)
       absolute_terms += lowers * std::abs(static_cast<double>(x[j] - static_cast<Score>(options.margin)) - r);
   }
   const double roundings = static_cast<double>(batch.classes + 2 * targets.size() + 5);
-  const double in_float = std::is_same_v<Score, float> ? 5.01 * kUnit<float> * above_lowest : 0;
-  return (2 * roundings * kUnit<double> * absolute_terms + in_float) / reference.divisors[row] * reference.weights[row];
+  const double in_float = std::is_same_v<Score, float> ? 5.01 * kUnit<float> * reference.losses[row] : 0;
+  return 2 * roundings * kUnit<double> * absolute_terms / reference.divisors[row] * reference.weights[row] + in_float;
 }
 
 // `actual` was rounded to T once more, at the end. Underflow adds up to a denormal for each of `terms`.

@@ -64,14 +64,11 @@ export function reference(
     for (const k of Y) listings[k]!++;
     let sum = 0;
     let sumOfPairs = 0;
-    const lowest = Math.min(...Array.from(Y, (k) => round(x[k]! - margin)).filter(Number.isFinite));
-    let aboveLowest = 0;
 
     const addPair = (high: number, low: number): void => {
       const difference = round(margin - x[high]!);
       if (!(round(difference + x[low]!) > 0)) return; // 0 and NaN count nothing
       sum += x[low]! - -difference;
-      aboveLowest += x[low]! - lowest;
       sumOfPairs++;
       counts[low]!++;
       counts[high]!--;
@@ -98,9 +95,9 @@ export function reference(
     let largest = Math.abs(margin);
     for (const score of x) if (Number.isFinite(score)) largest = Math.max(largest, Math.abs(score) + Math.abs(margin));
     const terms = classes + Y.length + 8;
-    // float32: terms that are not negative, differences of scores from the lowest threshold times a count or from any
-    // threshold, meet five roundings to float32: the subtraction, the product and three additions, or four.
-    const inFloat = u === DOUBLE ? 0 : (5.01 * u * aboveLowest) / divisor;
+    // float32: the terms of a loss without its gradient, none of which is negative, meet five roundings to float32: the
+    // subtraction and four additions.
+    const inFloat = u === DOUBLE ? 0 : 5.01 * u * loss;
     summingBounds.push(
       sumOfPairs === 0
         ? 0
