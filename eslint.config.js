@@ -11,6 +11,7 @@ const LIBRARY = [
   'js/dtypes',
   'js/shapes',
   'js/options',
+  'js/labels',
   'js/nested',
   'js/grad-mode',
   'js/print',

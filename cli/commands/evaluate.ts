@@ -15,7 +15,8 @@ import { type Command, numberOf, parse, toCount } from '../command.js';
 import { defaultThreads, type Evaluated, evaluatePieces } from '../evaluation/evaluate-pieces.js';
 import { evaluateExactly } from '../evaluation/exact.js';
 import { describeShard, parseShard, shardOf } from '../evaluation/shards.js';
-import { nameOf, type Reading, type Source } from '../input/input.js';
+import { nameOf, type Piece, type Reading, type Source } from '../input/input.js';
+import { checkLabelCount, LABELS_USAGE, readLabels } from '../input/labels.js';
 import { piecesOf } from '../input/pieces.js';
 import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
 import { InputError } from '../errors.js';
@@ -36,6 +37,7 @@ Prints the multi-label margin loss and ranking metrics of data of any size, and 
 predicted, precision, recall, F1, Jaccard, Hamming loss and subset accuracy.
 
 ${INPUT_USAGE}
+${LABELS_USAGE}
   --k <numbers>           for precision, recall and nDCG at k (default: 1,3,5)
   --margin <number>       of the loss (default: 1)
   --normalization <what>  of the loss: classes or targets (default: classes)
@@ -56,6 +58,7 @@ const OPTIONS = {
   shard: { type: 'string' },
   queue: { type: 'string' },
   shards: { type: 'string' },
+  labels: { type: 'string' },
   k: { type: 'string' },
   ...LOSS_ARGUMENTS,
   ...CLASSIFICATION_ARGUMENTS,
@@ -75,6 +78,7 @@ function evaluatorOptions(values: Values): EvaluatorOptions {
     loss: lossOptionsOf(values),
     nonFinite: values['skip-non-finite'] === true ? 'skip' : 'error',
     classification: classificationOf(values),
+    labels: values.labels === undefined ? null : readLabels(values.labels),
   };
 }
 
@@ -89,13 +93,13 @@ async function run(args: readonly string[]): Promise<void> {
   if (values.exact === true) checkExact(values, sources);
   if (values.queue !== undefined) {
     if (shard !== null) throw new InputError('--queue evaluates all shards: give no --shard');
-    const { evaluator: merged, reading } = await evaluateOnQueue(values.queue, sources, options, values.shards);
+    const { evaluator: merged, reading } = await evaluateOnQueue(values.queue, sources, options, values);
     await putOut(merged, { shards: null, targetsAre: reading?.targetsAre ?? null, parts: null });
     return;
   }
   if (values.shards !== undefined) throw new InputError('--shards is for --queue; one of them is --shard i/n');
   const all = await piecesOf(sources, shard?.of);
-  checkThresholds(values, options.classification, all);
+  checkClasses(values, options, all);
   if (all.every(({ classes, isPipe }) => classes === null && !isPipe) && values['allow-empty'] !== true) {
     throw new InputError('there are no rows to evaluate (--allow-empty prints metrics all the same)');
   }
@@ -127,6 +131,12 @@ async function run(args: readonly string[]): Promise<void> {
   await putOut(evaluator, { shards, targetsAre: (reading ?? all[0]?.reading)?.targetsAre ?? null, parts: null }, amend);
 }
 
+/** @throws InputError for thresholds or names that are not as many as classes */
+function checkClasses(values: Values, { classification, labels }: EvaluatorOptions, pieces: readonly Piece[]): void {
+  checkThresholds(values, classification, pieces);
+  if (values.labels !== undefined) checkLabelCount(values.labels, labels ?? [], pieces);
+}
+
 /** @throws InputError for what --exact cannot be beside */
 function checkExact(values: Values, sources: readonly Source[]): void {
   for (const option of ['shard', 'queue', 'threads'] as const) {
@@ -145,12 +155,11 @@ function tellMemory(labels: number, bytes: number): void {
   );
 }
 
-/** @param shards how many, as it was given */
 async function evaluateOnQueue(
   queue: string,
   given: readonly Source[],
   options: EvaluatorOptions,
-  shards: string | undefined,
+  values: Values,
 ): Promise<Evaluated> {
   const pipe = given.find(({ isPipe }) => isPipe);
   if (pipe !== undefined) {
@@ -163,8 +172,10 @@ async function evaluateOnQueue(
     targetsFile: resolve(source.targetsFile),
   }));
   const bytes = (await piecesOf(sources)).reduce((sum, piece) => sum + piece.bytes, 0);
-  const count = shards === undefined ? Math.max(1, Math.ceil(bytes / BYTES_PER_SHARD)) : toCount('shards', shards);
+  const count =
+    values.shards === undefined ? Math.max(1, Math.ceil(bytes / BYTES_PER_SHARD)) : toCount('shards', values.shards);
   const pieces = await piecesOf(sources, count);
+  checkClasses(values, options, pieces);
   const all = Array.from({ length: count }, (_, i) => shardOf(pieces, i + 1, count));
   const reading = pieces[0]?.reading ?? null;
   tellReading(pieces);

@@ -44,7 +44,7 @@ export function shardOf(pieces: readonly Piece[], index: number, of: number): Pi
 
 /** @param pieces of all shards; the folders that files are in may differ from machine to machine */
 export function describeShard(pieces: readonly Piece[], evaluator: Evaluator, index: number, of: number): Shards {
-  const { k, loss, nonFinite, classification } = evaluator.toJSON();
+  const { k, loss, nonFinite, classification, labels } = evaluator.toJSON();
   const sizes = new Map<string, number>();
   for (const { scoresFile, targetsFile, isPipe } of pieces) {
     for (const file of [scoresFile, targetsFile]) {
@@ -52,7 +52,7 @@ export function describeShard(pieces: readonly Piece[], evaluator: Evaluator, in
     }
   }
   const input = {
-    options: { k, loss, nonFinite, classification },
+    options: { k, loss, nonFinite, classification, labels },
     files: [...sizes].map(([file, size]) => [basename(file), size]),
     pieces: pieces.map(({ format, columns, begin, end, classes, reading }) => [
       format,

@@ -1,6 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { InputError, toCommandError } from '../errors.js';
+import { nameOf, type Piece } from './input.js';
+
+export const LABELS_USAGE = `\
+  --labels <file>         names of the labels, a list in .json or one on each line: the results have them`;
 
 /** The threshold of each label, by its index or name; null for a label that is never predicted. */
 export type Thresholds = (number | null)[] | Record<string, number | null>;
@@ -8,16 +12,44 @@ export type Thresholds = (number | null)[] | Record<string, number | null>;
 /**
  * The names of labels: a list in JSON in a file whose name ends in .json, one name on each line in another.
  *
- * @throws InputError for a file that cannot be read, or holds something else
+ * @throws InputError for a file that cannot be read, or holds something else than different names that are not empty
  */
 export function readLabels(file: string): string[] {
   const text = readText(file);
-  if (extname(file).toLowerCase() !== '.json') return text.replace(/\r?\n$/, '').split(/\r?\n/);
-  const labels = parseJson(file, text);
-  if (!Array.isArray(labels) || !labels.every((label) => typeof label === 'string')) {
+  const isJson = extname(file).toLowerCase() === '.json';
+  const labels = isJson ? parseJson(file, text) : text.replace(/\r?\n$/, '').split(/\r?\n/);
+  if (!isNames(labels) || labels.length === 0) {
     throw new InputError(`${file}: must be a list of names, ["…", …]`);
   }
+  const place = (i: number): string => (isJson ? `element ${i}` : `line ${i + 1}`);
+  const known = new Map<string, number>();
+  labels.forEach((label, i) => {
+    if (label.trim() === '') throw new InputError(`${file}: ${place(i)} is an empty name`);
+    const before = known.get(label);
+    if (before !== undefined) {
+      throw new InputError(`${file}: '${label}' is there twice, ${place(before)} and ${place(i)}: names must differ`);
+    }
+    known.set(label, i);
+  });
   return labels;
+}
+
+/**
+ * Checks that there are as many names as classes, where the input shows these before it is read.
+ *
+ * @param file of the names, for the message
+ * @throws InputError that names both files
+ */
+export function checkLabelCount(file: string, labels: readonly string[], pieces: readonly Piece[]): void {
+  const piece = pieces.find(({ classes }) => classes !== null);
+  if (piece === undefined || piece.classes === labels.length) return;
+  throw new InputError(
+    `${file}: has ${labels.length} names, and ${nameOf(piece.scoresFile)} scores of ${piece.classes} classes`,
+  );
+}
+
+function isNames(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((label) => typeof label === 'string');
 }
 
 /**
@@ -37,10 +69,17 @@ export function readThresholds(file: string): Thresholds {
 }
 
 function readText(file: string): string {
+  let bytes: Buffer;
   try {
-    return readFileSync(file, 'utf8').replace(/^\ufeff/, '');
+    bytes = readFileSync(file);
   } catch (error) {
     throw toCommandError(error, file);
+  }
+  try {
+    // Leaves a byte order mark out.
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new InputError(`${file}: is not text in UTF-8`);
   }
 }
 

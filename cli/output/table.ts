@@ -1,5 +1,6 @@
 import type { Bounds, EvaluationResult } from 'multilabel-margin-loss/evaluate';
 import { classificationLines } from './classification.js';
+import { nameCell } from './names.js';
 import {
   averagePrecisionNote,
   boundsOf,
@@ -15,7 +16,7 @@ const LABELS = 5;
 
 /** The metrics as text for a terminal. */
 export function toTable(result: EvaluationResult): string {
-  const { rows, classes, perLabel, at } = result;
+  const { rows, classes, perLabel, at, labels } = result;
   const lines = [
     `${formatWhole(rows)} rows of ${formatWhole(classes)} classes; without labels ${formatWhole(result.rowsWithoutLabels)}, with all labels ` +
       `${formatWhole(result.rowsWithAllLabels)}, with ties ${formatWhole(result.rowsWithTies)}, skipped ${formatWhole(result.rowsSkipped)}`,
@@ -45,7 +46,7 @@ export function toTable(result: EvaluationResult): string {
   if (worst.length > 0) {
     lines.push('', 'Labels of the lowest average precision:');
     const names = ['label', 'rows', 'mean rank', 'AP', ...(binned ? ['low', 'high'] : [])];
-    lines.push(names.map((name, i) => name.padStart(i === 0 ? 10 : 11)).join(''));
+    lines.push(names.map((name, i) => name.padStart(i === 0 ? 10 : 11)).join('') + nameCell(labels && ['name'], 0));
     for (const { label, support, meanRank, averagePrecision, averagePrecisionBounds } of worst) {
       const cells = [
         formatWhole(support),
@@ -53,7 +54,9 @@ export function toTable(result: EvaluationResult): string {
         formatMetric(averagePrecision),
         ...cellsOf(averagePrecisionBounds),
       ];
-      lines.push(String(label).padStart(10) + cells.map((cell) => cell.padStart(11)).join(''));
+      lines.push(
+        String(label).padStart(10) + cells.map((cell) => cell.padStart(11)).join('') + nameCell(labels, label),
+      );
     }
   }
   return lines.join('\n');

@@ -3,6 +3,7 @@ import { type Backend, type IndexArray, refuseAsyncBackend } from '../backend.js
 import type { FloatDType } from '../dtypes.js';
 import { describe, LossError } from '../errors.js';
 import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from '../loss.js';
+import { checkLabels } from '../labels.js';
 import { checkOptions } from '../options.js';
 import { checkModule, type WasmModule } from '../wasm/instantiate.js';
 import { type Scores, toScores } from '../scores.js';
@@ -61,6 +62,11 @@ export interface EvaluatorOptions {
    * @default none: these metrics are left out
    */
   classification?: ClassificationOptions | null | undefined;
+  /**
+   * The names of the classes, [C]: different strings, of which none is empty. Results and states have them.
+   * @default none: classes are known by their numbers
+   */
+  labels?: readonly string[] | null | undefined;
 }
 
 /**
@@ -136,12 +142,13 @@ export class Evaluator {
   readonly #nonFinite: 'error' | 'skip';
   readonly #module: WasmModule | null;
   readonly #classification: ClassificationJSON | null;
+  readonly #labels: readonly string[] | null;
   #metrics: WasmMetrics | null = null;
   readonly #highestLosses = new HighestLosses();
   #kinds: RowKinds = { hasWeights: false, hasUnknown: false };
 
   /**
-   * @param options `k`, `loss`, `nonFinite`, `classification` and `module`
+   * @param options `k`, `loss`, `nonFinite`, `classification`, `labels` and `module`
    * @throws LossError ERR_OPTION for an unknown option or value
    * @example
    * import { Evaluator } from 'multilabel-margin-loss/evaluate';
@@ -155,8 +162,9 @@ export class Evaluator {
       loss = {},
       nonFinite = 'error',
       classification,
+      labels,
       module,
-    } = checkOptions(options, ['k', 'loss', 'nonFinite', 'classification', 'module'], 'Evaluator()');
+    } = checkOptions(options, ['k', 'loss', 'nonFinite', 'classification', 'labels', 'module'], 'Evaluator()');
     checkNonFinite(nonFinite);
     this.#k = checkK(k);
     const lossOptions = checkOptions(loss, ['margin', 'normalization', 'targetOrder', 'backend'], "Evaluator()'s loss");
@@ -166,6 +174,7 @@ export class Evaluator {
     if (module !== undefined) checkModule(module, 'ranking_metrics.wasm', 'groupSums');
     this.#module = module ?? null;
     this.#classification = toClassification(classification);
+    this.#labels = labels === undefined || labels === null ? null : checkLabels(labels, null);
   }
 
   /**
@@ -176,7 +185,7 @@ export class Evaluator {
    * A label listed twice is one label for the metrics.
    * @param options what the rows are known by, their weights, and their unknown classes: see {@link UpdateOptions}
    * @throws LossError ERR_NON_FINITE under `nonFinite: 'error'`; ERR_SHAPE for another number of classes than before, or
-   * lists of other lengths than N; ERR_OPTION for an unknown option or value; and what MultiLabelMarginLoss.forward throws
+   * lists of other lengths than N, thresholds or names that are not as many as classes; ERR_OPTION for an unknown option or value; and what MultiLabelMarginLoss.forward throws
    * @example
    * import { Evaluator } from 'multilabel-margin-loss/evaluate';
    *
@@ -216,7 +225,7 @@ export class Evaluator {
         `scores must have ${this.#metrics.classes} classes, as those before, got ${classes} (shape [${plain.shape.join(', ')}])`,
       );
     }
-    const metrics = this.#metrics ?? new WasmMetrics(classes, this.#k, this.#classification, this.#module);
+    const metrics = this.#metrics ?? this.#begin(classes);
     const batch = {
       scores: plain.data,
       targets: indices.data,
@@ -245,7 +254,7 @@ export class Evaluator {
    * Adds the rows of another evaluator, which stays as it is. In whatever order parts are merged, the result is that of
    * one evaluator for all rows, to the bit.
    *
-   * @param other one with the same `k`, `classification`, options of the loss and number of classes
+   * @param other one with the same `k`, `classification`, `labels`, options of the loss and number of classes
    * @throws LossError ERR_STATE if these are others, or it is no evaluator; where it throws, nothing is added
    * @example
    * import { Evaluator } from 'multilabel-margin-loss/evaluate';
@@ -260,7 +269,7 @@ export class Evaluator {
     this.#checkAlike(other, 'merge');
     const theirs = other.#metrics;
     if (theirs === null) return;
-    const metrics = this.#metrics ?? new WasmMetrics(theirs.classes, this.#k, this.#classification, this.#module);
+    const metrics = this.#metrics ?? this.#begin(theirs.classes);
     if (metrics.classes !== theirs.classes) {
       throw new LossError(
         'ERR_STATE',
@@ -283,8 +292,8 @@ export class Evaluator {
    * Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; groups: Wolter, Introduction to Variance Estimation
    * (2007), chapter 2.
    *
-   * @param other one with the same `k` and options of the loss, of the same rows: with the same labels, and known by the
-   * same, see {@link UpdateOptions}
+   * @param other one with the same `k` and options of the loss, and with the same names of the classes if both have
+   * some, of the same rows: with the same labels, and known by the same, see {@link UpdateOptions}
    * @param options `level`, `resamples` and `seed`
    * @returns each metric of both, and the second minus the first: paired, so that its interval is the narrower the more
    * alike the models are
@@ -351,7 +360,15 @@ export class Evaluator {
   result(): EvaluationResult {
     const classes = this.#metrics?.classes ?? 0;
     const numbers = this.#metrics?.compute() ?? null;
-    return toResult(numbers, classes, this.#k, this.#kinds, this.#highestLosses.rows, this.#classification);
+    return toResult(
+      numbers,
+      classes,
+      this.#k,
+      this.#kinds,
+      this.#highestLosses.rows,
+      this.#classification,
+      this.#labels,
+    );
   }
 
   /**
@@ -400,6 +417,7 @@ export class Evaluator {
       loss: this.#lossOptions(),
       nonFinite: this.#nonFinite,
       classification: this.#classification,
+      labels: this.#labels,
       classes: this.#metrics?.classes ?? 0,
       state: this.#metrics === null ? '' : toBase64(this.#metrics.write()),
       rows: this.#rows,
@@ -444,7 +462,7 @@ export class Evaluator {
     });
     if (classes === 0) return evaluator;
     try {
-      evaluator.#metrics = new WasmMetrics(classes, evaluator.#k, evaluator.#classification, evaluator.#module);
+      evaluator.#metrics = evaluator.#begin(classes);
     } catch (cause) {
       throw cause instanceof LossError && cause.code === 'ERR_SHAPE' ? damaged(cause.message, cause) : cause;
     }
@@ -460,6 +478,15 @@ export class Evaluator {
       hasWeights: this.#kinds.hasWeights || hasWeights,
       hasUnknown: this.#kinds.hasUnknown || hasUnknown,
     };
+  }
+
+  /** @throws LossError ERR_SHAPE for thresholds or names that are not as many as classes */
+  #begin(classes: number): WasmMetrics {
+    const names = this.#labels?.length ?? classes;
+    if (names !== classes) {
+      throw new LossError('ERR_SHAPE', `labels must be as many as classes, got ${names} names for ${classes} classes`);
+    }
+    return new WasmMetrics(classes, this.#k, this.#classification, this.#module);
   }
 
   /** Rows so far, those skipped included. */
@@ -487,6 +514,24 @@ export class Evaluator {
         );
       }
     }
+    this.#checkSameLabels(other, method);
+  }
+
+  /** Models can be compared where one of them has no names. */
+  #checkSameLabels(other: Evaluator, method: 'merge' | 'compare'): void {
+    const [own, others] = [this.#labels, other.#labels];
+    if (own === null || others === null) {
+      if (own === others || method === 'compare') return;
+      const given = own === null ? 'none and names' : 'names and none';
+      throw new LossError('ERR_STATE', `evaluators to be merged must have the same labels, got ${given}`);
+    }
+    const place = own.findIndex((name, label) => name !== others[label]);
+    if (place === -1 && own.length === others.length) return;
+    const given =
+      own.length === others.length
+        ? `${describe(own[place])} and ${describe(others[place])} for class ${place}`
+        : `${own.length} and ${others.length} names`;
+    throw new LossError('ERR_STATE', `evaluators to be ${method}d must have the same labels, got ${given}`);
   }
 
   #lossOptions(): EvaluatorJSON['loss'] {

@@ -146,6 +146,8 @@ export interface EvaluationResult {
   margins: MarginBin[];
   /** The 20 rows of the highest loss, the highest first; of equal ones, by source and row. */
   highestLosses: HighLoss[];
+  /** The names of the classes, [C]; null without the option `labels`. */
+  labels: readonly string[] | null;
   /** The classes that are predicted against the labels of the rows; null without the option `classification`. */
   classification: ClassificationResult | null;
 }
@@ -172,6 +174,7 @@ export function toResult(
   { hasWeights, hasUnknown }: RowKinds,
   highestLosses: readonly HighLoss[],
   classification: ClassificationJSON | null,
+  labels: readonly string[] | null,
 ): EvaluationResult {
   const perLabelAt = MEANS.size + MEANS_AT_K.size * ks.length;
   const values =
@@ -230,6 +233,7 @@ export function toResult(
     }),
     margins: toMarginBins(values.subarray(marginsAt, marginsAt + MARGINS.size)),
     highestLosses: [...highestLosses],
+    labels,
     classification:
       classification === null
         ? null

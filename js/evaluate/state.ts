@@ -40,6 +40,8 @@ export interface EvaluatorJSON {
   nonFinite: 'error' | 'skip';
   /** The option `classification`, or null. */
   classification: ClassificationJSON | null;
+  /** The option `labels`, or null. */
+  labels: readonly string[] | null;
   /** Number of labels C; 0 before the first row. */
   classes: number;
   /** The exact sums, in base64; empty before the first row. */
@@ -60,8 +62,8 @@ export interface EvaluatorJSON {
 const MOST_LEVELS = 20;
 /** The properties that the digest covers: all but itself. */
 const DIGESTED = [
-  ...(['format', 'version', 'k', 'loss', 'nonFinite', 'classification', 'classes', 'state', 'rows'] as const),
-  ...(['hasWeights', 'hasUnknown', 'highestLosses'] as const),
+  ...(['format', 'version', 'k', 'loss', 'nonFinite', 'classification', 'labels', 'classes', 'state'] as const),
+  ...(['rows', 'hasWeights', 'hasUnknown', 'highestLosses'] as const),
 ];
 
 /**
@@ -103,7 +105,7 @@ export function digestOf(json: Partial<Record<keyof EvaluatorJSON, unknown>>): s
 
 /** The parts of an evaluator's JSON whose types and ranges are right. The options are yet to be checked. */
 export interface State {
-  options: { k: unknown; loss: unknown; nonFinite: unknown; classification: unknown };
+  options: { k: unknown; loss: unknown; nonFinite: unknown; classification: unknown; labels: unknown };
   classes: number;
   /** Empty without rows. */
   sums: Uint8Array;
@@ -127,8 +129,8 @@ export function toState(json: unknown): State {
     throw new LossError('ERR_STATE', `an evaluator's JSON has format '${FORMAT}', got ${describe(json)}`);
   }
   const given = json as Partial<Record<keyof EvaluatorJSON, unknown>>;
-  const { format, version, k, loss, nonFinite, classification, classes, state, rows, hasWeights, hasUnknown } = given;
-  const { highestLosses, digest } = given;
+  const { format, version, k, loss, nonFinite, classification, labels, classes, state, rows } = given;
+  const { hasWeights, hasUnknown, highestLosses, digest } = given;
   if (format !== FORMAT) {
     throw new LossError('ERR_STATE', `an evaluator's JSON has format '${FORMAT}', got ${describe(format)}`);
   }
@@ -163,7 +165,7 @@ export function toState(json: unknown): State {
   // Two sums of each class take a byte each at least. This comes before memory is reserved for the classes.
   if (sums.length < 2 * classes) throw damaged(`its state is ${sums.length} bytes for ${classes} classes`);
   return {
-    options: { k, loss, nonFinite, classification },
+    options: { k, loss, nonFinite, classification, labels },
     classes,
     sums,
     rows,

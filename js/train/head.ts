@@ -1,7 +1,8 @@
 // Files of heads: safetensors with the names and shapes of PyTorch's nn.Linear, or of
 // nn.Sequential(nn.Linear, nn.ReLU, nn.Linear) where there is a hidden layer.
 
-import { describe, LossError } from '../errors.js';
+import { LossError } from '../errors.js';
+import { checkLabels } from '../labels.js';
 import { type Bytes, loadSafetensors, saveSafetensors } from '../safetensors.js';
 import { formatShape, sameShape } from '../shapes.js';
 import { Tensor } from '../tensor.js';
@@ -119,29 +120,6 @@ function labelsOf({ labels: json }: Readonly<Record<string, string>>, classes: n
   } catch (error) {
     throw new LossError('ERR_STATE', `the metadata of this head is damaged: ${(error as Error).message}`);
   }
-}
-
-/** @throws LossError ERR_OPTION for anything but a list of different strings, as many as there are classes */
-export function checkLabels(labels: unknown, classes: number | null): readonly string[] {
-  if (!Array.isArray(labels) || labels.length === 0) {
-    throw new LossError('ERR_OPTION', `labels must be a list of names, got ${describe(labels)}`);
-  }
-  const known = new Map<unknown, number>();
-  for (let i = 0; i < labels.length; i++) {
-    const label: unknown = labels[i];
-    if (typeof label !== 'string') {
-      throw new LossError('ERR_OPTION', `labels must be strings, got ${describe(label)} at ${i}`);
-    }
-    const before = known.get(label);
-    if (before !== undefined) {
-      throw new LossError('ERR_OPTION', `labels must differ, got ${describe(label)} at ${before} and at ${i}`);
-    }
-    known.set(label, i);
-  }
-  if (classes !== null && labels.length !== classes) {
-    throw new LossError('ERR_OPTION', `labels must be as many as classes, got ${labels.length} for ${classes} classes`);
-  }
-  return [...(labels as string[])];
 }
 
 function toFloat32(tensor: Tensor, name: string): Tensor<'float32'> {

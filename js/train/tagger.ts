@@ -2,12 +2,13 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { allocate } from '../dtypes.js';
 import { describe, LossError } from '../errors.js';
+import { checkLabels } from '../labels.js';
 import { checkOptions } from '../options.js';
 import { Tensor } from '../tensor.js';
 import { topk } from '../topk.js';
 import { no_grad } from '../training/no-grad.js';
 import { type Features, type FeatureRows, sliceRows, toFeatureRows } from './features.js';
-import { checkLabels, decodeHead, encodeHead, type Head } from './head.js';
+import { decodeHead, encodeHead, type Head } from './head.js';
 import { type Model, newModel, transposeFirst } from './model.js';
 import { scoreRows, rowsPerBatch } from './score.js';
 import type { TrainingSummary } from './summary.js';

@@ -1,6 +1,7 @@
 import { describe, LossError } from '../errors.js';
 import { Evaluator } from '../evaluate/evaluator.js';
 import type { EvaluationResult } from '../evaluate/result.js';
+import { checkLabels } from '../labels.js';
 import { MultiLabelMarginLoss } from '../loss.js';
 import { checkOptions } from '../options.js';
 import { Generator, randperm, withGenerator } from '../random.js';
@@ -9,7 +10,6 @@ import { no_grad } from '../training/no-grad.js';
 import type { Optimizer } from '../training/optimizer.js';
 import { type Batch, Batcher, selectRows } from './batches.js';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, type RowsOfTraining } from './checkpoint.js';
-import { checkLabels } from './head.js';
 import { foldScaler, type HeadShape, type Model, newModel, transposeFirst } from './model.js';
 import { type ReadRows, ROW_OPTIONS, RowStore, type Survey, type TaggerRows } from './rows.js';
 import type { Scaler } from './scales.js';

@@ -79,6 +79,7 @@ describe('results', () => {
       microAveragePrecisionBounds: { low: micro, high: micro },
       averagePrecisionMissing: null,
       classification: null,
+      labels: null,
       // 0.1 - 0.4, in the bin of 16 + 3 sixteenths of 1/4, and 0.
       margins: [
         { from: -20 / 64, to: -19 / 64, rows: 1 },
@@ -228,12 +229,19 @@ describe('merging and JSON', () => {
   });
 
   test('JSON keeps the options', () => {
-    const evaluator = new Evaluator({ k: [2], loss: { margin: 2, normalization: 'targets' }, nonFinite: 'skip' });
+    const labels = ['cat', '2', 'naïve', '__proto__', 'a\nb', '\ud800'];
+    const evaluator = new Evaluator({
+      k: [2],
+      loss: { margin: 2, normalization: 'targets' },
+      nonFinite: 'skip',
+      labels,
+    });
     update(evaluator, randomRows(10, 6, 2));
     const copy = Evaluator.fromJSON(JSON.parse(JSON.stringify(evaluator)));
     expect(JSON.stringify(copy)).toBe(JSON.stringify(evaluator));
     for (const each of [evaluator, copy]) each.update([[1, Number.NaN, 0, 0, 0, 0]], [[1]]);
     expect(copy.result()).toEqual(evaluator.result());
+    expect(copy.result().labels).toEqual(labels);
   });
 
   test('is refused for evaluators that differ, and adds nothing', () => {
@@ -249,6 +257,30 @@ describe('merging and JSON', () => {
     update(others[2]![0], randomRows(4, 6, 1));
     for (const [other, parts] of others) expectLossError(() => own.merge(other), 'ERR_STATE', parts);
     expect(own.result()).toEqual(before);
+  });
+
+  test('names of classes: others are refused, and so are names beside none', () => {
+    const withNames = (labels?: string[]): Evaluator => {
+      const evaluator = new Evaluator({ labels });
+      update(evaluator, randomRows(4, 3, 1));
+      return evaluator;
+    };
+    const own = withNames(['a', 'b', 'c']);
+    own.merge(withNames(['a', 'b', 'c']));
+    expect(own.result()).toMatchObject({ rows: 8, labels: ['a', 'b', 'c'] });
+    const before = own.result();
+    const others: [Evaluator, readonly string[]][] = [
+      [withNames(['a', 'c', 'b']), ['same labels', "'b' and 'c' for class 1"]],
+      [withNames(), ['same labels', 'names and none']],
+      [new Evaluator({ labels: ['a', 'b', 'c', 'd'] }), ['same labels', '3 and 4 names']],
+    ];
+    for (const [other, parts] of others) expectLossError(() => own.merge(other), 'ERR_STATE', parts);
+    expect(own.result()).toEqual(before);
+
+    expectLossError(() => withNames(['a', 'b']), 'ERR_SHAPE', ['2 names for 3 classes']);
+    const once = withNames(['a', 'b', 'c']);
+    expectLossError(() => once.compare(withNames(['a', 'c', 'b'])), 'ERR_STATE', ["'b' and 'c' for class 1"]);
+    expect(once.compare(withNames()).rows).toBe(4);
   });
 
   test('JSON that is not an evaluator’s is refused', () => {
@@ -275,6 +307,8 @@ describe('merging and JSON', () => {
       [{ ...json, k: [1, 3, 4] }, ['damaged', 'digest']],
       [{ ...json, k: nested }, ['nested more than 20']],
       [signed({ k: 'x' }), ['damaged', 'k must be']],
+      [signed({ labels: ['a', 'b'] }), ['damaged', '2 names for 5 classes']],
+      [signed({ labels: ['a', 'b', 'c', 'd', 'a'] }), ['damaged', "'a' at 0 and at 4"]],
       [signed({ loss: null }), ['damaged']],
       [signed({ loss: JSON.parse('{ "__proto__": { "margin": 2 } }') }), ['damaged', "'__proto__'"]],
       [signed({ nonFinite: 0 }), ['damaged', 'nonFinite']],
@@ -342,6 +376,11 @@ describe('bad input', () => {
     [{ loss: { reduction: 'sum' } }, ["'reduction'", 'margin']],
     [{ loss: { margin: Infinity } }, ['margin']],
     [{ loss: 3 }, ['must be an object']],
+    [{ labels: 'cat' }, ['list of names', "'cat'"]],
+    [{ labels: [] }, ['list of names']],
+    [{ labels: ['cat', 7] }, ['strings', '7 at 1']],
+    [{ labels: ['cat', ' '] }, ['not be empty', 'at 1']],
+    [{ labels: ['cat', 'dog', 'cat'] }, ['differ', "'cat' at 0 and at 2"]],
     [null, ['must be an object']],
   ];
   test.each(options)('options %j', (given, parts) => {
