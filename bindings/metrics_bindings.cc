@@ -19,6 +19,7 @@ mlml::Buffer<uint8_t> staging;
 size_t written = 0;
 mlml::Buffer<mlml::AveragePrecision::Point> curve;  // the one that was computed last
 size_t curve_size = 0;
+size_t num_confusions = 0;
 
 // A part of a batch. js/evaluate/layout.ts has the places of the fields, and writes 0 for pointers to what was not
 // given.
@@ -81,6 +82,10 @@ using LabelCounts = Classified::LabelCounts;
 static_assert(offsetof(LabelCounts, true_positives) == 0 * sizeof(double) &&
               offsetof(LabelCounts, predicted) == 1 * sizeof(double) &&
               offsetof(LabelCounts, support) == 2 * sizeof(double) && sizeof(LabelCounts) == 3 * sizeof(double));
+using Pair = mlml::Confusions::Pair;
+static_assert(offsetof(Pair, label) == 0 * sizeof(double) && offsetof(Pair, other) == 1 * sizeof(double) &&
+              offsetof(Pair, rows) == 2 * sizeof(double) && sizeof(Pair) == 3 * sizeof(double));
+static_assert(mlml::LabelGroups::kMostClasses == 4096 && mlml::Confusions::kMostClasses == 4096);
 using Point = mlml::AveragePrecision::Point;
 static_assert(offsetof(Point, threshold) == 0 * sizeof(double) && offsetof(Point, all) == 1 * sizeof(double) &&
               offsetof(Point, positive) == 2 * sizeof(double) && sizeof(Point) == 3 * sizeof(double));
@@ -196,6 +201,25 @@ EMSCRIPTEN_KEEPALIVE double* groupSums() {
   metrics.groups().Values(sums);
   return sums;
 }
+
+// Returns the address of GroupSums::kGroups times LabelGroups::Counts of a label as numbers of float64, or 0 when
+// memory is exhausted. To be called for at most LabelGroups::kMostClasses.
+EMSCRIPTEN_KEEPALIVE double* labelGroups(size_t label) {
+  if (!staging.Reserve(mlml::GroupSums::kGroups * 4 * sizeof(double))) return nullptr;
+  auto* values = reinterpret_cast<double*>(staging.data());
+  metrics.label_groups().Values(label, values);
+  return values;
+}
+
+// Returns the address of numConfusions() pairs of three numbers of float64 each, `most` of them at most, or 0 when
+// memory is exhausted.
+EMSCRIPTEN_KEEPALIVE Pair* confusions(size_t most) {
+  if (!staging.Reserve(most * sizeof(Pair))) return nullptr;
+  auto* pairs = reinterpret_cast<Pair*>(staging.data());
+  num_confusions = metrics.confusions().Worst(pairs, most);
+  return pairs;
+}
+EMSCRIPTEN_KEEPALIVE size_t numConfusions() { return num_confusions; }
 
 // Returns an AveragePrecision::Missing. The curve is that of a label, or where it is -1 that of all scores together.
 EMSCRIPTEN_KEEPALIVE int computeCurve(int32_t label) {

@@ -1,8 +1,7 @@
-import type { GroupSums } from './metrics.js';
 import { uniform } from './uniform.js';
 
 /**
- * A mean over rows, and the ends of its confidence interval.
+ * A mean over rows, or a ratio of two, and the ends of its confidence interval.
  *
  * @example
  * import { type Estimate, Evaluator } from 'multilabel-margin-loss/evaluate';
@@ -15,7 +14,7 @@ import { uniform } from './uniform.js';
  * [first.low, first.high]; // => [null, null]
  */
 export interface Estimate {
-  /** The mean over all rows. */
+  /** That of all rows. */
   value: number;
   /** The lower end; null where there are too few rows for an interval. */
   low: number | null;
@@ -44,81 +43,91 @@ export interface ComparedMetric {
   difference: Estimate;
 }
 
-/** A model's means over rows, and the sums of groups of rows that they come from. */
+/** A metric of a model: its value, and what it is for the totals of groups that were drawn. */
+export interface Quantity {
+  value: number;
+  of: (totals: Float64Array) => number;
+}
+
+/** A model's sums over rows, group by group, and the metrics that follow from them. */
 export interface Model {
-  means: readonly number[];
-  groups: GroupSums;
+  /** [groups, width], row-major */
+  sums: Float64Array;
+  width: number;
+  quantities: readonly Quantity[];
 }
 
-/** Where the sums begin of each group that has rows of a weight above 0. */
-export function filledGroups({ sums, groups, sumsOfGroup }: GroupSums): number[] {
-  return Array.from({ length: groups }, (_, group) => group * sumsOfGroup).filter(
-    (at) => (sums[at + WEIGHT] as number) > 0,
-  );
+export interface Draws {
+  /** The groups that are drawn from, with replacement as many as there are. */
+  groups: readonly number[];
+  level: number;
+  resamples: number;
+  seed: number;
 }
-
-/** The place of the sum of weights among the sums of a group. Those of the metrics follow. */
-const WEIGHT = 1;
 
 /**
- * Percentile intervals of the means of two models over the same rows, from draws of groups with replacement. Each mean is
- * the ratio of a sum to a sum of weights, because groups differ in size.
- *
- * @param options null for no intervals
+ * Calls use(places) for each draw, where places are those of the drawn groups among `groups`; they are overwritten by the
+ * next draw.
  */
-export function bootstrap(
-  models: readonly [first: Model, second: Model],
-  options: { level: number; resamples: number; seed: number } | null,
-): ComparedMetric[] {
-  if (options === null) {
-    const none = (value: number): Estimate => ({ value, low: null, high: null });
-    return models[0].means.map((mean, i) => {
-      const other = models[1].means[i] as number;
-      return { first: none(mean), second: none(other), difference: none(other - mean) };
-    });
-  }
-  const { level, resamples, seed } = options;
-  const { sumsOfGroup } = models[0].groups;
-  // Empty groups would make resamples of another size than the data. Where rows are few, most groups have one row.
-  const places = filledGroups(models[0].groups);
-  // [means, resamples] of each model
-  const drawn = models.map(({ means }) => means.map(() => new Float64Array(resamples)));
+export function forEachDraw(
+  { groups, resamples, seed }: Draws,
+  use: (places: Uint16Array, draw: number) => void,
+): void {
   const random = uniform(seed);
-  const totals = models.map(() => new Float64Array(sumsOfGroup));
+  const places = new Uint16Array(groups.length);
   for (let draw = 0; draw < resamples; draw++) {
-    for (const total of totals) total.fill(0);
-    for (let count = 0; count < places.length; count++) {
-      const at = places[Math.floor(random() * places.length)] as number;
-      models.forEach((model, which) => {
-        const total = totals[which] as Float64Array;
-        for (let i = 0; i < sumsOfGroup; i++) (total[i] as number) += model.groups.sums[at + i] as number;
-      });
-    }
-    totals.forEach((total, which) => {
-      drawn[which]?.forEach(
-        (means, i) => (means[draw] = (total[WEIGHT + 1 + i] as number) / (total[WEIGHT] as number)),
-      );
+    for (let i = 0; i < places.length; i++) places[i] = Math.floor(random() * groups.length);
+    use(places, draw);
+  }
+}
+
+/**
+ * Percentile intervals of the metrics of two models over the same rows, from draws of groups with replacement.
+ *
+ * @param draws null for no intervals
+ */
+export function bootstrap(models: readonly [first: Model, second: Model], draws: Draws | null): ComparedMetric[] {
+  const [first, second] = models;
+  if (draws === null) {
+    const none = (value: number): Estimate => ({ value, low: null, high: null });
+    return first.quantities.map(({ value }, i) => {
+      const other = (second.quantities[i] as Quantity).value;
+      return { first: none(value), second: none(other), difference: none(other - value) };
     });
   }
-  return models[0].means.map((mean, i) => {
-    const [first, second] = drawn.map((means) => means[i]) as [Float64Array, Float64Array];
-    const other = models[1].means[i] as number;
-    const differences = second.map((value, draw) => value - (first[draw] as number));
+  // [quantities, resamples] of each model
+  const drawn = models.map(({ quantities }) => quantities.map(() => new Float64Array(draws.resamples)));
+  const totals = models.map(({ width }) => new Float64Array(width));
+  forEachDraw(draws, (places, draw) => {
+    models.forEach(({ sums, width, quantities }, which) => {
+      const total = (totals[which] as Float64Array).fill(0);
+      for (let i = 0; i < places.length; i++) {
+        const at = (draws.groups[places[i] as number] as number) * width;
+        for (let sum = 0; sum < width; sum++) (total[sum] as number) += sums[at + sum] as number;
+      }
+      drawn[which]?.forEach((values, i) => (values[draw] = (quantities[i] as Quantity).of(total)));
+    });
+  });
+  return first.quantities.map(({ value }, i) => {
+    const [own, others] = drawn.map((values) => values[i]) as [Float64Array, Float64Array];
+    const other = (second.quantities[i] as Quantity).value;
+    const differences = others.map((drawnValue, draw) => drawnValue - (own[draw] as number));
     return {
-      first: estimate(mean, first, level),
-      second: estimate(other, second, level),
-      difference: estimate(other - mean, differences, level),
+      first: estimate(value, own, draws.level),
+      second: estimate(other, others, draws.level),
+      difference: estimate(other - value, differences, draws.level),
     };
   });
 }
 
-function estimate(value: number, means: Float64Array, level: number): Estimate {
-  const sorted = means.slice().sort();
-  // Interpolates between the two nearest means, as numpy.quantile does.
-  const quantile = (share: number): number => {
-    const place = share * (sorted.length - 1);
-    const below = sorted[Math.floor(place)] as number;
-    return below + (place % 1) * ((sorted[Math.ceil(place)] as number) - below);
-  };
-  return { value, low: quantile((1 - level) / 2), high: quantile((1 + level) / 2) };
+function estimate(value: number, drawn: Float64Array, level: number): Estimate {
+  const sorted = drawn.slice().sort();
+  return { value, low: quantile(sorted, (1 - level) / 2), high: quantile(sorted, (1 + level) / 2) };
+}
+
+/** Interpolates between the two nearest values, as numpy.quantile does. */
+export function quantile(sorted: Float64Array, share: number): number {
+  const place = share * (sorted.length - 1);
+  const below = sorted[Math.floor(place)] as number;
+  return below + (place % 1) * ((sorted[Math.ceil(place)] as number) - below);
 }

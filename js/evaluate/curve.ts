@@ -23,6 +23,10 @@ export interface PrecisionRecallCurve {
   recall: Float64Array;
   /** The harmonic mean of precision and recall. */
   f1: Float64Array;
+  /** Number of classes whose score reaches the threshold: the sum of the weights of their rows, if there are any. */
+  predicted: Float64Array;
+  /** Those of them that are labels of their row. */
+  truePositives: Float64Array;
 }
 
 /** @param points what WasmMetrics.curve() returned, from the highest threshold down */
@@ -37,6 +41,8 @@ export function toCurve(points: Float64Array): PrecisionRecallCurve {
     precision: new Float64Array(kept),
     recall: new Float64Array(kept),
     f1: new Float64Array(kept),
+    predicted: new Float64Array(kept),
+    truePositives: new Float64Array(kept),
   };
   for (let i = 0; i < kept; i++) {
     const at = last - i * CURVE_POINT.size;
@@ -45,6 +51,8 @@ export function toCurve(points: Float64Array): PrecisionRecallCurve {
     curve.thresholds[i] = points[at + CURVE_POINT.threshold] as number;
     curve.precision[i] = positive / all;
     curve.recall[i] = positive / support;
+    curve.predicted[i] = all;
+    curve.truePositives[i] = positive;
     curve.f1[i] = (2 * positive) / (all + support);
   }
   return curve;

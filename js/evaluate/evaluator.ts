@@ -11,6 +11,7 @@ import { type Targets, toTargets, toUnknown } from '../targets.js';
 import { Tensor } from '../tensor.js';
 import { toBase64 } from './base64.js';
 import { type ClassificationJSON, type ClassificationOptions, toClassification } from './classification.js';
+import { CONFUSIONS, toConfusions } from './confusions.js';
 import { type CompareOptions, compareResults, type Comparison } from './comparison.js';
 import { type PrecisionRecallCurve, toCurve } from './curve.js';
 import { hashOfId } from './hash.js';
@@ -283,14 +284,20 @@ export class Evaluator {
   }
 
   /**
-   * This model beside another one, evaluated over the same rows: the metrics that are means over rows, their differences,
-   * and confidence intervals. Average precisions are not means over rows, and are left out.
+   * This model beside another one, evaluated over the same rows: the metrics that are means over rows, those of predicted
+   * labels, their differences, and confidence intervals; and the same for each label. Average precisions are not means
+   * over rows, and have no intervals.
    *
    * The intervals are percentiles of a bootstrap. An evaluator does not keep rows, so the bootstrap draws from 256 groups,
    * which rows fall into by a hash of what they are known by. With rows in fewer than 30 groups there are no intervals.
    * Formula: Efron and
    * Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; groups: Wolter, Introduction to Variance Estimation
    * (2007), chapter 2.
+   *
+   * Of many labels, some differ by chance. The intervals of the labels are therefore simultaneous: all of those of a metric
+   * hold what they estimate at once as often as `level` says. Each is as many standard errors wide as the largest
+   * deviation among all labels was, in that share of the draws. Source: Westfall and Young, Resampling-Based Multiple Testing
+   * (1993), chapter 2; Romano and Wolf, Exact and approximate stepdown methods for multiple hypothesis testing (2005).
    *
    * @param other one with the same `k` and options of the loss, and with the same names of the classes if both have
    * some, of the same rows: with the same labels, and known by the same, see {@link UpdateOptions}
@@ -341,7 +348,13 @@ export class Evaluator {
           'they were cut into files differently or came in another order. Evaluate both with ids of the rows (rowIds)',
       );
     }
-    return compareResults([first, second], [own.groupSums(), others.groupSums()], this.#k, { level, resamples, seed });
+    return compareResults(
+      [first, second],
+      [own.groupSums(), others.groupSums()],
+      own.isDetailed ? (label) => [own.labelGroups(label), others.labelGroups(label)] : null,
+      this.#k,
+      { level, resamples, seed },
+    );
   }
 
   /**
@@ -368,6 +381,9 @@ export class Evaluator {
       this.#highestLosses.rows,
       this.#classification,
       this.#labels,
+      this.#metrics === null || this.#metrics.isDetailed
+        ? toConfusions(this.#metrics?.confusions(CONFUSIONS) ?? new Float64Array(0))
+        : null,
     );
   }
 

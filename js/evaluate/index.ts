@@ -20,7 +20,9 @@ export type {
   ClassificationResult,
   LabelClassification,
 } from './classification.js';
-export type { CompareOptions, Comparison } from './comparison.js';
+export type { ComparedLabel, LabelDifference } from './compared-labels.js';
+export type { ComparedClassification, CompareOptions, Comparison } from './comparison.js';
+export type { Confusion } from './confusions.js';
 export type { PrecisionRecallCurve } from './curve.js';
 export { Evaluator, type EvaluatorOptions, type UpdateOptions } from './evaluator.js';
 export { ExactAveragePrecision, type ExactAveragePrecisionOptions } from './exact-average-precision.js';

@@ -47,6 +47,15 @@ export const CURVE_POINT = { threshold: 0, all: 1, positive: 2, size: 3 } as con
 /** Places of the fields of AveragePrecision::Value. */
 export const VALUE = { value: 0, low: 1, high: 2 } as const;
 
+/** Places of the fields of LabelGroups::Counts. */
+export const LABEL_GROUP = { twiceRankSum: 0, support: 1, predicted: 2, truePositives: 3, size: 4 } as const;
+
+/** Places of the fields of Confusions::Pair. */
+export const PAIR = { label: 0, other: 1, rows: 2, size: 3 } as const;
+
+/** LabelGroups::kMostClasses and Confusions::kMostClasses */
+export const MOST_CLASSES_IN_DETAIL = 4096;
+
 /** AveragePrecision::Missing */
 export const MISSING = { nothing: 0, memory: 1, weights: 2 } as const;
 

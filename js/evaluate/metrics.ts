@@ -4,7 +4,7 @@ import { compile, instantiate, type WasmModule } from '../wasm/instantiate.js';
 import { type Address, ALIGNMENT, align, LinearMemory, STAGED_BYTES } from '../wasm/linear-memory.js';
 import binary from './binary.mjs';
 import { type ClassificationJSON, thresholdsOf } from './classification.js';
-import { CURVE_POINT, GROUPS, MISSING, PART, STATUS } from './layout.js';
+import { CURVE_POINT, GROUPS, LABEL_GROUP, MISSING, MOST_CLASSES_IN_DETAIL, PAIR, PART, STATUS } from './layout.js';
 import type { MetricsModule } from './module.js';
 
 /** A batch of valid shapes with valid targets and weights; only the values of the scores are unchecked. */
@@ -180,6 +180,23 @@ export class WasmMetrics {
     const at = this.#given(this.#module.groupSums());
     const sumsOfGroup = 1 + this.#module.numSums();
     return { groups: GROUPS, sums: this.#memory.f64.slice(at / 8, at / 8 + GROUPS * sumsOfGroup), sumsOfGroup };
+  }
+
+  /** Whether labelGroups() and confusions() are there. */
+  get isDetailed(): boolean {
+    return this.classes <= MOST_CLASSES_IN_DETAIL;
+  }
+
+  /** What is known of a label in each group: [groups, LABEL_GROUP.size], row-major. */
+  labelGroups(label: number): Float64Array {
+    const at = this.#given(this.#module.labelGroups(label));
+    return this.#memory.f64.slice(at / 8, at / 8 + GROUPS * LABEL_GROUP.size);
+  }
+
+  /** The pairs of classes of the most rows, whose places layout.ts has in PAIR. */
+  confusions(most: number): Float64Array {
+    const at = this.#given(this.#module.confusions(most));
+    return this.#memory.f64.slice(at / 8, at / 8 + this.#module.numConfusions() * PAIR.size);
   }
 
   /** A hash of what the rows are known by, and of their labels, unknown classes and weights. */

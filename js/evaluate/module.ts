@@ -34,6 +34,11 @@ export interface MetricsModule extends BareModule {
   /** Returns the address of the sums of groups, float64, or 0. */
   groupSums(): Address;
   numSums(): number;
+  /** Returns the address of what is known of a label in each group, float64, or 0. */
+  labelGroups(label: number): Address;
+  /** Returns the address of the pairs of classes of the most rows, float64, or 0. */
+  confusions(most: number): Address;
+  numConfusions(): number;
   /** Returns an AveragePrecision::Missing. */
   computeCurve(label: number): number;
   /** Returns the address of the points that were computed last. */

@@ -1,3 +1,4 @@
+import type { Confusion } from './confusions.js';
 import type { HighLoss } from './highest-losses.js';
 import { type ClassificationJSON, type ClassificationResult, toClassificationResult } from './classification.js';
 import { LABEL_MEANS, MARGINS, MEANS, MEANS_AT_K, MISSING, VALUE } from './layout.js';
@@ -144,6 +145,12 @@ export interface EvaluationResult {
    * side of 0, of which the empty ones are left out; ascending.
    */
   margins: MarginBin[];
+  /**
+   * The 10 pairs of a label and another class that are in the wrong order in the most rows, those of the most rows first; of
+   * equal ones, by label and other class. Weights do not count. Null for more than 4096 classes, whose pairs would take too
+   * much memory.
+   */
+  confusions: Confusion[] | null;
   /** The 20 rows of the highest loss, the highest first; of equal ones, by source and row. */
   highestLosses: HighLoss[];
   /** The names of the classes, [C]; null without the option `labels`. */
@@ -175,6 +182,7 @@ export function toResult(
   highestLosses: readonly HighLoss[],
   classification: ClassificationJSON | null,
   labels: readonly string[] | null,
+  confusions: Confusion[] | null,
 ): EvaluationResult {
   const perLabelAt = MEANS.size + MEANS_AT_K.size * ks.length;
   const values =
@@ -232,6 +240,7 @@ export function toResult(
       };
     }),
     margins: toMarginBins(values.subarray(marginsAt, marginsAt + MARGINS.size)),
+    confusions,
     highestLosses: [...highestLosses],
     labels,
     classification:

@@ -67,9 +67,10 @@ class Classification {
   // Makes room for weights that need these limbs. False when there is no memory for it.
   [[nodiscard]] bool Reserve(const LabelSums::Limbs& limbs) { return !enabled_ || sums_.Reserve(limbs); }
 
-  // Adds a row, and calls metric(RowMetric, its value) for each of its metrics.
-  template <typename T, typename Function>
-  void Add(const AveragePrecision::Row<T>& row, Function metric) {
+  // Adds a row, and calls metric(RowMetric, its value) for each of its metrics, and predicted(class, whether it is a
+  // label) for each class that is predicted.
+  template <typename T, typename Metric, typename Predicted>
+  void Add(const AveragePrecision::Row<T>& row, Metric metric, Predicted predicted) {
     const size_t count = Predict(row);
     sums_.BeginRow(row.weight);
     size_t found = 0;
@@ -78,7 +79,9 @@ class Classification {
       const int32_t label = predicted_[i];
       sums_.Add(PlaceOf(label, kPredicted));
       while (next < row.num_labels && row.labels[next] < label) ++next;
-      if (next == row.num_labels || row.labels[next] != label) continue;
+      const bool is_right = next < row.num_labels && row.labels[next] == label;
+      predicted(static_cast<size_t>(label), is_right);
+      if (!is_right) continue;
       sums_.Add(PlaceOf(label, kTruePositives));
       ++found;
     }

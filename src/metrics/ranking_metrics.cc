@@ -121,6 +121,8 @@ bool RankingMetrics::Begin(size_t classes, const int32_t* ks, size_t num_ks,
   std::fill_n(support_.data(), classes, uint64_t{0});
   std::fill_n(twice_rank_sum_.data(), classes, uint64_t{0});
   average_precision_.Begin(classes);
+  label_groups_.Begin(classes);
+  confusions_.Begin(classes);
 
   for (size_t i = 0; i < num_ks; ++i) most_ranks_ = std::max(most_ranks_, static_cast<size_t>(ks[i]));
   most_ranks_ = std::min(most_ranks_, classes);
@@ -157,7 +159,8 @@ MetricsOutcome RankingMetrics::Prepare(const Rows<T>& rows, const RowDetails& de
                         counts_.Reserve(2 * most) && ranks_.Reserve(most) && scratch.thresholds.Reserve(2 * most) &&
                         scratch.others.Reserve(classes_) &&
                         (details.unknown_width == 0 || scratch.known.Reserve(classes_)) &&
-                        scratch.counts.Reserve(2 * most, classes_, KernelChoice::kMeasured);
+                        scratch.counts.Reserve(2 * most, classes_, KernelChoice::kMeasured) &&
+                        label_groups_.Reserve() && confusions_.Reserve();
   if (!reserved) return {MetricsStatus::kOutOfMemory, 0, 0};
   if (first_part) average_precision_.BeginBatch(rows.batch_rows);
   LabelSums::Limbs limbs;
@@ -193,10 +196,13 @@ void RankingMetrics::Add(const Rows<T>& rows, const RowDetails& details) {
     const uint64_t id = details.ids == nullptr ? Mix(details.file) + details.first_row + row : details.ids[row];
     AddFingerprints(Mix(id), gathered);
     groups_.BeginRow(Mix(id));
-    AddRow(WithoutUnknown(gathered), details.losses[row]);
+    label_groups_.BeginRow(Mix(id));
+    if (AddRow(WithoutUnknown(gathered), details.losses[row])) AddConfusions(gathered);
     if (has_classification()) {
       const size_t first = FirstOfClassification();
-      classification_.Add(gathered, [&](size_t metric, double value) { AddTo(first + metric, value); });
+      classification_.Add(
+          gathered, [&](size_t metric, double value) { AddTo(first + metric, value); },
+          [&](size_t label, bool is_right) { label_groups_.AddPredicted(label, is_right); });
     }
     average_precision_.Add(gathered);
   }
@@ -254,7 +260,7 @@ void RankingMetrics::AddFingerprints(uint64_t id, const AveragePrecision::Row<T>
 }
 
 template <typename T>
-void RankingMetrics::AddRow(const KnownRow<T>& row, double loss) {
+bool RankingMetrics::AddRow(const KnownRow<T>& row, double loss) {
   const size_t num_labels = row.num_labels;
   ++rows_;
   AddTo(kWeight, 1);
@@ -263,7 +269,7 @@ void RankingMetrics::AddRow(const KnownRow<T>& row, double loss) {
     ++rows_without_labels_;
     AddTo(kLrap, 1);
     AddTo(kOneError, 1);
-    return;
+    return false;
   }
   CountRanks(row);
   const int64_t* above = counts_.data();
@@ -271,7 +277,9 @@ void RankingMetrics::AddRow(const KnownRow<T>& row, double loss) {
   for (size_t k = 0; k < num_labels; ++k) {
     const auto label = static_cast<size_t>(labels_[k]);
     ++support_[label];
-    twice_rank_sum_[label] += static_cast<uint64_t>(above[k] + 1 + at_least[k]);
+    const auto twice_rank = static_cast<uint64_t>(above[k] + 1 + at_least[k]);
+    twice_rank_sum_[label] += twice_rank;
+    label_groups_.AddLabel(label, twice_rank);
     ranks_[k] = static_cast<uint64_t>(at_least[k]) << 32 | static_cast<uint64_t>(above[k]);
   }
   Sort(ranks_.data(), num_labels);
@@ -300,6 +308,7 @@ void RankingMetrics::AddRow(const KnownRow<T>& row, double loss) {
   }
   rows_with_ties_ += has_ties ? 1 : 0;
   AddTo(kCoverage, static_cast<double>(ranks_[num_labels - 1] >> 32));
+  bool is_outscored = false;
   if (num_labels == row.classes) {
     ++rows_with_all_labels_;
     AddTo(kLrap, 1);
@@ -307,7 +316,7 @@ void RankingMetrics::AddRow(const KnownRow<T>& row, double loss) {
     AddTo(kLrap, precision_sum / static_cast<double>(num_labels));
     const double pairs = static_cast<double>(num_labels) * static_cast<double>(row.classes - num_labels);
     AddTo(kRankingLoss, static_cast<double>(pairs_in_disorder) / pairs);
-    AddMargin(row);
+    is_outscored = AddMargin(row);
   }
   for (size_t i = 0; i < num_ks_; ++i) {
     const double found = at_k_[2 * i];
@@ -318,10 +327,11 @@ void RankingMetrics::AddRow(const KnownRow<T>& row, double loss) {
     AddTo(first + kRecall, found / static_cast<double>(num_labels));
     AddTo(first + kNdcg, at_k_[2 * i + 1] / Discounts(std::min(num_labels, k)));
   }
+  return is_outscored;
 }
 
 template <typename T>
-void RankingMetrics::AddMargin(const KnownRow<T>& row) {
+bool RankingMetrics::AddMargin(const KnownRow<T>& row) {
   // The maximum of a copy without the labels: segment by segment between labels, all metrics took 4 % longer.
   T* others = ScratchOf<T>().others.data();
   std::copy_n(row.scores, row.classes, others);
@@ -331,6 +341,23 @@ void RankingMetrics::AddMargin(const KnownRow<T>& row) {
   }
   const T highest = Highest(others, row.classes);
   ++margins_[BinOfMargin(static_cast<double>(lowest) - static_cast<double>(highest))];
+  return lowest < highest;
+}
+
+// Adds a row in which a class is above a label, after AddMargin().
+template <typename T>
+void RankingMetrics::AddConfusions(const AveragePrecision::Row<T>& row) {
+  T* others = ScratchOf<T>().others.data();
+  if (row.num_unknown > 0) {
+    // AddMargin() left the known classes there, in other places.
+    std::copy_n(row.scores, classes_, others);
+    for (size_t k = 0; k < row.num_labels; ++k) others[row.labels[k]] = -kInfinity<T>;
+    for (size_t k = 0; k < row.num_unknown; ++k) others[row.unknown[k]] = -kInfinity<T>;
+  }
+  for (size_t k = 0; k < row.num_labels; ++k) {
+    const auto label = static_cast<size_t>(row.labels[k]);
+    confusions_.Add(label, row.scores[label], others);
+  }
 }
 
 // Adds what is expected of a group of equal scores, of which `labels` are labels, among the first k in a random order.
@@ -379,6 +406,8 @@ void RankingMetrics::Write(StateWriter& writer) {
   groups_.Write(writer);
   average_precision_.Write(writer);
   classification_.Write(writer);
+  label_groups_.Write(writer);
+  confusions_.Write(writer);
 }
 
 template <bool kCheck>
@@ -419,7 +448,10 @@ MetricsStatus RankingMetrics::Merge(StateReader& reader) {
     average_precision_.Merge(reader, rows, skipped);
   }
   if (!reader.ok()) return MetricsStatus::kBadState;
-  if (!classification_.Merge<kCheck>(reader, rows)) return MetricsStatus::kOutOfMemory;
+  if (!classification_.Merge<kCheck>(reader, rows) || !label_groups_.Merge<kCheck>(reader, rows) ||
+      !confusions_.Merge<kCheck>(reader, rows)) {
+    return MetricsStatus::kOutOfMemory;
+  }
   return reader.ok() && reader.at_end() ? MetricsStatus::kOk : MetricsStatus::kBadState;
 }
 

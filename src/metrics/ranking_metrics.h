@@ -31,7 +31,9 @@
 #include "loss/row_counts.h"
 #include "metrics/average_precision.h"
 #include "metrics/classification.h"
+#include "metrics/confusions.h"
 #include "metrics/group_sums.h"
+#include "metrics/label_groups.h"
 #include "metrics/state.h"
 
 namespace mlml {
@@ -66,9 +68,9 @@ struct RowDetails {
 // Sums over rows, from which the metrics follow. All are exact: rows may come in any order, and in parts that are
 // merged in any order, and the metrics have the same bits.
 //
-// Weights: each mean over rows is that of weight * metric over the sum of weights. Counts, margins and mean ranks do
-// not regard weights. Unknown classes: a row is treated as if it had only the others. A target that is unknown is no
-// label.
+// Weights: each mean over rows is that of weight * metric over the sum of weights. Counts, margins, mean ranks and
+// confusions do not regard weights. Unknown classes: a row is treated as if it had only the others. A target that is
+// unknown is no label.
 class RankingMetrics {
  public:
   // Rows that are left out included.
@@ -141,6 +143,8 @@ class RankingMetrics {
   // The sums over rows, in groups: of weights, loss, ranking loss, coverage, LRAP, one-error, reciprocal rank, and for
   // each k of precision, recall and nDCG; then those of Classification::RowMetric, where classes are predicted.
   GroupSums& groups() { return groups_; }
+  const LabelGroups& label_groups() const { return label_groups_; }
+  const Confusions& confusions() const { return confusions_; }
 
   // Hashes of all rows, in any order, that differ for other rows but for a chance of 2^-64: of what each is known by
   // together with its labels, unknown classes and weight, and of these without what it is known by.
@@ -185,10 +189,13 @@ class RankingMetrics {
   KnownRow<T> WithoutUnknown(const AveragePrecision::Row<T>& row);
   template <typename T>
   void AddFingerprints(uint64_t id, const AveragePrecision::Row<T>& row);
+  // These two return whether another class is above a label of the row.
   template <typename T>
-  void AddRow(const KnownRow<T>& row, double loss);
+  bool AddRow(const KnownRow<T>& row, double loss);
   template <typename T>
-  void AddMargin(const KnownRow<T>& row);
+  bool AddMargin(const KnownRow<T>& row);
+  template <typename T>
+  void AddConfusions(const AveragePrecision::Row<T>& row);
   template <typename T>
   void CountRanks(const KnownRow<T>& row);
   void AddAtK(Label group, size_t labels);
@@ -229,6 +236,8 @@ class RankingMetrics {
   Buffer<uint64_t> twice_rank_sum_;  // [classes]: sums of above + 1 + at_least
   AveragePrecision average_precision_;
   Classification classification_;
+  LabelGroups label_groups_;
+  Confusions confusions_;
 
   // The row at hand.
   double weight_ = 1;

@@ -91,6 +91,8 @@ TEST(LabelSums, RefuseCountsOfMoreRowsThanThereAre) {
 struct Predicted {
   std::vector<Classification::LabelCounts> counts;
   std::vector<double> metrics;
+  std::vector<size_t> classes;  // those that are predicted, and how many of them are right
+  double right = 0;
 };
 
 template <typename T>
@@ -99,19 +101,28 @@ Predicted Classify(const ClassificationOptions& options, const std::vector<T>& s
   Classification classification;
   EXPECT_TRUE(classification.Begin(scores.size(), options));
   Predicted predicted = {std::vector<Classification::LabelCounts>(scores.size()),
-                         std::vector<double>(Classification::kRowMetrics, -1)};
+                         std::vector<double>(Classification::kRowMetrics, -1),
+                         {}};
   classification.Add(
       AveragePrecision::Row<T>{scores.data(), labels.data(), labels.size(), unknown.data(), unknown.size(), 1},
-      [&](size_t metric, double value) { predicted.metrics[metric] = value; });
+      [&](size_t metric, double value) { predicted.metrics[metric] = value; },
+      [&](size_t label, bool is_right) {
+        predicted.right += is_right ? 1 : 0;
+        predicted.classes.push_back(label);
+      });
   classification.Compute(predicted.counts.data());
   return predicted;
 }
 
 std::vector<size_t> ClassesOf(const Predicted& predicted) {
   std::vector<size_t> classes;
+  double right = 0;
   for (size_t label = 0; label < predicted.counts.size(); ++label) {
     if (predicted.counts[label].predicted > 0) classes.push_back(label);
+    right += predicted.counts[label].true_positives;
   }
+  EXPECT_EQ(predicted.classes, classes);
+  EXPECT_EQ(predicted.right, right);
   return classes;
 }
 

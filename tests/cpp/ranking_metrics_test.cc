@@ -562,6 +562,91 @@ TYPED_TEST(RankingMetricsTest, GroupsHaveEveryRowOnce) {
   EXPECT_GT(found.size(), GroupSums::kGroups / 2);
 }
 
+TYPED_TEST(RankingMetricsTest, CountsLabelsOfGroupsAndPairsOfClasses) {
+  for (const size_t classes : {1, 2, 5, 16, 33, 100}) {
+    for (const int steps : {1, 1000}) {
+      const auto seed = static_cast<unsigned>(classes * 10 + static_cast<size_t>(steps == 1));
+      SCOPED_TRACE(testing::Message() << "seed " << seed);
+      std::mt19937 random(seed);
+      Batch<TypeParam> batch = RandomBatch<TypeParam>(200, classes, 4, steps, random);
+      batch.scores[7 * classes] = std::numeric_limits<TypeParam>::infinity();
+      std::vector<int32_t> unknown(2 * batch.rows, -1);
+      for (size_t row = 0; row < batch.rows; row += 3) unknown[2 * row] = static_cast<int32_t>(random() % classes);
+      const std::vector<double> thresholds(classes, 0.5);
+      const auto evaluate = [&](RankingMetrics& metrics, size_t begin, size_t end) {
+        ASSERT_TRUE(metrics.Begin(classes, nullptr, 0, {.thresholds = thresholds.data()}));
+        const Rows<TypeParam> rows = batch.Part(begin, end);
+        const RowDetails details = {.losses = batch.losses.data() + begin,
+                                    .unknown = unknown.data() + 2 * begin,
+                                    .unknown_width = 2,
+                                    .first_row = begin};
+        ASSERT_EQ(metrics.Prepare(rows, details, NonFinitePolicy::kSkip, true).status, MetricsStatus::kOk);
+        metrics.Add(rows, details);
+      };
+      RankingMetrics whole, merged, part;
+      evaluate(whole, 0, batch.rows);
+      evaluate(merged, 90, batch.rows);
+      evaluate(part, 0, 90);
+      const std::vector<uint8_t> state = StateOf(part);
+      ASSERT_EQ(merged.Merge(state.data(), state.size()), MetricsStatus::kOk);
+
+      std::vector<double> pairs(classes * classes, 0);
+      std::vector<double> totals(4 * classes, 0);
+      for (size_t row = 0; row < batch.rows; ++row) {
+        if (row == 7) continue;
+        const TypeParam* scores = batch.scores.data() + row * classes;
+        std::set<size_t> labels = batch.LabelsOf(row);
+        const auto is_known = [&](size_t j) { return unknown[2 * row] != static_cast<int32_t>(j); };
+        std::erase_if(labels, [&](size_t label) { return !is_known(label); });
+        for (const size_t label : labels) {
+          double twice_rank = 1;
+          for (size_t j = 0; j < classes; ++j) {
+            if (!is_known(j)) continue;
+            twice_rank += (scores[j] > scores[label] ? 1 : 0) + (scores[j] >= scores[label] ? 1 : 0);
+            if (labels.count(j) == 0 && scores[j] > scores[label]) ++pairs[label * classes + j];
+          }
+          totals[4 * label] += twice_rank;
+          ++totals[4 * label + 1];
+        }
+        for (size_t j = 0; j < classes; ++j) {
+          if (!is_known(j) || scores[j] < TypeParam{0.5}) continue;
+          ++totals[4 * j + 2];
+          totals[4 * j + 3] += labels.count(j) > 0 ? 1 : 0;
+        }
+      }
+      for (const RankingMetrics* metrics : {&whole, &merged}) {
+        std::vector<Confusions::Pair> found(classes * classes);
+        found.resize(metrics->confusions().Worst(found.data(), found.size()));
+        std::vector<double> actual(classes * classes, 0);
+        for (size_t i = 0; i < found.size(); ++i) {
+          if (i > 0) {
+            EXPECT_LE(found[i].rows, found[i - 1].rows);
+          }
+          actual[static_cast<size_t>(found[i].label) * classes + static_cast<size_t>(found[i].other)] = found[i].rows;
+        }
+        EXPECT_EQ(actual, pairs);
+        if (found.size() > 3) {
+          std::vector<Confusions::Pair> worst(3);
+          ASSERT_EQ(metrics->confusions().Worst(worst.data(), 3), 3U);
+          for (size_t i = 0; i < 3; ++i) {
+            EXPECT_EQ(worst[i].rows, found[i].rows);
+            EXPECT_EQ(worst[i].label, found[i].label);
+            EXPECT_EQ(worst[i].other, found[i].other);
+          }
+        }
+        for (size_t label = 0; label < classes; ++label) {
+          std::vector<double> groups(4 * GroupSums::kGroups);
+          metrics->label_groups().Values(label, groups.data());
+          std::vector<double> sums(4, 0);
+          for (size_t i = 0; i < groups.size(); ++i) sums[i % 4] += groups[i];
+          EXPECT_EQ(sums, std::vector<double>(totals.begin() + 4 * static_cast<std::ptrdiff_t>(label),
+                                              totals.begin() + 4 * static_cast<std::ptrdiff_t>(label) + 4));
+        }
+      }
+    }
+  }
+}
+
 TYPED_TEST(RankingMetricsTest, TheFingerprintIsOfRowsAndLabelsInAnyOrder) {
   std::mt19937 random(6);
   Batch<TypeParam> batch = RandomBatch<TypeParam>(10, 5, 4, 1, random);

@@ -1,7 +1,13 @@
 // Confidence intervals of Evaluator.compare: against a bootstrap of rows, and against the truth that they are to hold.
 
 import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
-import { type Estimate, Evaluator } from 'multilabel-margin-loss/evaluate';
+import {
+  type ClassificationOptions,
+  type Estimate,
+  Evaluator,
+  type LabelDifference,
+  type LabelResult,
+} from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { expectLossError, normal, permutation, uniform, untyped } from '../js/support.js';
 
@@ -261,6 +267,125 @@ describe('intervals', () => {
       expectLossError(() => own.compare(own, untyped(options)), 'ERR_OPTION', parts);
     }
     expect(own.compare(own).rows).toBe(2);
+  });
+});
+
+describe('labels', () => {
+  const LABELS = 10;
+  const options = { k: [], classification: { thresholds: 1, beta: 2 } };
+  /** Two models that know as much, but for the second one's `skill` of label 0. Label 9 is of hardly any rows. */
+  function sample(rows: number, seed: number, skill: number, merged = false): [Evaluator, Evaluator] {
+    const next = normal(seed);
+    const choose = uniform(seed + 1);
+    const targets = Array.from({ length: rows }, (_, row) =>
+      Array.from({ length: LABELS }, (_label, label) => label).filter((label) =>
+        label === 9 ? row % 100 === 0 : choose() < 0.2,
+      ),
+    );
+    return [0, skill].map((more) => {
+      const data = Float64Array.from({ length: rows * LABELS }, (_, i) => {
+        const label = i % LABELS;
+        return next() + (targets[Math.floor(i / LABELS)]!.includes(label) ? 1.5 + (label === 0 ? more : 0) : 0);
+      });
+      const part = (begin: number, end: number): Evaluator => {
+        const evaluator = new Evaluator(options);
+        const scores = { data: data.subarray(begin * LABELS, end * LABELS), shape: [end - begin, LABELS] };
+        evaluator.update(scores, targets.slice(begin, end), { firstRow: begin });
+        return evaluator;
+      };
+      if (!merged) return part(0, rows);
+      const whole = Evaluator.fromJSON(JSON.parse(JSON.stringify(part(rows >> 1, rows))));
+      whole.merge(part(0, rows >> 1));
+      return whole;
+    }) as [Evaluator, Evaluator];
+  }
+
+  test('that differ come first, and have the metrics of both results', () => {
+    const [first, second] = sample(800, 71, 1.5);
+    const results = [first.result(), second.result()] as const;
+    const { perLabel, classification, labels, labelIntervalsMissing } = first.compare(second);
+    expect([labels, labelIntervalsMissing]).toEqual([null, null]);
+    expect(perLabel.map(({ label }) => label).sort((a, b) => a - b)).toEqual([...Array(LABELS).keys()]);
+    expect(perLabel[0]!.label).toBe(0);
+    expect(perLabel[0]!.f1!.low).toBeGreaterThan(0);
+    expect(perLabel[0]!.meanRank.high).toBeLessThan(0);
+    for (const { label, support, averagePrecision, meanRank, f1 } of perLabel) {
+      const [own, other] = results.map((result) => result.perLabel[label]!) as [LabelResult, LabelResult];
+      expect(support).toBe(own.support);
+      expect(averagePrecision).toEqual({
+        first: own.averagePrecision,
+        second: other.averagePrecision,
+        difference: other.averagePrecision! - own.averagePrecision!,
+        low: null,
+        high: null,
+      });
+      expect([meanRank.first, meanRank.second]).toEqual([own.meanRank, other.meanRank]);
+      expect([f1!.first, f1!.second]).toEqual(results.map((result) => result.classification!.perLabel[label]!.f1));
+      // Symmetric, but for the label of 8 rows.
+      for (const metric of [meanRank, f1!]) {
+        if (label === 9) expect([metric.low, metric.high]).toEqual([null, null]);
+        else expect((metric.low! + metric.high!) / 2).toBeCloseTo(metric.difference!, 12);
+      }
+    }
+    expect(perLabel[LABELS - 1]!.label).toBe(9);
+    const micro = classification!.micro.fBeta!;
+    expect(micro.second.value).toBe(results[1].classification!.micro.fBeta);
+    expect(micro.difference.low).toBeLessThan(micro.difference.value);
+    expect(micro.difference.high).toBeGreaterThan(micro.difference.value);
+    expect(classification!.samples.recall!.first.value).toBe(results[0].classification!.samples.recall);
+    expect(classification!.hammingLoss.second.value).toBe(results[1].classification!.hammingLoss);
+  });
+
+  test('of parts that are merged have the same bits', () => {
+    const [first, second] = sample(300, 72, 1);
+    const [mergedFirst, mergedSecond] = sample(300, 72, 1, true);
+    expect(mergedFirst.compare(mergedSecond)).toEqual(first.compare(second));
+  });
+
+  test('that do not differ seem to as rarely as the level says, all together', () => {
+    // Of 40 comparisons of 9 labels, so many hold all true differences, which are 0, at once: binomial, four standard
+    // deviations are 0.9 +- 0.19. Intervals for one label each would hold all in 0.9^9 = 0.39 of them.
+    const hits = { meanRank: 0, f1: 0 };
+    const samples = 40;
+    for (let i = 0; i < samples; i++) {
+      const [first, second] = sample(300, 73 + 2 * i, 0);
+      const { perLabel } = first.compare(second, { level: 0.9, resamples: 200, seed: i });
+      const holds = ({ low, high }: LabelDifference): boolean => low === null || (low <= 0 && 0 <= high!);
+      hits.meanRank += perLabel.every(({ meanRank }) => holds(meanRank)) ? 1 : 0;
+      hits.f1 += perLabel.every(({ f1 }) => holds(f1!)) ? 1 : 0;
+    }
+    for (const share of [hits.meanRank / samples, hits.f1 / samples]) expect(share).toBeGreaterThan(0.9 - 0.19);
+  });
+
+  test('have no intervals where their sums are not kept, and the reason is given', () => {
+    const many = new Evaluator({ k: [1], classification: { k: 1 } });
+    const rows = 100;
+    const targets = Array.from({ length: rows }, (_, row) => [row % 7]);
+    many.update({ data: new Float32Array(rows * 4097), shape: [rows, 4097] }, targets);
+    const compared = many.compare(many);
+    expect(compared.intervalsMissing).toBe(null);
+    expect(compared.labelIntervalsMissing).toMatch(/at most 4096 classes, and these are 4097/);
+    expect(compared.perLabel).toHaveLength(4097);
+    expect(compared.classification!.micro.f1!.difference).toEqual({ value: 0, low: null, high: null });
+    expect(many.result().confusions).toBe(null);
+    const weighted = new Evaluator(options);
+    const data = Float64Array.from({ length: rows * LABELS }, normal(74));
+    weighted.update({ data, shape: [rows, LABELS] }, targets, { sampleWeight: targets.map((_, row) => row) });
+    expect(weighted.compare(weighted).labelIntervalsMissing).toMatch(/without weights/);
+  });
+
+  test('without predictions of both, or with another zeroDivision, have no F1', () => {
+    const of = (classification?: ClassificationOptions): Evaluator => {
+      const evaluator = new Evaluator({ classification });
+      evaluator.update([[1, 0.5]], [[0]]);
+      return evaluator;
+    };
+    const first = of({ k: 1 });
+    for (const second of [of(), of({ k: 1, zeroDivision: 1 })]) {
+      expect(first.compare(second)).toMatchObject({ classification: null, perLabel: [{ f1: null }, { f1: null }] });
+    }
+    const { micro } = first.compare(of({ thresholds: 0.75, beta: 2 })).classification!;
+    expect([micro.fBeta, micro.f1!.difference.value]).toEqual([null, 0]);
   });
 });
 

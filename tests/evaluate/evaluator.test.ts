@@ -80,6 +80,11 @@ describe('results', () => {
       averagePrecisionMissing: null,
       classification: null,
       labels: null,
+      // In the first row, 0 is outscored by both others; in the second row, scores are equal.
+      confusions: [
+        { label: 0, other: 1, rows: 1 },
+        { label: 0, other: 2, rows: 1 },
+      ],
       // 0.1 - 0.4, in the bin of 16 + 3 sixteenths of 1/4, and 0.
       margins: [
         { from: -20 / 64, to: -19 / 64, rows: 1 },
