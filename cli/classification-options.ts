@@ -26,10 +26,11 @@ type Values = Partial<Record<keyof typeof CLASSIFICATION_ARGUMENTS, string>>;
 /**
  * Reads the options that say which labels are predicted.
  *
+ * @param labels names of the labels, or null where they are not known
  * @returns undefined where none is given
  * @throws InputError
  */
-export function classificationOf(values: Values): ClassificationOptions | undefined {
+export function classificationOf(values: Values, labels: readonly string[] | null): ClassificationOptions | undefined {
   const { threshold, thresholds: file, top, beta, 'zero-division': zeroDivision } = values;
   if (threshold !== undefined && file !== undefined) {
     throw new InputError('--threshold is for all labels, and --thresholds has one for each: give one of them');
@@ -43,7 +44,7 @@ export function classificationOf(values: Values): ClassificationOptions | undefi
     throw new InputError(`--zero-division must be 0 or 1, got '${zeroDivision}'`);
   }
   return {
-    thresholds: file === undefined ? toFinite('threshold', threshold) : toList(file),
+    thresholds: file === undefined ? toFinite('threshold', threshold) : toList(file, labels),
     k: top === undefined ? undefined : toCount('top', top),
     beta: toFinite('beta', beta),
     zeroDivision: zeroDivision === '1' ? 1 : 0,
@@ -76,12 +77,23 @@ function toFinite(option: string, text: string | undefined): number | undefined 
   throw new InputError(`--${option} must be a number, got '${text}'`);
 }
 
-function toList(file: string): (number | null)[] {
+function toList(file: string, labels: readonly string[] | null): (number | null)[] {
   const thresholds = readThresholds(file);
   if (Array.isArray(thresholds)) return thresholds;
-  return Object.keys(thresholds).map((name, label) => {
-    const threshold = thresholds[label];
+  const given = Object.keys(thresholds);
+  const names = labels ?? given.map((_, label) => String(label));
+  const known = new Set(names);
+  const unknown = given.find((name) => !known.has(name));
+  if (unknown !== undefined) {
+    throw new InputError(
+      labels === null
+        ? `${file}: has a threshold for '${unknown}', which is no number of a class: --labels says which class it is`
+        : `${file}: has a threshold for '${unknown}', which is none of the names of --labels`,
+    );
+  }
+  return names.map((name) => {
+    const threshold = Object.hasOwn(thresholds, name) ? thresholds[name] : undefined;
     if (threshold !== undefined) return threshold;
-    throw new InputError(`${file}: must have a threshold for each class, by its index; got one for '${name}'`);
+    throw new InputError(`${file}: has no threshold for '${name}'; null is for a label that is never predicted`);
   });
 }

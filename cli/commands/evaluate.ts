@@ -16,7 +16,7 @@ import { defaultThreads, type Evaluated, evaluatePieces } from '../evaluation/ev
 import { evaluateExactly } from '../evaluation/exact.js';
 import { describeShard, parseShard, shardOf } from '../evaluation/shards.js';
 import { nameOf, type Piece, type Reading, type Source } from '../input/input.js';
-import { checkLabelCount, LABELS_USAGE, readLabels } from '../input/labels.js';
+import { checkLabelCount, LABELS_USAGE, namesOf, readLabels } from '../input/labels.js';
 import { piecesOf } from '../input/pieces.js';
 import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
 import { InputError } from '../errors.js';
@@ -24,7 +24,7 @@ import { interruption } from '../interruption.js';
 import { LOSS_ARGUMENTS, lossOptionsOf } from '../loss-options.js';
 import { formatWhole } from '../output/metrics.js';
 import { warn } from '../output/print.js';
-import { tellReading } from '../output/reading.js';
+import { tellNumericNames, tellReading } from '../output/reading.js';
 import { Progress } from '../output/progress.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 import { ShardProgress } from '../output/shard-progress.js';
@@ -73,12 +73,13 @@ const BYTES_PER_SHARD = 2 ** 28;
 type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
 
 function evaluatorOptions(values: Values): EvaluatorOptions {
+  const labels = values.labels === undefined ? null : readLabels(values.labels);
   return {
     ...(values.k === undefined ? {} : { k: values.k.split(',').map((k) => numberOf('k', k)) }),
     loss: lossOptionsOf(values),
     nonFinite: values['skip-non-finite'] === true ? 'skip' : 'error',
-    classification: classificationOf(values),
-    labels: values.labels === undefined ? null : readLabels(values.labels),
+    classification: classificationOf(values, labels),
+    labels,
   };
 }
 
@@ -98,7 +99,7 @@ async function run(args: readonly string[]): Promise<void> {
     return;
   }
   if (values.shards !== undefined) throw new InputError('--shards is for --queue; one of them is --shard i/n');
-  const all = await piecesOf(sources, shard?.of);
+  const all = await piecesOf(sources, namesOf(options.labels), shard?.of);
   checkClasses(values, options, all);
   if (all.every(({ classes, isPipe }) => classes === null && !isPipe) && values['allow-empty'] !== true) {
     throw new InputError('there are no rows to evaluate (--allow-empty prints metrics all the same)');
@@ -134,7 +135,9 @@ async function run(args: readonly string[]): Promise<void> {
 /** @throws InputError for thresholds or names that are not as many as classes */
 function checkClasses(values: Values, { classification, labels }: EvaluatorOptions, pieces: readonly Piece[]): void {
   checkThresholds(values, classification, pieces);
-  if (values.labels !== undefined) checkLabelCount(values.labels, labels ?? [], pieces);
+  if (values.labels === undefined || !labels) return;
+  checkLabelCount(values.labels, labels, pieces);
+  tellNumericNames(values.labels, labels, pieces);
 }
 
 /** @throws InputError for what --exact cannot be beside */
@@ -171,10 +174,11 @@ async function evaluateOnQueue(
     scoresFile: resolve(source.scoresFile),
     targetsFile: resolve(source.targetsFile),
   }));
-  const bytes = (await piecesOf(sources)).reduce((sum, piece) => sum + piece.bytes, 0);
+  const names = namesOf(options.labels);
+  const bytes = (await piecesOf(sources, names)).reduce((sum, piece) => sum + piece.bytes, 0);
   const count =
     values.shards === undefined ? Math.max(1, Math.ceil(bytes / BYTES_PER_SHARD)) : toCount('shards', values.shards);
-  const pieces = await piecesOf(sources, count);
+  const pieces = await piecesOf(sources, names, count);
   checkClasses(values, options, pieces);
   const all = Array.from({ length: count }, (_, i) => shardOf(pieces, i + 1, count));
   const reading = pieces[0]?.reading ?? null;

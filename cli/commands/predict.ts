@@ -74,14 +74,14 @@ async function run(args: readonly string[]): Promise<void> {
   if (values.out !== undefined) checkWritable(values.out);
   const tagger = readHead(values.head, values.labels);
   const options = { ...(k === undefined ? {} : { k }), ...thresholdsOf(values, tagger) };
-  const pieces = await piecesOf(sources);
+  const pieces = await piecesOf(sources, null);
   const numbered = pieces.some(({ isPipe }) => isPipe) ? pieces : await numberRows(pieces);
   const writer = writerOf(format as (typeof FORMATS)[number], values, tagger, options, sources.length > 1);
   const signal = interruption();
   const progress = new Progress(numbered);
   try {
     for (const piece of joinPieces(numbered)) {
-      for await (const batch of readPiece(piece)) {
+      for await (const batch of readPiece(piece, null)) {
         checkInterrupted(signal);
         try {
           await writer.write(piece, batch);

@@ -13,8 +13,9 @@ import { type Command, numberOf, parse, toNumber } from '../command.js';
 import { InputError, toCommandError } from '../errors.js';
 import { FEATURE_OPTIONS, FEATURE_USAGE, featureSources, featuresOf } from '../input/features.js';
 import { nameOf, type Piece, type RowBatch, type Source } from '../input/input.js';
-import { readLabels } from '../input/labels.js';
+import { namesOf, readLabels } from '../input/labels.js';
 import { joinPieces, numberRows, piecesOf, readPiece } from '../input/pieces.js';
+import type { Names } from '../input/targets.js';
 import { checkInterrupted, interruption } from '../interruption.js';
 import { LOSS_ARGUMENTS, lossOptionsOf } from '../loss-options.js';
 import { loadCharts } from '../output/charts.js';
@@ -210,11 +211,15 @@ async function run(args: readonly string[]): Promise<void> {
   const draw = outputs.report === null ? null : await loadCharts();
   const resume = values.resume === true ? readCheckpoint(outputs.checkpoint) : undefined;
 
-  const pieces = await numberRows(await piecesOf(sources));
+  const names = namesOf(settings.labels);
+  const pieces = await numberRows(await piecesOf(sources, names));
   tellReading(pieces);
   const masks = pieces.find(({ reading }) => reading !== null)?.reading?.classes;
   const known = classes ?? masks ?? undefined;
-  const testPieces = (await piecesOf(testSources)).map((piece) => ({ ...piece, classesOfTargets: known ?? null }));
+  const testPieces = (await piecesOf(testSources, names)).map((piece) => ({
+    ...piece,
+    classesOfTargets: known ?? null,
+  }));
 
   const signal = interruption();
   const epochs = settings.epochs ?? 50;
@@ -235,7 +240,7 @@ async function run(args: readonly string[]): Promise<void> {
       ...settings,
       ...(known === undefined || settings.labels !== undefined ? {} : { classes: known }),
       test: test.share,
-      rows: (epoch) => rowsOf(order(epoch), known ?? null),
+      rows: (epoch) => rowsOf(order(epoch), known ?? null, names),
       ...(resume === undefined ? {} : { resume }),
       onWarning: warn,
       onStart: async (given) => {
@@ -311,10 +316,14 @@ function readCheckpoint(file: string): Uint8Array {
 }
 
 /** @param classes null for a number that is one more than the highest target */
-async function* rowsOf(pieces: readonly Piece[], classes: number | null): AsyncGenerator<TaggerRows> {
+async function* rowsOf(
+  pieces: readonly Piece[],
+  classes: number | null,
+  names: Names | null,
+): AsyncGenerator<TaggerRows> {
   for (const given of pieces) {
     const piece = { ...given, classesOfTargets: classes };
-    for await (const batch of readPiece(piece)) yield toTaggerRows(piece, batch);
+    for await (const batch of readPiece(piece, names)) yield toTaggerRows(piece, batch);
   }
 }
 
@@ -339,7 +348,7 @@ async function evaluateOn(
 ): Promise<EvaluationResult> {
   const evaluator = new Evaluator({ loss });
   for (const piece of joinPieces(pieces)) {
-    for await (const batch of readPiece({ ...piece, classesOfTargets: tagger.classes })) {
+    for await (const batch of readPiece({ ...piece, classesOfTargets: tagger.classes }, namesOf(tagger.labels))) {
       const { targets, sampleWeight, unknown, firstRow } = batch;
       try {
         evaluator.update(tagger.scores(featuresOf(batch)), targets, {

@@ -4,13 +4,16 @@ import { type Command, numberOf, parse } from '../command.js';
 import { InputError } from '../errors.js';
 import { inFile } from '../evaluation/add-piece.js';
 import { nameOf, type Piece } from '../input/input.js';
+import { checkLabelCount, LABELS_USAGE, namesOf, readLabels } from '../input/labels.js';
 import { joinPieces, piecesOf, readPiece } from '../input/pieces.js';
 import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
+import type { Names } from '../input/targets.js';
 import { columnsOf } from '../output/classification.js';
 import { formatMetric, formatWhole } from '../output/metrics.js';
+import { nameCell } from '../output/names.js';
 import { print, warn } from '../output/print.js';
 import { Progress } from '../output/progress.js';
-import { tellReading } from '../output/reading.js';
+import { tellNumericNames, tellReading } from '../output/reading.js';
 import { checkWritable, writeWhole } from '../output/write.js';
 
 const usage = `tune [options] --out <thresholds.json> <file>...
@@ -23,16 +26,18 @@ Files are read twice, so that standard input and other pipes cannot be. Threshol
 memory is up to ${ThresholdTuner.BYTES_PER_LABEL} bytes for each label of a row.
 
 ${INPUT_USAGE}
+${LABELS_USAGE}
   --beta <number>         the best F-measure with this weight of recall beside precision (default: 1)
   --precision <number>    instead: the highest recall at a precision of at least this
   --recall <number>       instead: the highest precision at a recall of at least this
   --skip-non-finite       leave out rows with NaN or infinite scores
-  --out <file.json>       write the thresholds there: a list with a number for each label, null for one that is never
-                          predicted
+  --out <file.json>       write the thresholds there: a list with a number for each label, or with --labels an object by
+                          their names; null for one that is never predicted
   --json                  print the metrics of all labels as JSON`;
 
 const OPTIONS = {
   ...INPUT_OPTIONS,
+  labels: { type: 'string' },
   beta: { type: 'string' },
   precision: { type: 'string' },
   recall: { type: 'string' },
@@ -68,29 +73,38 @@ async function run(args: readonly string[]): Promise<void> {
   const sources = sourcesOf(values, positionals);
   const pipe = sources.find(({ isPipe }) => isPipe);
   if (pipe !== undefined) throw new InputError(`${nameOf(pipe.scoresFile)} cannot be read twice, as tune does`);
-  const all = await piecesOf(sources);
+  const labels = values.labels === undefined ? null : readLabels(values.labels);
+  const names = namesOf(labels);
+  const all = await piecesOf(sources, names);
   tellReading(all);
-  await readTwice(tuner, joinPieces(all));
+  if (values.labels !== undefined && labels !== null) {
+    checkLabelCount(values.labels, labels, all);
+    tellNumericNames(values.labels, labels, all);
+  }
+  await readTwice(tuner, joinPieces(all), names);
   const tuned = tuner.result();
   if (tuned.perLabel.length === 0) throw new InputError('there are no rows to choose thresholds on');
-  for (const warning of warningsOf(tuned)) warn(warning);
+  for (const warning of warningsOf(tuned, labels)) warn(warning);
   if (values.json === true) {
     warn(FLATTERS);
-    await print(JSON.stringify(tuned));
+    await print(JSON.stringify({ ...tuned, labels }));
   } else {
-    await print(toTable(tuned, values.beta === undefined ? null : Number(values.beta)));
+    await print(toTable(tuned, labels, values.beta === undefined ? null : Number(values.beta)));
   }
   if (values.out !== undefined) {
-    writeWhole(new Map([[values.out, [`${JSON.stringify(tuned.thresholds)}\n`]]]));
+    const { thresholds } = tuned;
+    const content =
+      labels === null ? thresholds : Object.fromEntries(labels.map((name, label) => [name, thresholds[label]]));
+    writeWhole(new Map([[values.out, [`${JSON.stringify(content)}\n`]]]));
   }
 }
 
-async function readTwice(tuner: ThresholdTuner, pieces: readonly Piece[]): Promise<void> {
+async function readTwice(tuner: ThresholdTuner, pieces: readonly Piece[], names: Names | null): Promise<void> {
   const progress = new Progress([...pieces, ...pieces]);
   try {
     for (const pass of ['collect', 'count'] as const) {
       for (const piece of pieces) {
-        for await (const batch of readPiece(piece)) {
+        for await (const batch of readPiece(piece, names)) {
           try {
             if (pass === 'collect') tuner.collect(batch.scores, batch.targets);
             else tuner.count(batch.scores);
@@ -106,11 +120,11 @@ async function readTwice(tuner: ThresholdTuner, pieces: readonly Piece[]): Promi
   }
 }
 
-function warningsOf({ perLabel }: TunedThresholds): string[] {
+function warningsOf({ perLabel }: TunedThresholds, known: readonly string[] | null): string[] {
   const warnings: string[] = [];
   const add = (labels: readonly TunedLabel[], one: string, several: string): void => {
     if (labels.length === 0) return;
-    const names = labels.slice(0, NAMED).map(({ label }) => label);
+    const names = labels.slice(0, NAMED).map(({ label }) => (known === null ? label : `${label} ${known[label]}`));
     const more = labels.length > NAMED ? ' and others' : '';
     warnings.push(
       labels.length === 1
@@ -136,7 +150,7 @@ function warningsOf({ perLabel }: TunedThresholds): string[] {
   return warnings;
 }
 
-function toTable({ perLabel }: TunedThresholds, beta: number | null): string {
+function toTable({ perLabel }: TunedThresholds, labels: readonly string[] | null, beta: number | null): string {
   const columns = columnsOf(beta);
   const worst = [...perLabel].sort((a, b) => a.f1 - b.f1 || a.label - b.label).slice(0, LABELS);
   const mean = (metric: (typeof columns)[number][1]): number =>
@@ -146,7 +160,8 @@ function toTable({ perLabel }: TunedThresholds, beta: number | null): string {
     cells.map((cell, i) => cell.padStart(i === 0 ? 10 : 11)).join('');
   const lines = [
     `Thresholds of ${formatWhole(perLabel.length)} labels${which}:`,
-    toLine(['label', 'threshold', 'rows', 'predicted', ...columns.map(([name]) => name)]),
+    toLine(['label', 'threshold', 'rows', 'predicted', ...columns.map(([name]) => name)]) +
+      nameCell(labels && ['name'], 0),
   ];
   for (const label of worst) {
     const threshold = label.threshold === null ? 'never' : String(Number(label.threshold.toPrecision(4)));
@@ -157,7 +172,7 @@ function toTable({ perLabel }: TunedThresholds, beta: number | null): string {
         formatWhole(label.support),
         formatWhole(label.predicted),
         ...columns.map(([, metric]) => formatMetric(label[metric])),
-      ]),
+      ]) + nameCell(labels, label.label),
     );
   }
   lines.push(toLine(['macro', '', '', '', ...columns.map(([, metric]) => formatMetric(mean(metric)))]));

@@ -2,6 +2,7 @@ import { LossError } from 'multilabel-margin-loss';
 import type { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { nameOf, type Piece, type Reading, type RowBatch } from '../input/input.js';
 import { readPiece } from '../input/pieces.js';
+import type { Names } from '../input/targets.js';
 import { toCommandError } from '../errors.js';
 
 /** Is called after each batch that was added. */
@@ -10,6 +11,7 @@ export type OnBatch = (bytes: number, rows: number) => void;
 /**
  * Adds the rows of a piece to an evaluator.
  *
+ * @param names of labels, or null where they are not known
  * @param onRows is called with each batch that was added, for what else is made of it
  * @returns how targets were read, or null for no rows
  * @throws InputError for a fault of the files, in one line that names file and row
@@ -18,11 +20,12 @@ export type OnBatch = (bytes: number, rows: number) => void;
 export async function addPiece(
   evaluator: Evaluator,
   piece: Piece,
+  names: Names | null,
   onBatch: OnBatch,
   onRows?: (batch: RowBatch) => void,
 ): Promise<Reading | null> {
   let reading: Reading | null = null;
-  for await (const batch of readPiece(piece)) {
+  for await (const batch of readPiece(piece, names)) {
     try {
       evaluator.update(batch.scores, batch.targets, {
         source: nameOf(piece.scoresFile),

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
 import type { Piece, Reading } from '../input/input.js';
+import { namesOf } from '../input/labels.js';
 import { checkReading, joinPieces } from '../input/pieces.js';
 import { addPiece, type OnBatch } from './add-piece.js';
 import { evaluateInThreads } from './pool.js';
@@ -40,8 +41,9 @@ export async function evaluatePieces(
     return { evaluator, reading: first?.reading ?? null };
   }
   const evaluator = new Evaluator(options);
+  const names = namesOf(options.labels);
   for (const piece of joinPieces(pieces)) {
-    const reading = await addPiece(evaluator, piece, onBatch);
+    const reading = await addPiece(evaluator, piece, names, onBatch);
     if (reading === null) continue;
     const read = { ...piece, reading };
     checkReading(read, (first ??= read));

@@ -3,10 +3,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
 import { failureOf } from '../errors.js';
+import { namesOf } from '../input/labels.js';
 import { addPiece } from './add-piece.js';
 import type { Report, Request } from './pool.js';
 
-const evaluator = new Evaluator(workerData as EvaluatorOptions);
+const options = workerData as EvaluatorOptions;
+const evaluator = new Evaluator(options);
+const names = namesOf(options.labels);
 
 function report(what: Report): void {
   parentPort?.postMessage(what);
@@ -17,7 +20,7 @@ async function answer(piece: Request): Promise<void> {
     if (piece === null) {
       report({ kind: 'sums', json: evaluator.toJSON() });
     } else {
-      await addPiece(evaluator, piece, (bytes, rows) => report({ kind: 'batch', bytes, rows }));
+      await addPiece(evaluator, piece, names, (bytes, rows) => report({ kind: 'batch', bytes, rows }));
       report({ kind: 'free' });
     }
   } catch (error) {

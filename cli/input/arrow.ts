@@ -4,7 +4,7 @@
 import type { Data, DataType, Field, RecordBatch, Schema } from 'apache-arrow';
 import { InputError } from '../errors.js';
 import { load, require } from '../packages.js';
-import { type Columns, type Lists, SCORE_TYPES, TARGET_TYPES, toBatches, toRaw } from './columns.js';
+import { type Columns, type Lists, SCORE_TYPES, TARGET_TYPES, toBatches, toRaw, UNKNOWN } from './columns.js';
 import { RandomAccessFile } from './file.js';
 import {
   nameOf,
@@ -18,20 +18,23 @@ import {
 } from './input.js';
 import { HEAD_BYTES, kindOfBytes } from './kinds.js';
 import { bytesOf, isSequential } from './streams.js';
-import { TargetsReader } from './targets.js';
+import { type Names, TargetsReader, withoutNames } from './targets.js';
 import { decodeZstd } from './zstd.js';
 
 type Arrow = typeof import('apache-arrow') & typeof import('apache-arrow/ipc/metadata/file');
 
 const MAGIC = 'ARROW1';
+const LABEL_TYPES = [...TARGET_TYPES, 'text'];
 /** Before the metadata of each message: -1, and their length. */
 const PREFIX_BYTES = 8;
 
 interface Message {
   at: number;
   bytes: number;
-  /** The record batch of the message; null for other messages. */
+  /** Rows of a record batch; null for other messages. */
   rows: number | null;
+  /** The id of a dictionary that it begins, or adds to; null for other messages. */
+  dictionary: { id: number; isDelta: boolean } | null;
 }
 
 class ArrowFile {
@@ -106,7 +109,13 @@ class ArrowFile {
       try {
         const decoded = this.arrow.Message.decode(this.read(at + PREFIX_BYTES, length));
         const rows = decoded.isRecordBatch() ? decoded.header().length : null;
-        message = { at, bytes: PREFIX_BYTES + length + decoded.bodyLength, rows };
+        const dictionary = decoded.isDictionaryBatch() ? decoded.header() : null;
+        message = {
+          at,
+          bytes: PREFIX_BYTES + length + decoded.bodyLength,
+          rows,
+          dictionary: dictionary === null ? null : { id: dictionary.id, isDelta: dictionary.isDelta },
+        };
       } catch {
         throw this.damaged(row);
       }
@@ -136,7 +145,28 @@ class ArrowFile {
   }
 }
 
-async function cut(source: Source, bytes: number): Promise<Piece[]> {
+/** The dictionaries of the messages so far, where names of labels are wanted: a record batch has keys of them. */
+class Dictionaries {
+  #messages: { id: number; bytes: Buffer }[] = [];
+
+  constructor(
+    private readonly file: ArrowFile,
+    private readonly areWanted: boolean,
+  ) {}
+
+  get messages(): Buffer[] {
+    return this.#messages.map(({ bytes }) => bytes);
+  }
+
+  add({ at, bytes, dictionary }: Message): void {
+    if (dictionary === null || !this.areWanted) return;
+    const { id, isDelta } = dictionary;
+    if (!isDelta) this.#messages = this.#messages.filter((each) => each.id !== id);
+    this.#messages.push({ id, bytes: this.file.read(at, bytes) });
+  }
+}
+
+async function cut(source: Source, bytes: number, names: Names | null): Promise<Piece[]> {
   const name = source.scoresFile;
   if (isSequential(name)) return [wholeSource(source)];
   const arrow = await loadArrow(name);
@@ -148,10 +178,17 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
     const schema = file.schema();
     let piece: Piece | undefined;
     let row = 0;
+    const dictionaries = new Dictionaries(file, names !== null);
     for (const message of file.messages(file.start, Number.MAX_SAFE_INTEGER, 0)) {
+      dictionaries.add(message);
       if (message.rows === null) continue;
       if (message.rows > 0 && classes === null) {
-        const columns = columnsOf(arrow, batchOf(arrow, schema, file, message, row), source);
+        const columns = columnsOf(
+          arrow,
+          batchOf(arrow, schema, file, message, row, dictionaries.messages),
+          source,
+          names,
+        );
         classes = classesOf(columns, source, row);
         const reader = new TargetsReader(source, name, null);
         if (columns.targets !== null) {
@@ -173,10 +210,10 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
   }
 }
 
-async function* read(piece: Piece): AsyncGenerator<RowBatch> {
+async function* read(piece: Piece, names: Names | null): AsyncGenerator<RowBatch> {
   const arrow = await loadArrow(nameOf(piece.scoresFile));
   if (isSequential(piece.scoresFile)) {
-    yield* readStream(arrow, piece);
+    yield* readStream(arrow, piece, names);
     return;
   }
   const targets = new TargetsReader(piece, piece.scoresFile, piece.reading);
@@ -184,10 +221,13 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
   try {
     let row = piece.firstRow ?? 0;
     const schema = file.schema();
+    const dictionaries = new Dictionaries(file, names !== null);
+    if (names !== null) for (const message of file.messages(file.start, piece.begin, 0)) dictionaries.add(message);
     for (const message of file.messages(piece.begin, piece.end, row)) {
+      dictionaries.add(message);
       if (message.rows === null || message.rows === 0) continue;
-      const batch = batchOf(arrow, schema, file, message, row);
-      const columns = columnsOf(arrow, batch, piece);
+      const batch = batchOf(arrow, schema, file, message, row, dictionaries.messages);
+      const columns = columnsOf(arrow, batch, piece, names);
       const place = { ...piece, file: file.name, firstRow: row };
       yield* toBatches(columns, targets, piece.classes as number, message.bytes, place);
       row += message.rows;
@@ -197,21 +237,32 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
   }
 }
 
-/** One record batch by itself, as a stream of the schema and of it. */
-function batchOf(arrow: Arrow, schema: Buffer, file: ArrowFile, message: Message, row: number): RecordBatch {
+/**
+ * One record batch by itself, as a stream of the schema, of dictionaries and of it.
+ *
+ * @param dictionaries those before it, for names of labels
+ */
+function batchOf(
+  arrow: Arrow,
+  schema: Buffer,
+  file: ArrowFile,
+  message: Message,
+  row: number,
+  dictionaries: readonly Buffer[],
+): RecordBatch {
   if (message.bytes >= 2 ** 31) {
     throw new InputError(`${file.name}: has a record batch of ${message.bytes} bytes: write smaller ones`);
   }
   const bytes = file.readReused(message.at, message.bytes);
   try {
-    return arrow.RecordBatchReader.from([schema, bytes]).next().value as RecordBatch;
+    return arrow.RecordBatchReader.from([schema, ...dictionaries, bytes]).next().value as RecordBatch;
   } catch (error) {
     if (error instanceof InputError) throw error;
     throw new InputError(`${file.name}: the record batch of row ${row} is damaged: ${(error as Error).message}`);
   }
 }
 
-async function* readStream(arrow: Arrow, piece: Piece): AsyncGenerator<RowBatch> {
+async function* readStream(arrow: Arrow, piece: Piece, names: Names | null): AsyncGenerator<RowBatch> {
   const name = nameOf(piece.scoresFile);
   const targets = new TargetsReader(piece, name, piece.reading);
   let row = 0;
@@ -228,7 +279,7 @@ async function* readStream(arrow: Arrow, piece: Piece): AsyncGenerator<RowBatch>
       throw new InputError(`${name}: is broken after row ${row}: ${(error as Error).message}`);
     }
     if (batch.numRows === 0) continue;
-    const columns = columnsOf(arrow, batch, piece);
+    const columns = columnsOf(arrow, batch, piece, names);
     classes ??= classesOf(columns, piece, row);
     yield* toBatches(columns, targets, classes, 0, { ...piece, file: name, firstRow: row });
     row += batch.numRows;
@@ -266,7 +317,7 @@ function classesOf({ scores }: Columns, source: Source, row: number): number {
   return classes;
 }
 
-function columnsOf(arrow: Arrow, batch: RecordBatch, source: Source): Columns {
+function columnsOf(arrow: Arrow, batch: RecordBatch, source: Source, names: Names | null): Columns {
   const { columns } = source;
   const file = nameOf(source.scoresFile);
   const needs = (name: string, wanted: string): InputError => {
@@ -275,20 +326,21 @@ function columnsOf(arrow: Arrow, batch: RecordBatch, source: Source): Columns {
       field === undefined ? `its columns are ${namesOf(batch.schema)}` : `it is ${String(field.type as unknown)}`;
     return new InputError(`${file}: needs a column ${name} of ${wanted}; ${given}`);
   };
+  /** @param types of elements, among which names of labels are text */
   const lists = (name: string, types: readonly string[], wanted: string): Lists => {
     const column = batch.getChild(name)?.data[0] as Data | undefined;
-    const found = column === undefined ? null : listsOf(arrow, column, file, types);
+    const found = column === undefined ? null : listsOf(arrow, column, file, types, names);
     if (found === null) throw needs(name, wanted);
     return found;
   };
   return {
     scores: lists(columns.scores, SCORE_TYPES, `${source.what}, lists of float16, float32 or float64`),
-    targets: source.hasTargets ? lists(columns.targets, TARGET_TYPES, 'targets, lists of integers or bool') : null,
+    targets: source.hasTargets ? lists(columns.targets, LABEL_TYPES, 'targets, lists of integers, text or bool') : null,
     sampleWeight: columns.sampleWeight === null ? null : weightsOf(arrow, batch, columns.sampleWeight, needs),
     unknown:
       columns.unknown === null
         ? null
-        : lists(columns.unknown, TARGET_TYPES, 'unknown classes, lists of integers or bool'),
+        : lists(columns.unknown, LABEL_TYPES, 'unknown classes, lists of integers, text or bool'),
     rowIds: columns.rowId === null ? null : rowIdsOf(arrow, batch, columns.rowId, needs),
   };
 }
@@ -329,13 +381,20 @@ function namesOf(schema: Schema): string {
 }
 
 /** A column of lists, or null for a column of something else. */
-function listsOf({ DataType }: Arrow, column: Data, file: string, types: readonly string[]): Lists | null {
+function listsOf(
+  arrow: Arrow,
+  column: Data,
+  file: string,
+  types: readonly string[],
+  names: Names | null,
+): Lists | null {
+  const { DataType } = arrow;
   const { type: listType, length: rows } = column;
   const [child] = column.children;
   const isFixed = DataType.isFixedSizeList(listType);
   if (child === undefined || !(isFixed || DataType.isList(listType) || DataType.isLargeList(listType))) return null;
   const damaged = (): InputError => new InputError(`${file}: is damaged: it has lists that end nowhere`);
-  const type = String(child.type as unknown).toLowerCase();
+  const type = isText(arrow, child.type) ? 'text' : String(child.type as unknown).toLowerCase();
   if (!types.includes(type)) return null;
   const begins = new Float64Array(rows);
   const lengths = new Int32Array(rows);
@@ -348,9 +407,14 @@ function listsOf({ DataType }: Arrow, column: Data, file: string, types: readonl
     begins[row] = begin;
     lengths[row] = end - begin;
   }
-  const elements = DataType.isBool(child.type)
-    ? fromBits(child.values as Uint8Array, child.length)
-    : (child.values as Lists['values'] | undefined);
+  if (type === 'text' && names === null) throw withoutNames(file);
+  const text = type === 'text' ? arrow.makeVector(child) : null;
+  const elements =
+    text !== null
+      ? toClasses(arrow, child, names as Names)
+      : DataType.isBool(child.type)
+        ? fromBits(child.values as Uint8Array, child.length)
+        : (child.values as Lists['values'] | undefined);
   if (elements === undefined || elements.length < child.length) throw damaged();
   return {
     type,
@@ -359,7 +423,27 @@ function listsOf({ DataType }: Arrow, column: Data, file: string, types: readonl
     lengths,
     nullRow: nullRowOf(column, child, begins, lengths),
     isFixed,
+    nameAt: text === null ? null : (element) => String(text.get(element)),
   };
+}
+
+/** Whether elements are names, also as keys of a dictionary of them. */
+function isText({ DataType }: Arrow, type: DataType): boolean {
+  const element: DataType = DataType.isDictionary(type) ? (type.dictionary as DataType) : type;
+  return DataType.isUtf8(element) || DataType.isLargeUtf8(element);
+}
+
+/** The classes of names. A dictionary may have names that no row has. */
+function toClasses(arrow: Arrow, text: Data, names: Names): Int32Array {
+  const { dictionary } = text;
+  const strings = (dictionary ?? arrow.makeVector(text)) as { length: number; get: (i: number) => unknown };
+  const classes = Int32Array.from({ length: strings.length }, (_, i) => {
+    const name = strings.get(i);
+    return typeof name === 'string' ? (names.get(name) ?? UNKNOWN) : UNKNOWN;
+  });
+  if (dictionary === undefined) return classes;
+  const keys = text.values as ArrayLike<number | bigint>;
+  return Int32Array.from({ length: text.length }, (_, i) => classes[Number(keys[i])] ?? UNKNOWN);
 }
 
 function nullRowOf(column: Data, child: Data, begins: ArrayLike<number>, lengths: ArrayLike<number>): number {

@@ -3,13 +3,21 @@
 import { InputError } from '../errors.js';
 import { fromHalves } from './elements.js';
 import { NO_TARGETS, type Reading, type RowBatch, SCORES_PER_BATCH, type Source } from './input.js';
-import { copyIntegers, type Integers, outOfRange, type RawTargets, type TargetsReader, toPadded } from './targets.js';
+import {
+  copyIntegers,
+  type Integers,
+  outOfRange,
+  type RawTargets,
+  type TargetsReader,
+  toPadded,
+  unknownName,
+} from './targets.js';
 
 /** A list for each row, of elements of one type. */
 export interface Lists {
   /** The type of an element, as in messages: float16, int64, bool … */
   type: string;
-  /** The elements of all rows; those of a row are neighbours. float16 as bits; bool as 0 and 1. */
+  /** The elements of all rows; those of a row are neighbours. float16 as bits; bool as 0 and 1; names as classes, or UNKNOWN. */
   values: ArrayLike<number> | BigInt64Array | BigUint64Array;
   /** [rows]: where the list of each row begins. */
   begins: ArrayLike<number>;
@@ -19,7 +27,12 @@ export interface Lists {
   nullRow: number;
   /** Whether the type says that all lists have one length. */
   isFixed: boolean;
+  /** The name that an element was; null where elements are none. */
+  nameAt: ((element: number) => string) | null;
 }
+
+/** In place of the class of a name that is none of the labels. */
+export const UNKNOWN = -2;
 
 export const SCORE_TYPES = ['float16', 'float32', 'float64'];
 export const TARGET_TYPES = ['bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64'];
@@ -115,7 +128,7 @@ function toScores({ type, values, begins, lengths }: Lists, begin: number, end: 
 
 /** The targets of rows `begin` to before `end`, one list after the other. */
 export function toRaw(lists: Lists, begin: number, end: number, { file, firstRow }: Pick<Place, 'file' | 'firstRow'>) {
-  const { type, values, begins, lengths, isFixed } = lists;
+  const { type, values, begins, lengths, isFixed, nameAt } = lists;
   const rows = end - begin;
   const own = new Int32Array(rows);
   let size = 0;
@@ -125,6 +138,16 @@ export function toRaw(lists: Lists, begin: number, end: number, { file, firstRow
     const from = begins[begin + row] as number;
     const bad = copyIntegers(values as Integers, from, own[row] as number, copy, to);
     if (bad !== -1) throw outOfRange(file, values[from + bad] as number | bigint, firstRow + begin + row, bad);
+    if (nameAt === null) continue;
+    const unknown = copy.subarray(to, to + (own[row] as number)).indexOf(UNKNOWN);
+    if (unknown !== -1) throw unknownName(nameAt(from + unknown), file, firstRow + begin + row);
   }
-  return { type, values: copy, lengths: own, form: isFixed ? 'fixed' : 'lists', rows } satisfies RawTargets;
+  return {
+    type,
+    values: copy,
+    lengths: own,
+    form: isFixed ? 'fixed' : 'lists',
+    named: null,
+    rows,
+  } satisfies RawTargets;
 }

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import type { TargetsAre } from './targets.js';
+import type { Names, TargetsAre } from './targets.js';
 
 export type Format = 'npy' | 'ndjson' | 'arrow' | 'parquet';
 
@@ -95,11 +95,11 @@ export interface SparseRows {
 /** The reading of rows whose targets are not read. */
 export const NO_TARGETS: Reading = { targetsAre: 'indices', type: 'none', classes: null };
 
-/** Knows a format. All pieces of a call are of one source. */
+/** Knows a format. All pieces of a call are of one source; `names` is null where names of labels are not known. */
 export interface Reader {
   /** A source in pieces of about so many bytes. */
-  cut: (source: Source, bytes: number) => Promise<Piece[]> | Piece[];
-  read: (piece: Piece) => AsyncIterable<RowBatch>;
+  cut: (source: Source, bytes: number, names: Names | null) => Promise<Piece[]> | Piece[];
+  read: (piece: Piece, names: Names | null) => AsyncIterable<RowBatch>;
   /** Pieces in the order of `cut`, each with the number of its first row. */
   numberRows: (pieces: readonly Piece[]) => Promise<Piece[]> | readonly Piece[];
 }

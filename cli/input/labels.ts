@@ -1,22 +1,28 @@
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
+import { Tagger } from 'multilabel-margin-loss/train';
 import { InputError, toCommandError } from '../errors.js';
 import { nameOf, type Piece } from './input.js';
+import type { Names } from './targets.js';
 
 export const LABELS_USAGE = `\
-  --labels <file>         names of the labels, a list in .json or one on each line: the results have them`;
+  --labels <file>         names of the labels, a list in .json, one on each line, or those of a head in .safetensors:
+                          the results have them, and targets may be names`;
 
 /** The threshold of each label, by its index or name; null for a label that is never predicted. */
 export type Thresholds = (number | null)[] | Record<string, number | null>;
 
 /**
- * The names of labels: a list in JSON in a file whose name ends in .json, one name on each line in another.
+ * The names of labels: a list in JSON in a file whose name ends in .json, those of a head in .safetensors, one name on each
+ * line in another.
  *
  * @throws InputError for a file that cannot be read, or holds something else than different names that are not empty
  */
 export function readLabels(file: string): string[] {
+  const end = extname(file).toLowerCase();
+  if (end === '.safetensors') return readHeadLabels(file);
   const text = readText(file);
-  const isJson = extname(file).toLowerCase() === '.json';
+  const isJson = end === '.json';
   const labels = isJson ? parseJson(file, text) : text.replace(/\r?\n$/, '').split(/\r?\n/);
   if (!isNames(labels) || labels.length === 0) {
     throw new InputError(`${file}: must be a list of names, ["…", …]`);
@@ -34,6 +40,11 @@ export function readLabels(file: string): string[] {
   return labels;
 }
 
+/** To look classes up by their names. */
+export function namesOf(labels: readonly string[] | null | undefined): Names | null {
+  return labels === null || labels === undefined ? null : new Map(labels.map((label, i) => [label, i]));
+}
+
 /**
  * Checks that there are as many names as classes, where the input shows these before it is read.
  *
@@ -46,6 +57,17 @@ export function checkLabelCount(file: string, labels: readonly string[], pieces:
   throw new InputError(
     `${file}: has ${labels.length} names, and ${nameOf(piece.scoresFile)} scores of ${piece.classes} classes`,
   );
+}
+
+function readHeadLabels(file: string): string[] {
+  let labels: readonly string[] | null;
+  try {
+    ({ labels } = Tagger.load(readFileSync(file)));
+  } catch (error) {
+    throw toCommandError(error, file);
+  }
+  if (labels === null) throw new InputError(`${file}: is a head without names of labels`);
+  return [...labels];
 }
 
 function isNames(value: unknown): value is string[] {

@@ -15,7 +15,7 @@ import {
 } from './input.js';
 import { kindOfBytes } from './kinds.js';
 import { bytesOf, isSequential } from './streams.js';
-import { outOfRange, TargetsReader, toPadded } from './targets.js';
+import { classOf, type Names, outOfRange, TargetsReader, toPadded } from './targets.js';
 
 const TAB = 9;
 const LINE_FEED = 10;
@@ -81,6 +81,7 @@ class Rows {
   readonly scores: number[] = [];
   readonly targets: number[] = [];
   readonly lengths: number[] = [];
+  readonly named: boolean[] = [];
   /** The columns of sparse features, and where the columns of each row end. */
   readonly indices: number[] = [];
   readonly ends: number[] = [];
@@ -90,7 +91,7 @@ class Rows {
   readonly ids: (string | number)[] = [];
 }
 
-async function cut(source: Source, bytes: number): Promise<Piece[]> {
+async function cut(source: Source, bytes: number, names: Names | null): Promise<Piece[]> {
   const file = source.scoresFile;
   if (isSequential(file)) return [wholeSource(source)];
   const opened = new RandomAccessFile(file);
@@ -101,7 +102,7 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
   let reading: Reading | null = null;
   for await (const { lines } of linesOf(file, 0, size)) {
     if (lines[0] === undefined) continue;
-    const parser = new RowParser(source, null, null);
+    const parser = new RowParser(source, names, null, null);
     const rows = new Rows();
     parser.add(lines[0], rows, 0);
     parser.targetsOf(rows, 0);
@@ -117,10 +118,10 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
   return pieces;
 }
 
-async function* read(piece: Piece): AsyncGenerator<RowBatch> {
+async function* read(piece: Piece, names: Names | null): AsyncGenerator<RowBatch> {
   const { scoresFile: file, begin } = piece;
   let { end } = piece;
-  const parser = new RowParser(piece, piece.classes, piece.reading);
+  const parser = new RowParser(piece, names, piece.classes, piece.reading);
   let rows = new Rows();
   let firstRow = piece.firstRow ?? (await countRows(file, 0, begin));
   let at = begin;
@@ -185,6 +186,7 @@ class RowParser {
 
   constructor(
     private readonly source: Source,
+    private readonly names: Names | null,
     public classes: number | null,
     reading: Reading | null,
   ) {
@@ -256,11 +258,11 @@ class RowParser {
   }
 
   #addUnknown(given: unknown, name: string, rows: Rows, row: number, wrong: (message: string) => InputError): void {
-    if (!isListOf(given, 'boolean') && !(isListOf(given, 'number') && (given as number[]).every(Number.isInteger))) {
-      throw wrong(`needs "${name}", a list of whole numbers, or of true and false`);
+    if (!isListOf(given, 'boolean') && !isListOfLabels(given)) {
+      throw wrong(`needs "${name}", a list of whole numbers, of names of labels, or of true and false`);
     }
-    for (const each of given as (number | boolean)[]) {
-      const value = Number(each);
+    for (const each of given as (number | boolean | string)[]) {
+      const value = typeof each === 'string' ? classOf(each, this.names, this.#file, row) : Number(each);
       if (value !== (value | 0)) throw outOfRange(this.#file, value, row, given.indexOf(each));
       rows.unknown.push(value);
     }
@@ -270,19 +272,22 @@ class RowParser {
   #addTargets(targets: unknown, rows: Rows, row: number, wrong: (message: string) => InputError): void {
     const { targets: name } = this.source.columns;
     const isBool = isListOf(targets, 'boolean') && targets.length > 0;
-    if (!isBool && !(isListOf(targets, 'number') && (targets as number[]).every(Number.isInteger))) {
-      throw wrong(`needs "${name}", a list of whole numbers, or of true and false`);
+    if (!isBool && !isListOfLabels(targets)) {
+      throw wrong(`needs "${name}", a list of whole numbers, of names of labels, or of true and false`);
     }
     if (targets.length > 0) {
       this.#isBool ??= isBool;
       if (isBool !== this.#isBool) throw wrong(`has "${name}" of another type than the rows before`);
     }
-    for (const target of targets as (number | boolean)[]) {
-      const value = Number(target);
+    let isNamed = false;
+    for (const target of targets as (number | boolean | string)[]) {
+      isNamed ||= typeof target === 'string';
+      const value = typeof target === 'string' ? classOf(target, this.names, this.#file, row) : Number(target);
       if (value !== (value | 0)) throw outOfRange(this.#file, value, row, targets.indexOf(target));
       rows.targets.push(value);
     }
     rows.lengths.push(targets.length);
+    rows.named.push(isNamed);
   }
 
   #parse(line: Buffer, row: number, wrong: (message: string) => InputError): unknown {
@@ -321,12 +326,20 @@ class RowParser {
 
   unknownOf({ unknown, unknownLengths }: Rows): RowBatch['unknown'] {
     const values = Int32Array.from(unknown);
-    return toPadded({ type: 'number', values, lengths: unknownLengths, form: 'lists', rows: unknownLengths.length });
+    return toPadded({
+      type: 'number',
+      values,
+      lengths: unknownLengths,
+      form: 'lists',
+      named: null,
+      rows: unknownLengths.length,
+    });
   }
 
-  targetsOf({ targets, lengths }: Rows, firstRow: number): RowBatch['targets'] {
+  targetsOf({ targets, lengths, named }: Rows, firstRow: number): RowBatch['targets'] {
     const type = this.#isBool === true ? 'bool' : 'number';
-    const raw = { type, values: Int32Array.from(targets), lengths, form: 'lists', rows: lengths.length } as const;
+    const values = Int32Array.from(targets);
+    const raw = { type, values, lengths, form: 'lists', named, rows: lengths.length } as const;
     return this.#targets.read(raw, this.classes as number, firstRow);
   }
 }
@@ -336,6 +349,11 @@ const MOST_INDEX = 2 ** 31 - 2;
 
 function isSparseList(value: unknown): value is readonly unknown[][] {
   return Array.isArray(value) && value.every(Array.isArray);
+}
+
+/** Class indices and names. */
+function isListOfLabels(value: unknown): value is (number | string)[] {
+  return Array.isArray(value) && value.every((element) => typeof element === 'string' || Number.isInteger(element));
 }
 
 function isListOf(value: unknown, type: 'number' | 'boolean'): value is unknown[] {

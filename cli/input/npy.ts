@@ -217,7 +217,14 @@ class Arrays {
     }
     const rows = end - begin;
     const lengths = new Int32Array(rows).fill(columns);
-    return { type: NAMES[type] as string, values, lengths, form: array.isVector ? 'single' : 'fixed', rows };
+    return {
+      type: NAMES[type] as string,
+      values,
+      lengths,
+      form: array.isVector ? 'single' : 'fixed',
+      named: null,
+      rows,
+    };
   }
 
   async checkEnd(): Promise<void> {

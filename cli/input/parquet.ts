@@ -4,12 +4,12 @@ import { resolve } from 'node:path';
 import type { DuckDBConnection, DuckDBListVector, DuckDBResult } from '@duckdb/node-api';
 import { InputError } from '../errors.js';
 import { load } from '../packages.js';
-import { type Columns, type Lists, toBatches } from './columns.js';
+import { type Columns, type Lists, toBatches, UNKNOWN } from './columns.js';
 import { RandomAccessFile } from './file.js';
 import { HEAD_BYTES, kindOfBytes } from './kinds.js';
 import type { Piece, Reader, Reading, RowBatch, Source } from './input.js';
 import { sizeOfFile } from './sources.js';
-import { TargetsReader } from './targets.js';
+import { type Names, TargetsReader, withoutNames } from './targets.js';
 
 /** How a column is read: the type that DuckDB casts its elements to, and the type's name here. */
 interface Cast {
@@ -28,11 +28,12 @@ const TARGETS: Record<string, Cast> = {
   USMALLINT: { to: 'USMALLINT', type: 'uint16' },
   UINTEGER: { to: 'UINTEGER', type: 'uint32' },
   UBIGINT: { to: 'UBIGINT', type: 'uint64' },
+  VARCHAR: { to: 'VARCHAR', type: 'text' },
 };
 
 function scoresCast(element: string): Cast | null {
   if (element === 'FLOAT') return { to: 'FLOAT', type: 'float32' };
-  const isInteger = element !== 'BOOLEAN' && Object.hasOwn(TARGETS, element);
+  const isInteger = element !== 'BOOLEAN' && element !== 'VARCHAR' && Object.hasOwn(TARGETS, element);
   return element === 'DOUBLE' || element.startsWith('DECIMAL') || isInteger ? { to: 'DOUBLE', type: 'float64' } : null;
 }
 
@@ -44,7 +45,7 @@ function targetsCast(element: string): Cast | null {
 const NONE: Cast = { to: '', type: '' };
 
 /** Types of DuckDB that --row-id takes. */
-const ROW_ID_TYPES = ['VARCHAR', ...Object.keys(TARGETS).filter((type) => type !== 'BOOLEAN')];
+const ROW_ID_TYPES = Object.keys(TARGETS).filter((type) => type !== 'BOOLEAN');
 
 let connection: Promise<DuckDBConnection> | undefined;
 
@@ -136,7 +137,7 @@ async function castsOf(
     const given = type === undefined ? `its columns are ${[...types.keys()].join(', ')}` : `it is ${type}`;
     throw new InputError(`${file}: needs a column ${columns.sampleWeight} of weights of rows, numbers; ${given}`);
   }
-  const wanted = 'lists of integers or booleans';
+  const wanted = 'lists of integers, text or booleans';
   return {
     scores: cast(columns.scores, source.what, scoresCast, 'lists of numbers'),
     targets: source.hasTargets ? cast(columns.targets, 'targets', targetsCast, wanted) : NONE,
@@ -145,7 +146,7 @@ async function castsOf(
   };
 }
 
-async function cut(source: Source, bytes: number): Promise<Piece[]> {
+async function cut(source: Source, bytes: number, names: Names | null): Promise<Piece[]> {
   const { scoresFile: file } = source;
   if (source.isPipe) throw new InputError(`${file}: is not a regular file, which Parquet needs`);
   sizeOfFile(file);
@@ -162,7 +163,7 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
   // A piece of the first row tells how all others are read.
   if (groups.some((group) => Number(group['num_rows']) > 0)) {
     const first: Piece = { ...source, begin: 0, end: 1, bytes: 0, firstRow: 0, classes, reading };
-    for await (const batch of read(first)) {
+    for await (const batch of read(first, names)) {
       classes = batch.scores.shape[1];
       ({ reading } = batch);
       break;
@@ -184,7 +185,7 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
   return pieces;
 }
 
-async function* read(piece: Piece): AsyncGenerator<RowBatch> {
+async function* read(piece: Piece, names: Names | null): AsyncGenerator<RowBatch> {
   const { scoresFile: file, columns, begin, end } = piece;
   const database = await connect(file);
   const casts = await castsOf(database, piece);
@@ -218,10 +219,10 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
     const rows = chunk?.rowCount ?? 0;
     if (chunk === null || rows === 0) throw new InputError(`${file}: ended at row ${row} of ${end}`);
     const lists = (name: 'targets' | 'unknown', cast: Cast, isFixed: boolean): Lists =>
-      listsOf(chunk.getColumnVector(placeOf(name)) as DuckDBListVector, cast, isFixed, file);
+      listsOf(chunk.getColumnVector(placeOf(name)) as DuckDBListVector, cast, isFixed, file, names);
     const values = (name: 'sampleWeight' | 'rowId'): unknown[] => chunk.getColumnValues(placeOf(name));
     const batch: Columns = {
-      scores: listsOf(chunk.getColumnVector(0) as DuckDBListVector, casts.scores, false, file),
+      scores: listsOf(chunk.getColumnVector(0) as DuckDBListVector, casts.scores, false, file, names),
       targets: others.targets === null ? null : lists('targets', casts.targets, casts.isFixed),
       unknown: others.unknown === null ? null : lists('unknown', casts.unknown, false),
       sampleWeight: others.sampleWeight === null ? null : (values('sampleWeight') as (number | null)[]),
@@ -244,9 +245,15 @@ interface Memory {
   validity?: { data: BigUint64Array | null; itemValid: (index: number) => boolean };
 }
 
-function listsOf(column: DuckDBListVector, { type }: Cast, isFixed: boolean, file: string): Lists {
+function listsOf(column: DuckDBListVector, { type }: Cast, isFixed: boolean, file: string, names: Names | null): Lists {
   const rows = column.itemCount;
-  const { items, validity: ofItems } = column.childVector as unknown as Memory;
+  if (type === 'text' && names === null) throw withoutNames(file);
+  const { items: numbers, validity: ofItems } = column.childVector as unknown as Memory;
+  const nameAt = type === 'text' ? (i: number): string => String(column.childVector.getItem(i)) : null;
+  const items =
+    nameAt === null
+      ? numbers
+      : Int32Array.from({ length: column.childVector.itemCount }, (_, i) => names?.get(nameAt(i)) ?? UNKNOWN);
   const { validity: ofLists } = column as unknown as Memory;
   if (items === undefined || ofItems === undefined || ofLists === undefined) {
     throw new InputError(`${file}: this version of @duckdb/node-api is not known here: npm install @duckdb/node-api`);
@@ -262,7 +269,7 @@ function listsOf(column: DuckDBListVector, { type }: Cast, isFixed: boolean, fil
     if (ofItems.data === null || nullRow === row) continue;
     for (let i = begins[row] as number; i < end; i++) if (!ofItems.itemValid(i)) nullRow = row;
   }
-  return { type, values: items, begins, lengths, nullRow, isFixed };
+  return { type, values: items, begins, lengths, nullRow, isFixed, nameAt };
 }
 
 export const parquet: Reader = { cut, read, numberRows: (pieces) => pieces };

@@ -9,6 +9,7 @@ import { npy } from './npy.js';
 import { parquet } from './parquet.js';
 import { sizeOfFile } from './sources.js';
 import { peek } from './streams.js';
+import type { Names } from './targets.js';
 
 const READERS: Record<Format, Reader> = { arrow, ndjson, npy, parquet };
 
@@ -23,15 +24,17 @@ const HEAD_BYTES = 6;
 /**
  * The pieces of all sources, in order. They are the same on every machine for the same sources and number of shards, for any number of
  * threads.
+ *
+ * @param names of labels, or null where they are not known
  */
-export async function piecesOf(sources: readonly Source[], shards = 1): Promise<Piece[]> {
+export async function piecesOf(sources: readonly Source[], names: Names | null, shards = 1): Promise<Piece[]> {
   const bytes = sources.map(({ scoresFile, isPipe }) => (isPipe ? 0 : sizeOfFile(scoresFile)));
   const total = bytes.reduce((a, b) => a + b, 0);
   const most = Math.max(1, Math.min(MOST_BYTES, Math.ceil(total / (PIECES_PER_SHARD * shards))));
   const all: Piece[] = [];
   let first: Piece | undefined;
   for (const source of sources) {
-    const pieces = await cut(source, most);
+    const pieces = await cut(source, most, names);
     const known = pieces.find(({ classes }) => classes !== null);
     if (known !== undefined) checkAlike(known, (first ??= known));
     all.push(...pieces);
@@ -39,16 +42,16 @@ export async function piecesOf(sources: readonly Source[], shards = 1): Promise<
   return all;
 }
 
-async function cut(given: Source, bytes: number): Promise<Piece[]> {
+async function cut(given: Source, bytes: number, names: Names | null): Promise<Piece[]> {
   // Pipes have no names that tell.
   const format = given.isPipe && given.format === 'ndjson' ? await formatOfPipe(given.scoresFile) : given.format;
   const source = { ...given, format };
   const { cut: cutSource, read } = READERS[format];
-  const pieces = await cutSource(source, bytes);
+  const pieces = await cutSource(source, bytes, names);
   const [piece] = pieces;
   if (pieces.length !== 1 || piece === undefined || piece.isPipe || piece.classes !== null) return pieces;
   // A compressed file: what other readers find by the first row.
-  for await (const { scores, reading } of read(piece)) return [{ ...piece, classes: scores.shape[1], reading }];
+  for await (const { scores, reading } of read(piece, names)) return [{ ...piece, classes: scores.shape[1], reading }];
   return pieces;
 }
 
@@ -88,9 +91,9 @@ export function checkReading(
 }
 
 /** The rows of a piece. Signals and timers have their turn while it is read. */
-export async function* readPiece(piece: Piece): AsyncGenerator<RowBatch> {
+export async function* readPiece(piece: Piece, names: Names | null): AsyncGenerator<RowBatch> {
   let paused = performance.now();
-  for await (const batch of READERS[piece.format].read(piece)) {
+  for await (const batch of READERS[piece.format].read(piece, names)) {
     yield batch;
     // A reader of a regular file never waits, and Node sees signals only where something waits.
     if (performance.now() - paused < MILLISECONDS_PER_TURN) continue;

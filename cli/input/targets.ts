@@ -5,9 +5,34 @@ import type { Reading, RowBatch, Source } from './input.js';
 
 export type TargetsAre = 'mask' | 'indices';
 
+/** The classes of the names of labels. */
+export type Names = ReadonlyMap<string, number>;
+
+/**
+ * The class of a name.
+ *
+ * @param row the number of the row in its file
+ * @throws InputError for an unknown name, and where there are no names
+ */
+export function classOf(name: string, names: Names | null, file: string, row: number): number {
+  const label = names?.get(name);
+  if (label !== undefined) return label;
+  throw names === null ? withoutNames(file) : unknownName(name, file, row);
+}
+
+/** The error for names where no option says which class is which. */
+export function withoutNames(file: string): InputError {
+  return new InputError(`${file}: has names of labels: --labels says which class each of them is`);
+}
+
+/** The error for a name that is none of the labels. */
+export function unknownName(name: string, file: string, row: number): InputError {
+  return new InputError(`${file}: row ${row} has '${name}', which is none of the names of --labels`);
+}
+
 /** Targets of consecutive rows as a file has them. */
 export interface RawTargets {
-  /** The type of an element, as in messages: bool, uint8, int64, number … */
+  /** The type of an element, as in messages: bool, uint8, int64, number …; or text, for classes that were names. */
   type: string;
   /** The elements of all rows, row by row. */
   values: Int32Array;
@@ -15,6 +40,8 @@ export interface RawTargets {
   lengths: ArrayLike<number>;
   /** How the file has rows: lists of any length, lists of one length, or one class index for each row, without a list. */
   form: 'lists' | 'fixed' | 'single';
+  /** [rows]: whether the row had names; null where `type` tells. */
+  named: ArrayLike<boolean> | null;
   rows: number;
 }
 
@@ -52,12 +79,18 @@ export class TargetsReader {
     if (rows === 0) return { data: raw.values, shape: [0, 0] };
     if (this.reading === null) {
       const targetsAre = this.source.targetsAre ?? this.#kindOf(raw, 0, 0, classes, firstRow);
-      this.reading = { targetsAre, type, classes: targetsAre === 'mask' ? (classes ?? (lengths[0] as number)) : null };
+      const typeOfFirst = raw.named?.[0] === true ? 'text' : type;
+      this.reading = {
+        targetsAre,
+        type: typeOfFirst,
+        classes: targetsAre === 'mask' ? (classes ?? (lengths[0] as number)) : null,
+      };
     }
     const { targetsAre } = this.reading;
     if (type === 'bool' && targetsAre === 'indices') {
       throw new InputError(`${this.file}: targets of bool are a mask, and cannot be class indices`);
     }
+    if (targetsAre === 'mask') this.#refuseNames(raw, firstRow);
     if (this.source.targetsAre === null) {
       for (let row = 0, at = 0; row < rows; at += lengths[row++] as number) {
         const kind = this.#kindOf(raw, row, at, classes, firstRow);
@@ -71,9 +104,18 @@ export class TargetsReader {
     return targetsAre === 'mask' ? this.#fromMasks(raw, this.reading.classes as number, firstRow) : toPadded(raw);
   }
 
+  #refuseNames({ type, named, rows }: RawTargets, firstRow: number): void {
+    for (let row = 0; row < rows; row++) {
+      if (type !== 'text' && named?.[row] !== true) continue;
+      const why =
+        this.source.targetsAre === null ? 'the first row of the input is a 0/1 mask' : '--targets-are is mask';
+      throw new InputError(`${this.file}: row ${firstRow + row} has names of labels, but ${why}`);
+    }
+  }
+
   /** The reading that the row at `at` would have by itself. */
   #kindOf(
-    { type, values, lengths, form }: RawTargets,
+    { type, values, lengths, form, named }: RawTargets,
     row: number,
     at: number,
     classes: number | null,
@@ -81,7 +123,7 @@ export class TargetsReader {
   ): TargetsAre {
     if (type === 'bool') return 'mask';
     const width = lengths[row] as number;
-    if (width === 0 || form === 'single') return 'indices';
+    if (width === 0 || form === 'single' || type === 'text' || named?.[row] === true) return 'indices';
     const isOfClasses = classes === null ? width > MOST_BINARY_INDICES : width === classes;
     if (!isOfClasses && width <= MOST_BINARY_INDICES) return 'indices';
     for (let i = at; i < at + width; i++) if (values[i] !== 0 && values[i] !== 1) return 'indices';

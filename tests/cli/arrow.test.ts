@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import * as arrow from 'apache-arrow';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
-import { padded } from '../js/support.js';
+import { padded, permutation, uniform } from '../js/support.js';
 import { half, metricsOf, randomRows, run, runAlone, write } from './command.js';
 
 const CLASSES = 40;
@@ -148,6 +148,64 @@ describe('columns', () => {
     // A mask of integers could be class indices, so the command says how it reads it.
     const errors = name === 'a mask of uint8' ? /^.* targets of uint8 are read as 0\/1 masks .*\n$/ : /^$/;
     expect(evaluated(['targets.arrow'], undefined, errors)).toEqual(expected);
+  });
+
+  // In the order in which rows have them, and with names that no row has.
+  const order = permutation(CLASSES, uniform(6));
+  const nameOf = (label: number): string => `label ${label}`;
+  const labels = write('labels.txt', Array.from({ length: CLASSES }, (_, label) => nameOf(label)).join('\n'));
+  const keys = arrow.vectorFromArray([...order.map(nameOf), 'no label'], new arrow.Utf8());
+  const dictionary = new arrow.Dictionary(new arrow.Utf8(), new arrow.Int8());
+  const text = (element: arrow.DataType, dataOf: (labels: readonly number[]) => arrow.Data): Column => {
+    const type = new arrow.List(item(element));
+    const data = (begin: number, end: number): arrow.Data => {
+      const part = targets.slice(begin, end);
+      const valueOffsets = Int32Array.from([0, ...part.map((_, i) => part.slice(0, i + 1).flat().length)]);
+      return arrow.makeData({
+        type,
+        length: end - begin,
+        nullCount: 0,
+        valueOffsets,
+        child: dataOf(part.flat()),
+      } as never);
+    };
+    return { type, data };
+  };
+  const NAMED = {
+    text: text(new arrow.Utf8(), (part) => arrow.vectorFromArray(part.map(nameOf), new arrow.Utf8()).data[0]!),
+    dictionaries: text(dictionary, (part) =>
+      arrow.makeData({
+        type: dictionary,
+        length: part.length,
+        nullCount: 0,
+        data: Int8Array.from(part, (label) => order.indexOf(label)),
+        dictionary: keys,
+      }),
+    ),
+  };
+  test.each(Object.entries(NAMED))('targets: names of labels, as %s', (name, column) => {
+    const named = { ...(expected as object), labels: Array.from({ length: CLASSES }, (_, label) => nameOf(label)) };
+    for (const format of ['file', 'stream'] as const) {
+      const file = write(
+        `${name}-${format}.arrow`,
+        Buffer.from(arrow.tableToIPC(table({ scores: float32, targets: column }), format)),
+      );
+      expect(evaluated([file, '--labels', labels, '--threads', '2'])).toEqual(named);
+    }
+    const stream = arrow.tableToIPC(table({ scores: float32, targets: column }), 'stream');
+    expect(evaluated(['-', '--labels', labels], stream)).toEqual(named);
+    const nameless = run(['evaluate', `${name}-file.arrow`]);
+    expect([nameless.status, nameless.stdout]).toEqual([2, '']);
+    expect(nameless.stderr).toContain('--labels says which class');
+    const missing = targets.flat()[20]!;
+    const row = targets.findIndex((each) => each.includes(missing));
+    const others = write(
+      'others.txt',
+      Array.from({ length: CLASSES }, (_, label) => (label === missing ? 'other' : nameOf(label))).join('\n'),
+    );
+    expect(run(['evaluate', `${name}-file.arrow`, '--labels', others]).stderr).toContain(
+      `row ${row} has 'label ${missing}', which is none of the names`,
+    );
   });
 
   test('of other names, among columns of other types', () => {

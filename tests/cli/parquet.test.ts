@@ -69,6 +69,19 @@ describe('columns', () => {
     expect(evaluated(name)).toEqual(dtype === 'float32' ? expected : close);
   });
 
+  test('targets: names of labels', async () => {
+    const name = await toParquet('text.parquet', "scores, [format('label {}', t) FOR t IN targets] AS targets");
+    const labels = Array.from({ length: CLASSES }, (_, label) => `label ${label}`);
+    const file = write('labels.txt', labels.join('\n'));
+    expect(evaluated(name, '--labels', file, '--threads', '2')).toEqual({ ...(expected as object), labels });
+    const missing = rows.findIndex(({ targets }) => targets.includes(7));
+    write('labels.txt', labels.join('\n').replace('label 7\n', 'other\n'));
+    const { status, stderr } = run(['evaluate', name, '--labels', file]);
+    expect(status).toBe(2);
+    expect(stderr).toContain(`text.parquet: row ${missing} has 'label 7', which is none of the names`);
+    expect(run(['evaluate', name]).stderr).toContain('--labels says which class');
+  });
+
   test('of other names, in a file of a name with a quote', async () => {
     await toParquet('quote.parquet', `scores AS "the ""logits""", targets AS labels`);
     write("it's.parquet", readFileSync(join(folder, 'quote.parquet')));

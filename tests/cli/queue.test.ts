@@ -34,6 +34,12 @@ const bad = files('bad', 3000, (scores) => (scores[2000 * CLASSES + 3] = Number.
 const large = files('large', 20_000);
 const alone = (input: readonly string[]): string => run(['evaluate', '--json', '--threads', '1', ...input]).stdout;
 const ofSmall = alone(small);
+const named = [
+  ...small,
+  '--labels',
+  write('labels.txt', Array.from({ length: CLASSES }, (_, i) => `n${i}`).join('\n')),
+];
+const ofNamed = alone(named);
 const ofLarge = alone(large);
 
 const processes: Process[] = [];
@@ -59,6 +65,7 @@ let redis: Redis;
 let postgres: Postgres;
 beforeAll(async () => {
   expect(ofSmall).toMatch(/^\{"rows":3000,/);
+  expect(ofNamed).toContain('"labels":["n0",');
   redis = await Redis.start();
   postgres = await Postgres.start();
 }, 120_000);
@@ -78,7 +85,7 @@ describe.each(['Redis', 'PostgreSQL'])('%s', (database) => {
     worker(url);
     await expectResult(evaluation, ofSmall);
     // More than are merged at a time.
-    await expectResult(evaluate(url, 40, ...small), ofSmall);
+    await expectResult(evaluate(url, 40, ...named), ofNamed);
     await first.stop();
     expect(first.child.exitCode).toBe(0);
   });

@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import * as arrow from 'apache-arrow';
+import { nn, saveSafetensors } from 'multilabel-margin-loss';
 import type { EvaluationResult } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { evaluatePieces } from '../../cli/evaluation/evaluate-pieces.js';
 import { piecesOf } from '../../cli/input/pieces.js';
 import { sourcesOf } from '../../cli/input/sources.js';
-import { folder, main, npy, run, write } from './command.js';
+import { folder, main, metricsOf, npy, run, write } from './command.js';
 
 type Metrics = Record<
   'rankingLoss' | 'coverageError' | 'labelRankingAveragePrecision' | 'macroAveragePrecision',
@@ -56,7 +57,7 @@ describe('arrays of NumPy', () => {
       scores === targets
         ? sourcesOf({}, [path(scores)])
         : sourcesOf({ scores: [path(scores)], targets: [path(targets)] }, []);
-    const { evaluator, reading } = await evaluatePieces(await piecesOf(sources), {}, 1, () => {});
+    const { evaluator, reading } = await evaluatePieces(await piecesOf(sources, null), {}, 1, () => {});
     expectMetrics(evaluator.result(), labels);
     const isMask = /^(mask|both)/.test(targets);
     expect(reading?.targetsAre).toBe(isMask ? 'mask' : 'indices');
@@ -452,11 +453,143 @@ describe('names of files are not patterns', () => {
   });
 });
 
+describe('names of labels', () => {
+  // One that a terminal would obey, one that objects have already, and one with a line feed.
+  const NAMES = ['cat', '__proto__', 'red\u001b[31m', 'two\nlines'];
+  const rows = [
+    { scores: [0.9, 0.1, 0.4, 0.2], targets: [0, 2] },
+    { scores: [0.1, 0.8, 0.3, 0.2], targets: [] },
+    { scores: [0.3, 0.2, 0.1, 0.7], targets: [1, 3] },
+  ];
+  const linesOf = (targetOf: (label: number) => number | string): string =>
+    rows.map(({ scores, targets }) => JSON.stringify({ scores, targets: targets.map(targetOf) })).join('\n');
+  const labels = write('labels.json', JSON.stringify(NAMES));
+  const names = write(
+    'by-name.ndjson',
+    linesOf((label) => NAMES[label]!),
+  );
+  write(
+    'by-index.ndjson',
+    linesOf((label) => label),
+  );
+  write(
+    'by-both.ndjson',
+    linesOf((label) => (label % 2 === 0 ? label : NAMES[label]!)),
+  );
+  const evaluateAll = (...args: string[]) => run(['evaluate', '--labels', labels, ...args]);
+
+  test('targets are looked up, and results, states and tables have the names', () => {
+    const [ofNames, ...others] = ['by-name', 'by-index', 'by-both'].map((file) => {
+      const { status, stdout, stderr } = evaluateAll(`${file}.ndjson`, '--json', '--out', `${file}.json`);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      return metricsOf(JSON.parse(stdout));
+    });
+    expect(ofNames).toMatchObject({ rows: 3, labels: NAMES, rowsWithoutLabels: 1 });
+    for (const other of others) expect(other).toEqual(ofNames);
+    const table = evaluateAll(names).stdout;
+    expect(table).toContain(' AP  name\n');
+    expect(table).toContain('  red\\u001b[31m\n');
+    expect(table).toContain('  two\\nlines');
+
+    const merged = run(['merge', '--json', 'by-name.json', 'by-index.json']);
+    expect(JSON.parse(merged.stdout)).toMatchObject({ rows: 6, labels: NAMES });
+    run(['evaluate', 'by-index.ndjson', '--out', 'nameless.json']);
+    expect(run(['merge', 'by-name.json', 'nameless.json'])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('the same labels, got names and none') as string,
+    });
+  });
+
+  test('in shards and on threads', () => {
+    const whole = metricsOf(JSON.parse(evaluateAll(names, '--json').stdout));
+    for (const i of [1, 2]) evaluateAll(names, '--shard', `${i}/2`, '--out', `names${i}.json`, '--allow-empty');
+    const merged = run(['merge', '--json', '--expect', '2', 'names1.json', 'names2.json']);
+    expect(metricsOf(JSON.parse(merged.stdout))).toEqual(whole);
+    expect(metricsOf(JSON.parse(evaluateAll(names, '--json', '--threads', '2').stdout))).toEqual(whole);
+    run([
+      'evaluate',
+      names,
+      '--labels',
+      write('reversed.json', JSON.stringify([...NAMES].reverse())),
+      '--shard',
+      '2/2',
+      '--out',
+      'names2.json',
+    ]);
+    expect(run(['merge', 'names1.json', 'names2.json']).stderr).toContain('other files or options');
+  });
+
+  const head = write(
+    'names.safetensors',
+    Buffer.from(saveSafetensors(new nn.Linear(2, 4).state_dict(), { labels: JSON.stringify(NAMES) })),
+  );
+  test('of a head', () => {
+    const { stdout } = run(['evaluate', names, '--json', '--labels', head]);
+    expect(JSON.parse(stdout)).toMatchObject({ labels: NAMES, rows: 3 });
+  });
+
+  test('that are numbers of other classes: the numbers of targets are not looked up, and stderr says so', () => {
+    const file = write('numbers.txt', '1\r\n0\r\n2\r\n3\r\n');
+    const { status, stderr } = run(['evaluate', 'by-index.ndjson', '--labels', file]);
+    expect(status).toBe(0);
+    expect(stderr).toBe(
+      "multilabel-margin-loss: numbers.txt: '1' is the name of class 0: targets that are numbers are classes, and names only as text\n",
+    );
+  });
+
+  const utf16 = Buffer.from('\ufeffcat\ndog', 'utf16le');
+  test.each<[string, string[], string]>([
+    ['names without --labels', ['evaluate', names], 'by-name.ndjson: has names of labels: --labels says which class'],
+    [
+      'an unknown name',
+      ['evaluate', names, '--labels', write('other.txt', 'cat\n__proto__\nfish\nbird')],
+      "by-name.ndjson: row 0 has 'red\\u001b[31m', which is none of the names of --labels",
+    ],
+    [
+      'too few',
+      ['evaluate', names, '--labels', write('few.txt', 'cat\ndog\n')],
+      'few.txt: has 2 names, and by-name.ndjson scores of 4',
+    ],
+    ['too few for tune', ['tune', 'by-index.ndjson', '--labels', 'few.txt'], 'few.txt: has 2 names'],
+    [
+      'an empty one',
+      ['evaluate', names, '--labels', write('empty.txt', 'cat\n\ndog\nfish\n')],
+      'empty.txt: line 2 is an empty name',
+    ],
+    [
+      'one twice',
+      ['evaluate', names, '--labels', write('twice.json', '["a","b","a","c"]')],
+      "twice.json: 'a' is there twice, element 0 and element 2",
+    ],
+    ['no names', ['evaluate', names, '--labels', write('none.json', '{"a":1}')], 'none.json: must be a list of names'],
+    ['another encoding', ['evaluate', names, '--labels', write('utf16.txt', utf16)], 'utf16.txt: is not text in UTF-8'],
+    [
+      'names beside masks',
+      ['evaluate', names, '--labels', labels, '--targets-are', 'mask'],
+      'by-name.ndjson: row 0 has names of labels, but',
+    ],
+    [
+      'a mask before names',
+      [
+        'evaluate',
+        '--labels',
+        labels,
+        write('mixed.ndjson', `{"scores":[1,2,3,4],"targets":[1,0,0,1]}\n${linesOf((label) => NAMES[label]!)}`),
+      ],
+      'mixed.ndjson: row 1 has names of labels, but the first row',
+    ],
+  ])('refused: %s', (_name, args, message) => {
+    const { status, stdout, stderr } = run(args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain(message);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+});
+
 describe('targets of other types are refused by their type', () => {
   const list = (type: arrow.DataType): arrow.List => new arrow.List(new arrow.Field('item', type, true));
   const scores = arrow.vectorFromArray([[1, 2, 3]], list(new arrow.Float64()));
   const cases: [string, () => arrow.Vector, RegExp][] = [
-    ['text', () => arrow.vectorFromArray([['a']], list(new arrow.Utf8())), /List<Utf8>/],
     ['binary', () => arrow.vectorFromArray([[Uint8Array.of(1)]], list(new arrow.Binary())), /List<Binary>/],
     [
       'decimals',
@@ -477,7 +610,7 @@ describe('targets of other types are refused by their type', () => {
     const stream = arrow.tableToIPC(new arrow.Table({ scores, targets: column() }), 'stream');
     for (const { status, stdout, stderr } of [run(['evaluate', file]), run(['evaluate', '-'], stream)]) {
       expect(stderr).toMatch(
-        /^multilabel-margin-loss: (type\.arrow|standard input): needs a column targets of targets, lists of integers or bool; it is .*\n$/,
+        /^multilabel-margin-loss: (type\.arrow|standard input): needs a column targets of targets, lists of integers, text or bool; it is .*\n$/,
       );
       expect(stderr).toMatch(type);
       expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
@@ -485,7 +618,6 @@ describe('targets of other types are refused by their type', () => {
   });
 
   test.each([
-    ['text', "['1']"],
     ['decimals', '[1::DECIMAL(10, 0)]'],
     ['floats', '[1::DOUBLE]'],
     ['huge integers', '[1::HUGEINT]'],
@@ -498,13 +630,17 @@ describe('targets of other types are refused by their type', () => {
     );
     const { status, stdout, stderr } = run(['evaluate', 'type.parquet']);
     expect(stderr).toMatch(
-      /^multilabel-margin-loss: type\.parquet: needs a column targets of targets, lists of integers or booleans; it is .*\n$/,
+      /^multilabel-margin-loss: type\.parquet: needs a column targets of targets, lists of integers, text or booleans; it is .*\n$/,
     );
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   });
 
   test.each([
-    ['text', '["a"]', /needs "targets", a list of whole numbers, or of true and false/],
+    [
+      'text and true',
+      '["a", true]',
+      /needs "targets", a list of whole numbers, of names of labels, or of true and false/,
+    ],
     ['fractions', '[0.5]', /needs "targets"/],
     ['null', '[null]', /needs "targets"/],
     ['a number alone', '1', /needs "targets"/],

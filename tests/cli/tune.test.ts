@@ -123,6 +123,25 @@ describe('evaluate', () => {
     expect(evaluated(...ARRAYS, '--thresholds', file).classification?.thresholds).toEqual(thresholds);
   });
 
+  test('reads thresholds by name, and tune writes them where names are known', () => {
+    const names = ['a', 'b', 'c', '7', '__proto__', '5'];
+    const file = write('names.txt', names.join('\n'));
+    const tuned = run(['tune', ...ARRAYS, '--labels', file, '--out', 'by-name.json']);
+    expect(tuned.stderr).toContain('label 5 5: no row has it');
+    expect(tuned.stdout).toMatch(/ Jaccard {2}name\n/);
+    const written = JSON.parse(readFileSync(join(folder, 'by-name.json'), 'utf8')) as Record<string, unknown>;
+    expect(names.map((name) => written[name])).toEqual(thresholds);
+    const read = run(['evaluate', ...ARRAYS, '--json', '--labels', file, '--thresholds', 'by-name.json']);
+    expect((JSON.parse(read.stdout) as EvaluationResult).classification?.thresholds).toEqual(thresholds);
+    const others = write('others.txt', names.join('\n').replace('c', 'd'));
+    const refused = run(['evaluate', ...ARRAYS, '--labels', others, '--thresholds', 'by-name.json']);
+    expect([refused.status, refused.stdout]).toEqual([2, '']);
+    expect(refused.stderr).toContain("by-name.json: has a threshold for 'c', which is none of the names of --labels");
+    const short = write('short.json', '{"a":1,"b":1,"c":1,"7":1,"5":1}');
+    const missing = run(['evaluate', ...ARRAYS, '--labels', file, '--thresholds', short]);
+    expect(missing.stderr).toContain("short.json: has no threshold for '__proto__'");
+  });
+
   test.each<[string, string[], string]>([
     ['both kinds of thresholds', ['--threshold', '1', '--thresholds', 'thresholds.json'], 'give one of them'],
     ['beta alone', ['--beta', '2'], '--beta needs --threshold, --thresholds or --top'],
@@ -131,7 +150,11 @@ describe('evaluate', () => {
     ['another value of 0/0', ['--top', '1', '--zero-division', '2'], "--zero-division must be 0 or 1, got '2'"],
     ['beta of 0', ['--top', '1', '--beta', '0'], 'beta must be a finite number above 0'],
     ['too few thresholds', ['--thresholds', write('few.json', '[1, 2]')], 'few.json: has 2 thresholds'],
-    ['thresholds of names', ['--thresholds', write('names.json', '{"jazz":1}')], 'names.json: must have a threshold'],
+    [
+      'thresholds of names',
+      ['--thresholds', write('names.json', '{"jazz":1}')],
+      "names.json: has a threshold for 'jazz', which is no number of a class",
+    ],
     ['thresholds of text', ['--thresholds', write('text.json', '["1"]')], 'text.json: must be a list of numbers'],
   ])('refuses %s', (_name, args, message) => {
     const refused = run(['evaluate', ...ARRAYS, ...args]);
