@@ -547,8 +547,8 @@ describe('names of labels', () => {
     ],
     [
       'too few',
-      ['evaluate', names, '--labels', write('few.txt', 'cat\ndog\n')],
-      'few.txt: has 2 names, and by-name.ndjson scores of 4',
+      ['evaluate', 'by-index.ndjson', '--labels', write('few.txt', 'cat\ndog\n')],
+      'few.txt: has 2 names, and by-index.ndjson scores of 4',
     ],
     ['too few for tune', ['tune', 'by-index.ndjson', '--labels', 'few.txt'], 'few.txt: has 2 names'],
     [
@@ -574,9 +574,9 @@ describe('names of labels', () => {
         'evaluate',
         '--labels',
         labels,
-        write('mixed.ndjson', `{"scores":[1,2,3,4],"targets":[1,0,0,1]}\n${linesOf((label) => NAMES[label]!)}`),
+        write('mask-then-names.ndjson', `{"scores":[1,2,3,4],"targets":[1,0,0,1]}\n${linesOf((label) => NAMES[label]!)}`),
       ],
-      'mixed.ndjson: row 1 has names of labels, but the first row',
+      'mask-then-names.ndjson: row 1 has names of labels, but the first row',
     ],
   ])('refused: %s', (_name, args, message) => {
     const { status, stdout, stderr } = run(args);
