@@ -26,12 +26,26 @@ import type { ThreadsModule } from './multilabel_margin_loss_threads.mjs';
 // one, this thread copies the next one in and the last one out.
 const JOBS = 2;
 
-// Bytes of a part: enough for many tasks, while both parts stay in a common last-level cache.
-const JOB_BYTES = 512 * 1024;
+// Bytes of a part: four rows, and so tasks for several threads, but not too many bytes for a last-level cache, and not too
+// few to start the threads for.
+const LEAST_JOB_BYTES = 256 * 1024;
+const MOST_JOB_BYTES = 1024 * 1024;
+const JOB_ROWS = 4;
 
-// The backend of one thread computes smaller batches whose scores would be copied. With random scores, threads gain from a
-// third of this number on. With those of a trained model, where most of the time is copying, they lost up to 14 % there.
-const FEWEST_SCORES = 256 * 1024;
+// When threads pay, although one thread copies all scores. What they save depends on the scores, which nobody has looked at
+// yet: the least in a trained model, of whose long rows few scores are counted. These estimates are for that, in
+// nanoseconds beside the copying: of a row, of a row with its gradient, and of a score.
+const ROW_TIME = 100;
+const ROW_TIME_WITH_GRADIENT = 200;
+const SCORE_TIME = 0.2;
+// What the other threads must take off this one, which starts them and reads from their caches. Two threads then took 0.5
+// to 1.1 times as long as one: docs/architecture.md says from which sizes on.
+const LEAST_SAVED_TIME = 100_000;
+// Without a gradient, copying takes most of the time of longer rows of float32. Where two cores seemed to have
+// no cache in common, threads took up to 1.9 times as long for them.
+const MOST_CLASSES_OF_A_LOSS = 128;
+// Longer rows leave the cache of the core that copies them before another one reads them: 1.1 to 1.3 times as long.
+const MOST_CLASSES = 32 * 1024;
 
 // The status of bindings/threads_bindings.cc that other modules lack.
 const WORKER_DIED = -1;
@@ -175,7 +189,7 @@ export class ThreadsBackend implements Backend, Disposable {
       sampleWeights: sampleWeight?.BYTES_PER_ELEMENT === 8 ? this.#addressOf(sampleWeight) : 0,
       unknown: unknown?.BYTES_PER_ELEMENT === 4 ? this.#addressOf(unknown) : 0,
     };
-    if (shared.scores === 0 && shared.grad === 0 && scores.length < FEWEST_SCORES) {
+    if (shared.scores === 0 && shared.grad === 0 && !this.#gains(batch, withGradient)) {
       return wasmBackend().compute(batch, options, withGradient, into);
     }
     this.#checkOverlap(shared.grad, batch);
@@ -272,6 +286,14 @@ export class ThreadsBackend implements Backend, Disposable {
     }
   }
 
+  /** Whether threads compute a batch that must be copied sooner than one does, whatever its scores are. */
+  #gains({ rows, classes, scores }: Batch, withGradient: boolean): boolean {
+    const isLossOfFloats = !withGradient && scores.BYTES_PER_ELEMENT === 4;
+    if (classes > (isLossOfFloats ? MOST_CLASSES_OF_A_LOSS : MOST_CLASSES)) return false;
+    const time = rows * (withGradient ? ROW_TIME_WITH_GRADIENT : ROW_TIME) + scores.length * SCORE_TIME;
+    return time * (1 - 1 / this.threads) >= LEAST_SAVED_TIME;
+  }
+
   #checkAlive(status: number): void {
     if (status !== WORKER_DIED) return;
     this.end(workerDied('it does not answer'));
@@ -308,7 +330,8 @@ export class ThreadsBackend implements Backend, Disposable {
     if (shared.unknown !== 0) bytesPerRow.unknown = 0;
     const copiesNothing = Object.values(bytesPerRow).every((bytes) => bytes === 0);
     // A batch that is not copied gains nothing from parts.
-    const layout = layoutOf(batch.rows, bytesPerRow, copiesNothing ? Number.POSITIVE_INFINITY : JOB_BYTES);
+    const jobBytes = Math.min(Math.max(JOB_ROWS * bytesPerRow.scores, LEAST_JOB_BYTES), MOST_JOB_BYTES);
+    const layout = layoutOf(batch.rows, bytesPerRow, copiesNothing ? Number.POSITIVE_INFINITY : jobBytes);
     // The address may need to be aligned.
     const bytes = ALIGNMENT + JOBS * layout.end;
     if (bytes > this.#stagedBytes) {

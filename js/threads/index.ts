@@ -16,7 +16,12 @@ import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import { startError } from '../wasm/instantiate.js';
 import { ThreadsBackend, workerDied } from './backend.js';
-import createModule, { type PoolWorker, type ThreadsModule } from './multilabel_margin_loss_threads.mjs';
+import createModule, {
+  INITIAL_MEMORY,
+  MAXIMUM_MEMORY,
+  type PoolWorker,
+  type ThreadsModule,
+} from './multilabel_margin_loss_threads.mjs';
 import { builtinModule, isNode } from './node.js';
 import { startWorkers } from './workers.js';
 
@@ -25,10 +30,8 @@ export type { ThreadsBackend } from './backend.js';
 // Each thread takes a worker with a stack. More threads than this gain nothing, on any number of cores.
 const MOST_THREADS = 64;
 
-// Bytes. CMakeLists.txt has the first memory of the module and the most that it takes.
+// Bytes.
 const PAGE = 2 ** 16;
-const INITIAL_PAGES = 2 ** 21 / PAGE;
-const MOST_MEMORY = 2 ** 30;
 // The stacks of all threads and the parts under way fit in it.
 const LEAST_MEMORY = 2 ** 24;
 const SMALLEST_TRIED = 2 ** 26;
@@ -93,11 +96,11 @@ export async function createThreadsBackend(options: ThreadsBackendOptions = {}):
   }
   if (
     maximumMemory !== undefined &&
-    !(Number.isInteger(maximumMemory) && maximumMemory >= LEAST_MEMORY && maximumMemory <= MOST_MEMORY)
+    !(Number.isInteger(maximumMemory) && maximumMemory >= LEAST_MEMORY && maximumMemory <= MAXIMUM_MEMORY)
   ) {
     throw new LossError(
       'ERR_OPTION',
-      `maximumMemory must be an integer from ${LEAST_MEMORY} to ${MOST_MEMORY} bytes, got ${describe(maximumMemory)}`,
+      `maximumMemory must be an integer from ${LEAST_MEMORY} to ${MAXIMUM_MEMORY} bytes, got ${describe(maximumMemory)}`,
     );
   }
   checkEnvironment();
@@ -120,11 +123,11 @@ export async function createThreadsBackend(options: ThreadsBackendOptions = {}):
 
 /** Reserves addresses for shared memory: as many bytes as were asked for, or else what the system gives. */
 function reserve(asked: number | undefined): { wasmMemory: WebAssembly.Memory; maximum: number } {
-  for (let maximum = asked ?? MOST_MEMORY; ; maximum /= 2) {
+  for (let maximum = asked ?? MAXIMUM_MEMORY; ; maximum /= 2) {
     try {
       const pages = Math.floor(maximum / PAGE);
       return {
-        wasmMemory: new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: pages, shared: true }),
+        wasmMemory: new WebAssembly.Memory({ initial: INITIAL_MEMORY / PAGE, maximum: pages, shared: true }),
         maximum: pages * PAGE,
       };
     } catch (cause) {

@@ -1,4 +1,5 @@
-// What Emscripten's glue of the build with threads exports: the functions of bindings/threads_bindings.cc.
+// What Emscripten's glue of the build with threads exports: the functions of bindings/threads_bindings.cc. scripts/build adds
+// the sizes of its memory.
 import type { Address } from '../wasm/linear-memory.js';
 
 /** A worker of a browser, or of Node, which has an event for its end. Its name or data is 'em-pthread'. */
@@ -33,6 +34,10 @@ export interface ThreadsModule {
   /** Runs job 0 from validate() to finish(). */
   compute(): number;
 }
+
+/** Bytes of the memory that the module needs to start, and the most that it takes: those of CMakeLists.txt. */
+export const INITIAL_MEMORY: number;
+export const MAXIMUM_MEMORY: number;
 
 export default function createModule(options: {
   printErr(message: string): void;

@@ -33,8 +33,10 @@ void ThreadPool::Start(size_t number, Run run, const void* job, uint32_t tasks) 
   to.run = run;
   to.job = job;
   to.done.store(0, std::memory_order_relaxed);
+  to.tasks = tasks;
   to.claims.store(uint64_t{tasks} << 32, std::memory_order_release);
-  if (tasks <= 1) return;  // not worth waking anyone
+  // One task alone is not worth waking anyone. Two jobs of one task each, which rows of 100,000 scores make, are.
+  if (tasks <= 1 && !IsUnderWay(jobs_[(number + 1) % kJobs])) return;
   // This thread adds to starts_ and then reads sleepers_; a helper adds to sleepers_ and then reads starts_. One of the
   // two therefore sees the other.
   starts_.fetch_add(1);
@@ -46,11 +48,15 @@ void ThreadPool::Start(size_t number, Run run, const void* job, uint32_t tasks) 
 
 bool ThreadPool::Finish(size_t number) {
   Job& job = jobs_[number];
+  const size_t other = (number + 1) % kJobs;
   oldest_.store(number, std::memory_order_relaxed);
   while (RunTask(job, 0)) {
   }
-  oldest_.store((number + 1) % kJobs, std::memory_order_relaxed);
-  const auto tasks = static_cast<uint32_t>(job.claims.load(std::memory_order_relaxed) >> 32);
+  oldest_.store(other, std::memory_order_relaxed);
+  // What other threads still run of this job takes as long as a task of the other one.
+  while (IsUnderWay(job) && RunTask(jobs_[other], 0)) {
+  }
+  const uint32_t tasks = job.tasks;
   uint32_t done = job.done.load(std::memory_order_acquire);
   for (int turn = 0; turn < kTurns && done < tasks; ++turn) done = job.done.load(std::memory_order_acquire);
   // The time is counted in naps, because a clock goes on while the machine sleeps.

@@ -37,8 +37,9 @@ class ThreadPool {
   // Starts the tasks [0, tasks) of job `number`, which must not be under way. `job` must not change until Finish.
   void Start(size_t number, Run run, const void* job, uint32_t tasks);
 
-  // Runs tasks of job `number` until none is left, and waits for those of other threads. False if no task ends for as
-  // long as `patience`: a thread is assumed dead, and the pool must not be used any more.
+  // Runs tasks of job `number` until none is left, then of the other job while threads still run some of this one, and
+  // waits for these. False if no task ends for as long as `patience`: a thread is assumed dead, and the pool must not
+  // be used any more.
   [[nodiscard]] bool Finish(size_t number);
 
  private:
@@ -48,9 +49,12 @@ class ThreadPool {
     // belongs to the job whose number of tasks it saw: all claimed tasks end before the next job starts.
     alignas(64) std::atomic<uint64_t> claims{0};
     alignas(64) std::atomic<uint32_t> done{0};
+    uint32_t tasks = 0;  // for the caller's thread
     Run run = nullptr;
     const void* job = nullptr;
   };
+
+  static bool IsUnderWay(const Job& job) { return job.done.load(std::memory_order_acquire) < job.tasks; }
 
   // Returns whether there was a task to run.
   static bool RunTask(Job& job, size_t thread);

@@ -6,9 +6,10 @@
 namespace mlml {
 namespace {
 
-// Scores of a task. It takes some 20 microseconds: much longer than to claim it, and much shorter than a batch that is
-// worth several threads.
-constexpr size_t kTaskScores = 16384;
+// The cost of a task, which counts each score as one and each row as kRowCost more. It takes some 20 microseconds: much
+// longer than to claim it, and much shorter than a batch that is worth several threads.
+constexpr size_t kTaskCost = 16384;
+constexpr size_t kRowCost = 80;
 
 }  // namespace
 
@@ -26,7 +27,7 @@ Outcome ParallelLoss::Prepare(const Rows<Score>& rows, const Options& options, b
 
 template <typename Score>
 void ParallelLoss::Start(size_t number, const Rows<Score>& rows, const Options& options, double* losses, Score* grad) {
-  const size_t task_rows = std::max<size_t>(1, kTaskScores / rows.classes);
+  const size_t task_rows = std::max<size_t>(1, kTaskCost / (rows.classes + kRowCost));
   const Job<Score>& job = jobs_[number].template emplace<Job<Score>>(Job<Score>{.rows = rows,
                                                                                 .options = options,
                                                                                 .losses = losses,

@@ -178,6 +178,12 @@ TEST(ThreadPool, HelpersTakeTheirShare) {
     Meeting meeting;
     pool.Start(0, run, &meeting, 2);
     ASSERT_TRUE(pool.Finish(0));
+    // The same with a job for each.
+    Meeting other;
+    pool.Start(1, run, &other, 1);
+    pool.Start(0, run, &other, 1);
+    ASSERT_TRUE(pool.Finish(1));
+    ASSERT_TRUE(pool.Finish(0));
   }
 }
 
