@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type EnginePage, engines } from './engines.js';
+import { type EnginePage, engines } from '../engines.js';
 import { plainServer, type Server } from './site.js';
 
 const require = createRequire(import.meta.url);

@@ -78,6 +78,7 @@ const TYPES: Record<string, string> = {
   '.html': 'text/html',
   '.js': 'text/javascript',
   '.mjs': 'text/javascript',
+  '.ts': 'text/javascript',
   '.wasm': 'application/wasm',
 };
 

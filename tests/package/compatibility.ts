@@ -16,7 +16,7 @@ export interface Work {
 }
 
 /** The test files that record. The page is written when all have passed. */
-const FILES = ['consumers', 'places'];
+const FILES = ['consumers', 'suites', 'places'];
 
 const recordsIn = (workspace: string): string => join(workspace, 'records');
 
@@ -65,7 +65,7 @@ const PREAMBLE = `# Compatibility
 | pages, by Vite 8, webpack, Next.js, or no bundler | all | threads: two [headers](deployment.md#headers) |
 | pages, by Vite 5 to 7 | all | threads: the headers, and for the dev server [a line](deployment.md#vite) |
 | pages, by esbuild or Rollup | all | threads: the headers, and [copy a file](deployment.md#esbuild) |
-| workers of a page | all | as their page |
+| Chrome, Firefox, Safari (WebKitGTK), in a page and in a worker | all | as the page |
 | service workers | all but threads: they have no \`Worker\` | nothing |
 | Node bundles, by webpack | all | nothing |
 | Node bundles, by esbuild, Rollup, Bun | all | threads: [copy a file](deployment.md#bundles-for-node) |

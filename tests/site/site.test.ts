@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type EnginePage, engines } from '../demo/engines.js';
+import { type EnginePage, engines } from '../engines.js';
 import { accessibilityViolations, launchBrowser, plainServer, type Server } from '../demo/site.js';
 
 const site = fileURLToPath(new URL('../../build/site/', import.meta.url));

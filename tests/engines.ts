@@ -1,13 +1,14 @@
-/** The demo's page in three engines, each driven in its own way: what a test needs of them all. */
+/** Pages in three engines, each driven in its own way: what a test needs of them all. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { launchFirefox } from '../package/firefox.js';
-import { launchBrowser } from './site.js';
+import { launchBrowser } from './demo/site.js';
+import { launchFirefox } from './package/firefox.js';
 
 export interface EnginePage {
+  version: string;
   goto(url: string): Promise<void>;
   reload(): Promise<void>;
   /** Runs the body of an async function in the page. */
@@ -26,7 +27,7 @@ const webkit = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu']
 const hasAll = existsSync('/usr/bin/chromium');
 const hasFirefox = existsSync('/usr/bin/firefox-esr') || existsSync('/usr/bin/firefox');
 
-export const engines: [name: string, open: () => Promise<EnginePage>][] = [
+export const engines: [name: string, open: (env?: Record<string, string>) => Promise<EnginePage>][] = [
   ['Chromium', openChromium],
   ...(hasAll || hasFirefox ? [['Firefox', openFirefox] satisfies [string, unknown]] : []),
   ...(hasAll || webkit !== undefined ? [['WebKitGTK', openWebKit] satisfies [string, unknown]] : []),
@@ -36,6 +37,7 @@ async function openChromium(): Promise<EnginePage> {
   const browser = await launchBrowser();
   const page = await (await browser.newContext()).newPage();
   return {
+    version: browser.version(),
     goto: async (url) => void (await page.goto(url)),
     reload: async () => void (await page.reload()),
     run: (body) => page.evaluate(asyncFunction(body)),
@@ -50,6 +52,8 @@ async function openFirefox(): Promise<EnginePage> {
   if (browser === undefined) throw new Error('Firefox is not installed: bash scripts/bootstrap tests');
   const page = await browser.newPage();
   return {
+    // 'firefox/153.0'
+    version: (await browser.version()).replace(/^.*\//, ''),
     goto: async (url) => void (await page.goto(url)),
     reload: async () => void (await page.reload()),
     run: async (body) => (await page.evaluate(asyncFunction(body))) as never,
@@ -59,8 +63,12 @@ async function openFirefox(): Promise<EnginePage> {
   };
 }
 
-/** By WebDriver, on a display of its own. In the locale "C", in which WebKit's Intl throws. */
-async function openWebKit(): Promise<EnginePage> {
+/**
+ * By WebDriver, on a display of its own. In the locale "C", in which WebKit's Intl throws.
+ *
+ * @param variables of the environment, for WebKit's own settings
+ */
+async function openWebKit(variables: Record<string, string> = {}): Promise<EnginePage> {
   if (webkit === undefined) throw new Error('webkit2gtk-driver is not installed: bash scripts/bootstrap tests');
   const started: ChildProcess[] = [];
   const close = async (): Promise<void> => {
@@ -74,7 +82,7 @@ async function openWebKit(): Promise<EnginePage> {
     const display = `:${100 + (process.pid % 1000)}`;
     started.push(spawn('Xvfb', [display, '-screen', '0', '1500x1100x24', '-nolisten', 'tcp'], { stdio: 'ignore' }));
     const port = await freePort();
-    const env = { ...process.env, DISPLAY: display, LC_ALL: 'C', LIBGL_ALWAYS_SOFTWARE: '1' };
+    const env = { ...process.env, DISPLAY: display, LC_ALL: 'C', LIBGL_ALWAYS_SOFTWARE: '1', ...variables };
     // Its sandbox needs more rights than a container has.
     Object.assign(env, { WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: '1' });
     started.push(spawn('WebKitWebDriver', [`--port=${port}`], { stdio: 'ignore', env }));
@@ -87,12 +95,13 @@ async function openWebKit(): Promise<EnginePage> {
     };
     await listens(() => call('GET', '/status'));
     const browserOptions = { binary: webkit, args: ['--automation'] };
-    const { sessionId } = (await call('POST', '/session', {
+    const { sessionId, capabilities } = (await call('POST', '/session', {
       capabilities: { alwaysMatch: { 'webkitgtk:browserOptions': browserOptions } },
-    })) as { sessionId: string };
+    })) as { sessionId: string; capabilities: { browserVersion: string } };
     const session = `/session/${sessionId}`;
     await call('POST', `${session}/timeouts`, { script: 120_000, pageLoad: 60_000 });
     return {
+      version: capabilities.browserVersion,
       goto: async (url) => void (await call('POST', `${session}/url`, { url })),
       reload: async () => void (await call('POST', `${session}/refresh`, {})),
       run: async (body) => {
