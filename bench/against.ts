@@ -8,9 +8,10 @@ import { pathToFileURL } from 'node:url';
 import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
 import type { Call } from './contenders/contender.js';
 import { callsOf, type Gradient } from './contenders/this-package.js';
-import { formatRatio, formatTime, type Table, toText } from './format.js';
+import { formatSpread, formatTime, type Table, toText } from './format.js';
 import { type Batch, formatPoint, GRID, makeBatch, type Point, type ScoreSet, WIDTHS } from './grid.js';
-import { median, progress } from './timing.js';
+import { median, spreadOf } from './spread.js';
+import { progress } from './timing.js';
 
 /** One row is nearly all checks and copies of a call. */
 const POINTS: Point[] = [{ rows: 1, classes: 80, width: 3 }, ...GRID, ...WIDTHS];
@@ -61,9 +62,7 @@ function compare(ours: Call, theirs: Call, batch: Batch, turns: number): string 
     times.push(mine / calls);
     ratios.push(mine / other);
   }
-  const middle = median(ratios);
-  const quartiles = [turns >> 2, turns - 1 - (turns >> 2)].map((i) => ratios[i]!.toFixed(2)).join(' to ');
-  return `${formatTime(median(times))} ${formatRatio(middle)} (${quartiles})`;
+  return `${formatTime(median(times))}, ${formatSpread(spreadOf(ratios))}`;
 }
 
 let next = 0;

@@ -1,14 +1,14 @@
 /**
- * Times this package and its peers side by side, on the same random inputs. Prints tables, and writes docs/benchmarks.md
- * and its chart. With --webgpu, this package on one thread, on two and on a GPU; with --evaluation, the metrics beside
- * scikit-learn's, and the command over files; with --training, steps of models beside PyTorch's and TensorFlow.js's: the
- * last parts of docs/benchmarks.md. With --demo, how the demo's page loads; that is printed alone.
- * With --against, this package beside another build of it: how a change is measured.
+ * Times this package and its peers side by side, on the same random inputs: training, the loss, and evaluation. Writes
+ * docs/benchmarks.md, its chart, docs/benchmarks-details.md, and the table of README.md. An option chooses a part, whose
+ * tables are printed: one of these three; --webgpu, this package on one thread, on two and on a GPU; --demo, how the demo's
+ * page loads; --against, this package beside another build of it: how a change is measured.
  *
- *     npm run bench [-- --quick] [-- --webgpu | --evaluation | --training | --demo | --against DIR]
+ *     npm run bench [-- --quick] [-- --training | --loss | --evaluation | --webgpu | --demo | --against DIR]
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { readFileSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import { Command, Option } from 'commander';
 import { createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
 import { timeAgainst } from './against.js';
 import { chartOf } from './chart.js';
@@ -20,83 +20,102 @@ import { tensorFlow, tensorFlowVersion } from './contenders/tensorflow.js';
 import { thisPackage } from './contenders/this-package.js';
 import { threads } from './contenders/threads.js';
 import { timeDemo } from './demo.js';
+import { detailsPage } from './details.js';
 import { timeEvaluation } from './evaluation.js';
 import { toText } from './format.js';
-import { evaluationGoalsOf, goalsOf } from './goals.js';
 import { EVALUATION_POINTS, FLOAT64_POINTS, GRID, type ScoreSet, WEBGPU_POINTS, WIDTHS } from './grid.js';
-import {
-  EVALUATION_HEADING,
-  evaluationMarkdownReport,
-  evaluationTerminalReport,
-  markdownReport,
-  type Run,
-  terminalReport,
-  TRAINING_HEADING,
-  trainingMarkdownReport,
-  trainingTerminalReport,
-  WEBGPU_HEADING,
-  webgpuMarkdownReport,
-  webgpuTerminalReport,
-} from './report.js';
+import { headlinePage, withTable } from './headline.js';
+import { evaluationReport, lossReport, trainingReport, webgpuReport } from './report.js';
+import type { EvaluationRun, LossRun } from './run.js';
 import { type Effort, type Plan, timeAll } from './timing.js';
-import { trainingChartOf } from './training/chart.js';
 import { FULL, QUICK, timeTraining } from './training/index.js';
+import type { TrainingRun } from './training/run.js';
 import { timeWebGPU } from './webgpu.js';
 
+const PARTS = {
+  training: 'training beside the peers alone',
+  loss: 'the loss beside the peers alone',
+  evaluation: 'the metrics beside scikit-learn, and the command, alone',
+  webgpu: 'one thread, two and a GPU',
+  demo: "how the demo's page loads, on a slow network and processor too",
+} as const;
+
 const program = new Command('npm run bench --')
-  .description('Times this package and its peers side by side; writes docs/benchmarks.md and docs/benchmarks.svg.')
-  .option('--quick', 'fewer points and turns, in under two minutes; writes nothing')
-  .option('--webgpu', 'one thread, two and a GPU, without the peers; writes the part of docs/benchmarks.md on WebGPU')
-  .option('--evaluation', 'the metrics and the command; writes the part of docs/benchmarks.md on evaluation')
-  .option('--training', 'training beside the peers; writes the part of docs/benchmarks.md on training, and its chart')
-  .option('--demo', "how the demo's page loads, on a slow network and processor too; writes nothing")
-  .option('--against <folder>', 'this package beside another checkout of it, which is built; writes nothing')
+  .description(
+    'Times this package and its peers side by side. Writes docs/benchmarks.md, its chart, docs/benchmarks-details.md and ' +
+      'the table of README.md, if no part is chosen.',
+  )
+  .option('--quick', 'fewer points and turns; writes nothing')
+  .option('--against <folder>', 'this package beside another checkout of it, which is built')
   .option('--python <path>', 'a Python that has PyTorch and scikit-learn', '/usr/bin/python3')
-  .allowExcessArguments(false)
-  .parse();
+  .allowExcessArguments(false);
+for (const [part, description] of Object.entries(PARTS)) {
+  const others = [...Object.keys(PARTS), 'against'].filter((other) => other !== part);
+  program.addOption(new Option(`--${part}`, description).conflicts(others));
+}
+program.parse();
 const {
   quick = false,
-  webgpu = false,
-  evaluation = false,
-  training = false,
-  demo = false,
   against,
   python,
-} = program.opts<
-  Partial<Record<'quick' | 'webgpu' | 'evaluation' | 'training' | 'demo', boolean>> & {
-    against?: string;
-    python: string;
-  }
->();
+  ...part
+} = program.opts<Partial<Record<'quick' | keyof typeof PARTS, boolean>> & { against?: string; python: string }>();
 
 const EFFORT: Effort = quick
   ? { warmUpMilliseconds: 20, rounds: 5, turnMilliseconds: 4, budgetMilliseconds: 100 }
   : { warmUpMilliseconds: 25, rounds: 7, turnMilliseconds: 5, budgetMilliseconds: 250 };
 
-const DOCS = new URL('../docs/', import.meta.url);
-const PAGE = new URL('benchmarks.md', DOCS);
-/** The headings of the parts of docs/benchmarks.md. */
-const PARTS = ['# Benchmarks', WEBGPU_HEADING, EVALUATION_HEADING, TRAINING_HEADING] as const;
+const ROOT = new URL('../', import.meta.url);
 
-if (webgpu) await benchWebGPU();
-else if (evaluation) await benchEvaluation();
-else if (training) await benchTraining();
-else if (demo) console.log(toText(await timeDemo(quick ? 1 : 5)));
-else if (against !== undefined) await timeAgainst(against, quick ? 15 : 61);
-else await benchPeers();
+if (against !== undefined) await timeAgainst(against, quick ? 15 : 61);
+else if (part.training === true) console.log(trainingReport(await training()));
+else if (part.loss === true) console.log(lossReport(await loss()));
+else if (part.evaluation === true) console.log(evaluationReport(await evaluation()));
+else if (part.webgpu === true) await benchWebGPU();
+else if (part.demo === true) console.log(toText(await timeDemo(quick ? 1 : 5)));
+else await benchAll();
 
-async function benchPeers(): Promise<void> {
-  const SCORE_SETS: ScoreSet[] = ['random', 'trained'];
+/** Runs the parts one after the other, and writes the pages when all of them are measured. */
+async function benchAll(): Promise<void> {
+  const loadBefore = os.loadavg()[0]!;
+  const date = new Date();
+  if (loadBefore > 0.5)
+    console.warn(`The load average is ${loadBefore.toFixed(2)}: other work will be in the figures.`);
+  const run = { date, loadBefore, training: await training(), loss: await loss(), evaluation: await evaluation() };
+  console.log([trainingReport(run.training), lossReport(run.loss), evaluationReport(run.evaluation)].join('\n\n'));
+  if (quick) {
+    console.log('\nA quick run: README.md and docs/ are left as they are.');
+    return;
+  }
+  const readme = readFileSync(new URL('README.md', ROOT), 'utf8');
+  const files = {
+    'README.md': withTable(readme, run),
+    'docs/benchmarks.md': headlinePage(run),
+    'docs/benchmarks-details.md': detailsPage(run),
+    'docs/benchmarks.svg': await chartOf(run),
+  };
+  for (const [name, content] of Object.entries(files)) writeFileSync(new URL(name, ROOT), content);
+  console.log(`\nWritten: ${Object.keys(files).join(', ')}`);
+}
+
+function training(): Promise<TrainingRun> {
+  return timeTraining(quick ? QUICK : FULL, python);
+}
+
+function evaluation(): Promise<EvaluationRun> {
+  return timeEvaluation(EVALUATION_POINTS, quick ? 100_000 : 1_000_000, python);
+}
+
+async function loss(): Promise<LossRun> {
+  const float32Points = quick ? [...GRID.filter(({ width }) => width <= 50), WIDTHS[1]!] : [...GRID, ...WIDTHS];
   const plans: Plan[] = [];
+  for (const scoreSet of ['random', 'trained'] satisfies ScoreSet[]) {
+    const gradients = quick && scoreSet === 'trained' ? [true] : [true, false];
+    plans.push(...float32Points.map((point) => ({ point, dtype: 'float32' as const, scoreSet, gradients })));
+  }
   // float64 comes last: once a function has seen arrays of both types, the engine's code for it is slower.
-  for (const [dtype, points] of [
-    ['float32', quick ? [...GRID.filter(({ width }) => width <= 50), WIDTHS[1]!] : [...GRID, ...WIDTHS]],
-    ['float64', quick ? [] : FLOAT64_POINTS],
-  ] as const) {
-    for (const scoreSet of SCORE_SETS) {
-      const gradients = quick && scoreSet === 'trained' ? [true] : [true, false];
-      plans.push(...points.map((point) => ({ point, dtype, scoreSet, gradients })));
-    }
+  for (const point of quick ? [] : FLOAT64_POINTS) {
+    plans.push({ point, dtype: 'float64', scoreSet: 'random', gradients: [true, false] });
   }
 
   const versions: Record<string, string> = { 'Node.js': process.versions.node, 'TensorFlow.js': tensorFlowVersion };
@@ -110,65 +129,17 @@ async function benchPeers(): Promise<void> {
     versions['PyTorch'] = torch.version;
     contenders.push(...torch.contenders);
   }, leaveOut("PyTorch (Debian's python3-torch)"));
-  contenders.push(await tensorFlow(), plainLoop(), ...floor());
+  contenders.push(...(await tensorFlow()), plainLoop(), ...floor());
 
-  const measurements = await timeAll(plans, contenders, EFFORT, quick);
-  const run: Run = { measurements, goals: goalsOf(measurements), versions, leftOut, date: new Date() };
-  console.log(terminalReport(run));
-  if (quick) {
-    console.log('\nA quick run: docs/benchmarks.md and docs/benchmarks.svg are left as they are.');
-  } else {
-    writePart(PARTS[0], markdownReport(run));
-    writeFileSync(new URL('benchmarks.svg', DOCS), await chartOf(measurements));
-    console.log('\nWritten: docs/benchmarks.md, docs/benchmarks.svg');
-  }
+  return { measurements: await timeAll(plans, contenders, EFFORT, quick), versions, leftOut };
 }
 
 async function benchWebGPU(): Promise<void> {
   const backend = await createWebGPUBackend().catch((error: Error) =>
     program.error(`${error.message}\ndocs/webgpu.md tells how to run this on an adapter in software`),
   );
-  const run = await timeWebGPU(backend, quick ? WEBGPU_POINTS.slice(0, 3) : WEBGPU_POINTS, EFFORT, quick);
+  console.log(
+    webgpuReport(await timeWebGPU(backend, quick ? WEBGPU_POINTS.slice(0, 3) : WEBGPU_POINTS, EFFORT, quick)),
+  );
   backend.dispose();
-  console.log(webgpuTerminalReport(run));
-  if (quick) {
-    console.log('\nA quick run: docs/benchmarks.md is left as it is.');
-  } else {
-    writePart(WEBGPU_HEADING, webgpuMarkdownReport(run));
-    console.log('\nWritten: the part on WebGPU of docs/benchmarks.md');
-  }
-}
-
-async function benchEvaluation(): Promise<void> {
-  const timed = await timeEvaluation(EVALUATION_POINTS, quick ? 100_000 : 1_000_000, python);
-  const run = { ...timed, goals: evaluationGoalsOf(timed.metrics, timed.readings), date: new Date() };
-  console.log(evaluationTerminalReport(run));
-  if (quick) {
-    console.log('\nA quick run: docs/benchmarks.md is left as it is.');
-  } else {
-    writePart(EVALUATION_HEADING, evaluationMarkdownReport(run));
-    console.log('\nWritten: the part on evaluation of docs/benchmarks.md');
-  }
-}
-
-async function benchTraining(): Promise<void> {
-  const run = await timeTraining(quick ? QUICK : FULL, python);
-  console.log(trainingTerminalReport(run));
-  if (quick) {
-    console.log('\nA quick run: docs/benchmarks.md and docs/benchmarks-training.svg are left as they are.');
-  } else {
-    writePart(TRAINING_HEADING, trainingMarkdownReport(run, new Date()));
-    writeFileSync(new URL('benchmarks-training.svg', DOCS), await trainingChartOf(run));
-    console.log('\nWritten: the part on training of docs/benchmarks.md, docs/benchmarks-training.svg');
-  }
-}
-
-/** Replaces the part of docs/benchmarks.md under the same heading: a run writes one part and keeps the others. */
-function writePart(heading: (typeof PARTS)[number], part: string): void {
-  const text = existsSync(PAGE) ? readFileSync(PAGE, 'utf8') : '';
-  const begins = new RegExp(`^(?=(?:${PARTS.join('|')})$)`, 'm');
-  const parts = new Map(text.split(begins).map((one) => [one.split('\n', 1)[0], one]));
-  parts.set(heading, part);
-  const given = PARTS.flatMap((one) => parts.get(one) ?? []);
-  writeFileSync(PAGE, given.map((one) => `${one.trimEnd()}\n`).join('\n'));
 }

@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { type Browser, devices } from 'playwright';
 import { launchBrowser, previewServer } from '../tests/demo/site.js';
 import { formatTime, type Table } from './format.js';
-import { median, progress } from './timing.js';
+import { median } from './spread.js';
+import { progress } from './timing.js';
 
 /** Slow 4G as Lighthouse has it: 1.6 Mbit/s, 150 ms for a round trip. */
 const SLOW_4G = { offline: false, latency: 150, downloadThroughput: 1.6e6 / 8, uploadThroughput: 0.75e6 / 8 };

@@ -9,7 +9,9 @@ import * as arrow from 'apache-arrow';
 import { MultiLabelMarginLoss, type Scores, type Targets } from 'multilabel-margin-loss';
 import { type EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
 import { type Input, makeInput, type Point } from './grid.js';
-import { median, progress } from './timing.js';
+import type { EvaluationRun } from './run.js';
+import { type Spread, spreadOf } from './spread.js';
+import { progress } from './timing.js';
 
 const run = promisify(execFile);
 const COMMAND = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
@@ -24,11 +26,14 @@ const READ_WIDTH = 4;
 /** All metrics of one batch of random scores, in a process that has computed them before. */
 export interface MetricsTiming {
   point: Point;
-  milliseconds: number;
+  /** Milliseconds of all metrics. */
+  time: Spread;
   /** Milliseconds of these that the loss takes. */
-  lossMilliseconds: number;
+  lossTime: Spread;
   /** Milliseconds that scikit-learn takes for the four metrics that it has; null where it is not installed. */
-  peerMilliseconds: number | null;
+  peerTime: Spread | null;
+  /** How many times as long it takes; null where it is not installed. */
+  ratio: Spread | null;
   /** The largest difference from scikit-learn's values. */
   difference: number | null;
 }
@@ -38,7 +43,7 @@ export interface ReadingTiming {
   format: string;
   rows: number;
   threads: number;
-  rowsPerSecond: number;
+  rowsPerSecond: Spread;
   /** The largest resident memory of its process, in MB. */
   megabytes: number;
 }
@@ -48,12 +53,7 @@ export async function timeEvaluation(
   points: readonly Point[],
   readRows: number,
   python: string,
-): Promise<{
-  metrics: MetricsTiming[];
-  readings: ReadingTiming[];
-  versions: Record<string, string>;
-  leftOut: string[];
-}> {
+): Promise<EvaluationRun> {
   const versions: Record<string, string> = { 'Node.js': process.versions.node };
   const leftOut: string[] = [];
   const metrics: MetricsTiming[] = [];
@@ -62,7 +62,7 @@ export async function timeEvaluation(
     for (const point of points) {
       progress(`metrics of ${point.rows} x ${point.classes}`);
       const input = makeInput(point, 'float32', 'random');
-      const { result, milliseconds, lossMilliseconds } = timeMetrics(point, input);
+      const { result, times, lossTimes } = timeMetrics(point, input);
       const files = [join(folder, 'scores.npy'), join(folder, 'targets.npy')];
       writeNpy(files[0]!, '<f4', [point.rows, point.classes], [input.scores]);
       writeNpy(files[1]!, '<i4', [point.rows, point.width], [input.targets]);
@@ -74,9 +74,11 @@ export async function timeEvaluation(
       if (peer !== null) versions['scikit-learn'] = peer.version;
       metrics.push({
         point,
-        milliseconds,
-        lossMilliseconds,
-        peerMilliseconds: peer?.milliseconds ?? null,
+        time: spreadOf(times),
+        lossTime: spreadOf(lossTimes),
+        peerTime: peer && spreadOf(peer.milliseconds),
+        // The two do not take turns: every run of the one over every run of the other.
+        ratio: peer && spreadOf(peer.milliseconds.flatMap((theirs) => times.map((ours) => theirs / ours))),
         difference: peer && largestDifference(result, peer.values),
       });
     }
@@ -88,7 +90,7 @@ export async function timeEvaluation(
   }
 }
 
-/** Times all rows: all metrics with the loss, and the loss alone. Returns medians. */
+/** Times all rows: all metrics with the loss, and the loss alone. */
 function timeMetrics({ rows, classes, width }: Point, { scores, targets }: Input) {
   const step = Math.max(1, Math.floor(SCORES_PER_UPDATE / classes));
   const forEachBatch = (use: (scores: Scores, targets: Targets) => unknown): void => {
@@ -101,30 +103,29 @@ function timeMetrics({ rows, classes, width }: Point, { scores, targets }: Input
     }
   };
   let result: EvaluationResult | undefined;
-  const milliseconds = timeOf(() => {
+  const times = timesOf(() => {
     const evaluator = new Evaluator();
     forEachBatch((...batch) => evaluator.update(...batch));
     result = evaluator.result();
   });
   const lossFn = new MultiLabelMarginLoss({ reduction: 'none' });
-  const lossMilliseconds = timeOf(() => forEachBatch((...batch) => lossFn.forward(...batch)));
-  return { result: result!, milliseconds, lossMilliseconds };
+  const lossTimes = timesOf(() => forEachBatch((...batch) => lossFn.forward(...batch)));
+  return { result: result!, times, lossTimes };
 }
 
-/** The median time of some runs, after one run in which the engine compiles. */
-function timeOf(what: () => void): number {
+/** Milliseconds of some runs, after one run in which the engine compiles. */
+function timesOf(what: () => void): number[] {
   what();
-  const milliseconds = Array.from({ length: ROUNDS }, () => {
+  return Array.from({ length: ROUNDS }, () => {
     const begin = performance.now();
     what();
     return performance.now() - begin;
   });
-  return median(milliseconds);
 }
 
 async function timeScikitLearn(python: string, files: readonly string[]) {
   const { stdout } = await run(python, [SCIKIT_LEARN, ...files]);
-  return JSON.parse(stdout) as { version: string; milliseconds: number; values: number[] };
+  return JSON.parse(stdout) as { version: string; milliseconds: number[]; values: number[] };
 }
 
 function largestDifference(result: EvaluationResult, [ranking, coverage, lrap, ndcg]: number[]): number {
@@ -137,7 +138,7 @@ function largestDifference(result: EvaluationResult, [ranking, coverage, lrap, n
   );
 }
 
-/** Runs the command as a process, timed from start to end: the median time, and the largest memory. */
+/** Runs the command as a process, timed from start to end; of the memory, the largest counts. */
 async function timeReading(folder: string, rows: number): Promise<ReadingTiming[]> {
   progress('writing files to read');
   const scores = join(folder, 'scores.npy');
@@ -180,14 +181,14 @@ async function timeReading(folder: string, rows: number): Promise<ReadingTiming[
   const timings: ReadingTiming[] = [];
   for (const { args, rounds, ...plan } of plans) {
     progress(`${plan.format}: ${plan.rows} rows, ${plan.threads} threads`);
-    const seconds: number[] = [];
+    const speeds: number[] = [];
     const megabytes: number[] = [];
     for (let round = 0; round < rounds; round++) {
       const begin = performance.now();
       megabytes.push(await memoryOf(['evaluate', ...args, '--threads', String(plan.threads), '--json']));
-      seconds.push((performance.now() - begin) / 1000);
+      speeds.push((plan.rows * 1000) / (performance.now() - begin));
     }
-    timings.push({ ...plan, rowsPerSecond: plan.rows / median(seconds), megabytes: Math.max(...megabytes) });
+    timings.push({ ...plan, rowsPerSecond: spreadOf(speeds), megabytes: Math.max(...megabytes) });
   }
   return timings;
 }

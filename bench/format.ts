@@ -1,4 +1,5 @@
 /** Numbers and tables as text. */
+import type { Spread } from './spread.js';
 
 /** A time with three significant digits, in the unit that suits it. */
 export function formatTime(milliseconds: number): string {
@@ -7,6 +8,16 @@ export function formatTime(milliseconds: number): string {
 }
 
 export const formatRatio = (ratio: number): string => `${threeDigits(ratio)}x`;
+
+/** A ratio and the quartiles of its turns, where there were several. */
+export function formatSpread({ median, low, high }: Spread): string {
+  return formatRatio(median) + (low === high ? '' : ` (${threeDigits(low)} to ${threeDigits(high)})`);
+}
+
+/** A time, with how many times that of this package it is. */
+export function formatTiming({ time, ratio }: { time: Spread; ratio: Spread }, isOurs: boolean): string {
+  return isOurs ? formatTime(time.median) : `${formatTime(time.median)}, ${formatSpread(ratio)}`;
+}
 
 /** A whole number with its thousands apart. */
 export const formatWhole = (value: number): string => Math.round(value).toLocaleString('en');
@@ -34,8 +45,11 @@ export function toText({ title, textColumns = 1, head, rows }: Table): string {
   return [title, line(head), ...rows.map(line)].join('\n');
 }
 
-export function toMarkdown({ title, textColumns = 1, head, rows }: Table): string {
+export const toMarkdown = (table: Table): string => `### ${table.title}\n\n${rowsOf(table)}`;
+
+/** A table of Markdown without a heading. */
+export function rowsOf({ textColumns = 1, head, rows }: Omit<Table, 'title'>): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   const rule = head.map((_, i) => (i < textColumns ? '---' : '---:'));
-  return [`### ${title}`, '', line(head), line(rule), ...rows.map(line)].join('\n');
+  return [line(head), line(rule), ...rows.map(line)].join('\n');
 }

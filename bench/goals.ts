@@ -1,8 +1,8 @@
 /** The goals for speed and accuracy, and what a run measured of them. */
 import { type Name, NAMES } from './contenders/contender.js';
-import type { MetricsTiming, ReadingTiming } from './evaluation.js';
 import { formatError, formatRatio, formatTime, formatWhole } from './format.js';
 import { EVALUATION_POINTS, formatPoint, GRID, type Point, WEBGPU_POINTS } from './grid.js';
+import type { EvaluationRun } from './run.js';
 import type { Measurement } from './timing.js';
 
 export interface Goal {
@@ -21,7 +21,11 @@ const PEERS: { text: string; names: Name[]; ratios: number[] }[] = [
     names: [NAMES.pyTorchOps, NAMES.pyTorchByHand],
     ratios: [20, 8, 6, 5, 5, 13, 65, 5],
   },
-  { text: 'best TensorFlow.js form', names: [NAMES.tensorFlow], ratios: [25, 20, 25, 45, 30, 150, 500, 25] },
+  {
+    text: 'best TensorFlow.js form',
+    names: [NAMES.tensorFlow, NAMES.tensorFlowByHand],
+    ratios: [25, 20, 25, 45, 30, 150, 500, 25],
+  },
 ];
 
 const FLOORS = [
@@ -133,14 +137,14 @@ export function webgpuGoalsOf(measurements: readonly Measurement[]): Goal[] {
   ];
 }
 
-export function evaluationGoalsOf(metrics: readonly MetricsTiming[], readings: readonly ReadingTiming[]): Goal[] {
+export function evaluationGoalsOf({ metrics, readings }: EvaluationRun): Goal[] {
   const all = metrics.find(({ point }) => formatPoint(point) === formatPoint(EVALUATION_POINTS[0]!));
   // With few rows, starting the process takes most of the time.
   const fastest = (format: string): number =>
     Math.max(
       ...readings
         .filter((one) => one.format === format && one.threads === 1 && one.rows >= 1_000_000)
-        .map((one) => one.rowsPerSecond),
+        .map((one) => one.rowsPerSecond.median),
     );
   // The memory of --exact grows with the labels.
   const streamed = readings.filter(({ threads, format }) => threads === 1 && !format.includes('--exact'));
@@ -149,8 +153,8 @@ export function evaluationGoalsOf(metrics: readonly MetricsTiming[], readings: r
     {
       text: `${formatPoint(EVALUATION_POINTS[0]!)}: all metrics, one thread`,
       wanted: 'at most 150 ms',
-      measured: all === undefined ? 'not measured' : formatTime(all.milliseconds),
-      reached: all === undefined ? null : all.milliseconds <= 150,
+      measured: all === undefined ? 'not measured' : formatTime(all.time.median),
+      reached: all === undefined ? null : all.time.median <= 150,
     },
     ...[
       { format: '.npy', wanted: 500_000 },
@@ -173,7 +177,7 @@ export function evaluationGoalsOf(metrics: readonly MetricsTiming[], readings: r
 const at = (among: readonly Measurement[], wanted: Point): Measurement | undefined =>
   among.find(({ point }) => formatPoint(point) === formatPoint(wanted));
 
-const timeOf = ({ timings }: Measurement, name: Name): number | undefined => timings.get(name)?.milliseconds;
+const timeOf = ({ timings }: Measurement, name: Name): number | undefined => timings.get(name)?.time.median;
 
 const quotient = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? undefined : a / b;
@@ -224,8 +228,8 @@ function peerGoal(text: string, wanted: number, names: readonly Name[], one: Mea
   const timings = names.flatMap((name) => one?.timings.get(name) ?? []);
   const ours = one && timeOf(one, NAMES.ours);
   if (ours === undefined || timings.length === 0) return { text, ...atLeast(wanted, undefined) };
-  const fastest = timings.reduce((a, b) => (b.milliseconds < a.milliseconds ? b : a));
-  const goal = atLeast(wanted, fastest.milliseconds / ours);
+  const fastest = timings.reduce((a, b) => (b.time.median < a.time.median ? b : a));
+  const goal = atLeast(wanted, fastest.time.median / ours);
   if (fastest.form === 'builtin' || fastest.form.startsWith('autograd')) {
     return { text, ...goal, measured: `${goal.measured} (${fastest.form})` };
   }

@@ -2,6 +2,7 @@
 import type { Contender, Name } from './contenders/contender.js';
 import { type DType, formatPoint, makeBatch, type Point, type ScoreSet } from './grid.js';
 import { type Errors, errorsOf, type Reference, referenceOf } from './reference.js';
+import { median, type Spread, spreadOf } from './spread.js';
 
 export interface Effort {
   /** How long every form runs before it is timed: until then, functions are compiled and memory is allocated. */
@@ -15,8 +16,10 @@ export interface Effort {
 }
 
 export interface Timing {
-  /** Milliseconds per call: the median of all turns. */
-  milliseconds: number;
+  /** Milliseconds per call. */
+  time: Spread;
+  /** How many times the time of the first contender it is, turn by turn. */
+  ratio: Spread;
   /** The fastest form. The turns were timed with it. */
   form: string;
   /** Milliseconds per call of every form, from the short timing that found the fastest. */
@@ -79,7 +82,16 @@ async function timeBatch(
   effort: Effort,
 ): Promise<Timings> {
   const timings: Timings = new Map();
-  const turns: { contender: Contender; form: string; calls: number; samples: number[]; spent: number }[] = [];
+  interface Turns {
+    contender: Contender;
+    form: string;
+    calls: number;
+    samples: number[];
+    /** Each turn over that of the first contender just before. */
+    ratios: number[];
+    spent: number;
+  }
+  const turns: Turns[] = [];
   for (const contender of contenders) {
     const forms: Record<string, number> = {};
     for (const form of contender.forms(gradient)) {
@@ -93,28 +105,38 @@ async function timeBatch(
     const calls = Math.max(1, Math.round(effort.turnMilliseconds / milliseconds));
     // A call that takes a second is timed once: another turn would not add to it.
     const samples = milliseconds > 1000 ? [milliseconds] : [];
-    turns.push({ contender, form, calls, samples, spent: 0 });
+    turns.push({ contender, form, calls, samples, ratios: [], spent: 0 });
     const errors = errorsOf(await contender.result(form, gradient), reference);
-    timings.set(contender.name, { milliseconds, form, forms, errors });
+    timings.set(contender.name, { time: ONE_TURN(milliseconds), ratio: ONE_TURN(1), form, forms, errors });
   }
 
   const [first, ...others] = turns;
-  const take = async (turn: (typeof turns)[number]): Promise<void> => {
+  const take = async (turn: Turns): Promise<number> => {
     const milliseconds = await turn.contender.time(turn.form, gradient, turn.calls);
     turn.samples.push(milliseconds / turn.calls);
     turn.spent += milliseconds;
+    return milliseconds / turn.calls;
   };
   for (let round = 0; round < effort.rounds; round++) {
     for (const other of others) {
-      if (timings.get(other.contender.name)!.milliseconds > 1000) continue;
+      if (timings.get(other.contender.name)!.time.median > 1000) continue;
       if (other.samples.length >= 2 && other.spent > effort.budgetMilliseconds) continue;
-      await take(first!);
-      await take(other);
+      const before = await take(first!);
+      other.ratios.push((await take(other)) / before);
     }
   }
-  for (const { contender, samples } of turns) timings.get(contender.name)!.milliseconds = median(samples);
+  const firstTime = median(first!.samples);
+  for (const { contender, samples, ratios } of turns) {
+    const timing = timings.get(contender.name)!;
+    timing.time = spreadOf(samples);
+    if (contender !== first!.contender) {
+      timing.ratio = ratios.length > 0 ? spreadOf(ratios) : ONE_TURN(timing.time.median / firstTime);
+    }
+  }
   return timings;
 }
+
+const ONE_TURN = (value: number): Spread => spreadOf([value]);
 
 /** Milliseconds per call, from a short timing, the shorter the slower the form is; null where the form cannot run. */
 async function estimate(
@@ -139,8 +161,4 @@ async function estimate(
   const samples = [elapsed / calls];
   for (let i = 0; i < 2; i++) samples.push((await contender.time(form, gradient, calls)) / calls);
   return median(samples);
-}
-
-export function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]!;
 }

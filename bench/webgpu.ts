@@ -4,9 +4,8 @@ import type { WebGPUBackend } from 'multilabel-margin-loss/webgpu';
 import { thisPackage } from './contenders/this-package.js';
 import { threads } from './contenders/threads.js';
 import { webgpu } from './contenders/webgpu.js';
-import { webgpuGoalsOf } from './goals.js';
 import type { Point } from './grid.js';
-import type { WebGPURun } from './report.js';
+import type { WebGPURun } from './run.js';
 import { type Effort, type Plan, timeAll } from './timing.js';
 
 const { version } = createRequire(import.meta.url)('webgpu/package.json') as { version: string };
@@ -27,10 +26,8 @@ export async function timeWebGPU(
   const measurements = await timeAll(plans, [...thisPackage(), ...threads(), ...webgpu(backend)], effort, quick);
   return {
     measurements,
-    goals: isFallbackAdapter ? [] : webgpuGoalsOf(measurements),
     versions: { 'Node.js': process.versions.node, webgpu: version },
     leftOut: [],
-    date: new Date(),
     adapter: [vendor, architecture, device, description].filter((part) => part !== '').join(', '),
     isSoftware: isFallbackAdapter,
   };

@@ -27,24 +27,30 @@ type Loss = (masked: tf.Tensor2D, margins: tf.Tensor2D) => tf.Scalar;
 
 export const tensorFlowVersion = tf.version_core;
 
-export async function tensorFlow(): Promise<Contender> {
+export async function tensorFlow(): Promise<Contender[]> {
   const backendFolder = path.dirname(fileURLToPath(import.meta.resolve('@tensorflow/tfjs-backend-wasm')));
   setWasmPaths(`${backendFolder}/`);
   await tf.setBackend('wasm');
   const createBackend = tf.findBackendFactory('wasm');
-  const contender = synchronous(NAMES.tensorFlow, (batch, gradient) =>
-    batch.dtype === 'float32' ? formsFor(batch, gradient) : {},
-  );
-  return {
-    ...contender,
-    // A fresh backend for each batch: its memory only grows, and when it is exhausted, nothing works any more.
-    async load(batch) {
-      tf.removeBackend('wasm');
-      tf.registerBackend('wasm', createBackend);
-      await tf.setBackend('wasm');
-      await contender.load(batch);
-    },
-  };
+  return [
+    { name: NAMES.tensorFlow, isByHand: false },
+    { name: NAMES.tensorFlowByHand, isByHand: true },
+  ].map(({ name, isByHand }) => {
+    const contender = synchronous(name, (batch, gradient) => {
+      const forms = batch.dtype === 'float32' ? Object.entries(formsFor(batch, gradient)) : [];
+      return Object.fromEntries(forms.filter(([form]) => form.startsWith('autograd') !== isByHand));
+    });
+    return {
+      ...contender,
+      // A fresh backend for each batch: its memory only grows, and when it is exhausted, nothing works any more.
+      async load(batch) {
+        tf.removeBackend('wasm');
+        tf.registerBackend('wasm', createBackend);
+        await tf.setBackend('wasm');
+        await contender.load(batch);
+      },
+    };
+  });
 }
 
 function formsFor({ point }: Batch, gradient: boolean): Record<string, Call> {

@@ -1,5 +1,6 @@
 /** Times training beside PyTorch, TensorFlow.js and a loop in TypeScript. */
-import { median, progress } from '../timing.js';
+import { spreadOf } from '../spread.js';
+import { progress } from '../timing.js';
 import {
   BATCH,
   batchesOf,
@@ -13,7 +14,7 @@ import {
   type WordNetBatch,
 } from './jobs.js';
 import { type Limits, measureLimits } from './limits.js';
-import { type JobTiming, LOOP, OURS, type Spread, TENSORFLOW, TORCH, type TrainingRun } from './run.js';
+import { type JobTiming, LOOP, OURS, TENSORFLOW, TORCH, type TrainingRun } from './run.js';
 import { tensorFlowSteps } from './tensorflow.js';
 import { stepsOf, wordNetTrainer } from './this-package.js';
 import { startTorch, type Torch } from './pytorch.js';
@@ -84,7 +85,7 @@ async function timeSteps(job: StepJob, effort: Effort, limits: Limits, torchFor:
   return {
     name: job.name,
     key: job.key,
-    steps: new Map([...samples].map(([name, values]) => [name, spreadOf(values)])),
+    steps: stepsFrom(samples),
     byOperations: (operationsOf(job) / limits.operationsPerSecond) * 1000,
     byBytes: ((weightsOf(job) * job.passes * 4) / limits.bytesPerSecond) * 1000,
   };
@@ -122,7 +123,7 @@ async function timeWordNet(effort: Effort, limits: Limits, torchFor: TorchFor): 
     jobs.push({
       name: `WordNet tagger, 32 x 18,699-2342, Adagrad, ${epoch === 'later' ? 'epoch 2' : epoch}`,
       key: epoch,
-      steps: new Map([...samples].map(([name, values]) => [name, spreadOf(values)])),
+      steps: stepsFrom(samples),
       byOperations: ((2 * weights) / limits.operationsPerSecond) * 1000,
       byBytes: ((4 * weights) / limits.bytesPerSecond) * 1000,
     });
@@ -131,6 +132,13 @@ async function timeWordNet(effort: Effort, limits: Limits, torchFor: TorchFor): 
   return jobs;
 }
 
-function spreadOf(values: readonly number[]): Spread {
-  return { median: median([...values]), low: Math.min(...values), high: Math.max(...values) };
+/** @param samples milliseconds of a step in each turn, by contender */
+function stepsFrom(samples: ReadonlyMap<string, readonly number[]>): JobTiming['steps'] {
+  const ours = samples.get(OURS)!;
+  return new Map(
+    [...samples].map(([name, values]) => [
+      name,
+      { time: spreadOf(values), ratio: spreadOf(values.map((value, turn) => value / ours[turn]!)) },
+    ]),
+  );
 }

@@ -1,12 +1,12 @@
 /** The results of training as tables and goals. */
-import { formatRatio, formatTime, formatWhole, type Table } from '../format.js';
+import { formatRatio, formatTime, formatTiming, formatWhole, type Table } from '../format.js';
 import type { Goal } from '../goals.js';
 import { type JobTiming, LOOP, OURS, TENSORFLOW, TORCH, type TrainingRun } from './run.js';
 import { BATCH } from './jobs.js';
 
 export const TRAINING_READING = `\
-Median time of a step, loss and optimizer included, with the fastest and the slowest of the turns that all take one after the other,
-and how many times that of this package, on one thread, it is. Beside them the physical limit: what the operations of the matrix
+Time of a step, loss and optimizer included, and how many times that of this package, on one thread, it is. All take a turn one
+after the other. Beside them the physical limit: what the operations of the matrix
 products take at the peak of SIMD128, or the bytes of weights, gradients and state at the speed of memory, both measured in this run;
 the longer of the two. For WordNet it is that of the forward pass alone, and where a table fits in a cache it can be beaten.
 PyTorch has its builtin loss, OpenBLAS where it is installed, and sparse gradients for WordNet. TensorFlow.js has the loss as ops with
@@ -26,8 +26,8 @@ const WANTED: { key: JobTiming['key']; peers: readonly string[]; text: string; r
 export function trainingGoalsOf({ jobs }: TrainingRun): Goal[] {
   return WANTED.map(({ key, peers, text, ratio }) => {
     const { steps } = jobs.find((job) => job.key === key)!;
-    const times = peers.flatMap((peer) => steps.get(peer)?.median ?? []);
-    const measured = Math.min(...times) / steps.get(OURS)!.median;
+    const times = peers.flatMap((peer) => steps.get(peer)?.time.median ?? []);
+    const measured = Math.min(...times) / steps.get(OURS)!.time.median;
     return {
       text: `${text}, time over this package's`,
       wanted: `at least ${formatRatio(ratio)}`,
@@ -48,11 +48,8 @@ export function trainingTables({ jobs }: TrainingRun): Table[] {
         name,
         `${formatTime(Math.max(byOperations, byBytes))} (${byOperations > byBytes ? 'operations' : 'memory'})`,
         ...names.map((contender) => {
-          const spread = steps.get(contender);
-          if (spread === undefined) return '-';
-          const { median, low, high } = spread;
-          const ratio = contender === OURS ? '' : `, ${formatRatio(median / steps.get(OURS)!.median)}`;
-          return `${formatTime(median)} (${formatTime(low)} to ${formatTime(high)})${ratio}`;
+          const timing = steps.get(contender);
+          return timing === undefined ? '-' : formatTiming(timing, contender === OURS);
         }),
       ]),
     },
@@ -65,7 +62,7 @@ export function trainingTables({ jobs }: TrainingRun): Table[] {
           key === 'later' ? 'epoch 2' : key,
           ...names
             .filter((name) => name !== TENSORFLOW)
-            .map((name) => (steps.has(name) ? rate(steps.get(name)!.median) : '-')),
+            .map((name) => (steps.has(name) ? rate(steps.get(name)!.time.median) : '-')),
         ]),
     },
   ];

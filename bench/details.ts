@@ -1,0 +1,95 @@
+/** The page docs/benchmarks-details.md: every figure of a run, how it is taken, and what was tried. */
+import { NAMES } from './contenders/contender.js';
+import { rowsOf, toMarkdown } from './format.js';
+import { evaluationGoalsOf, goalsOf } from './goals.js';
+import { machineOf, type WholeRun } from './run.js';
+import { errorTable, evaluationTables, formsTable, goalsTable, timeTables } from './tables.js';
+import { limitsOf, TRAINING_READING, trainingGoalsOf, trainingTables } from './training/report.js';
+
+export function detailsPage(run: WholeRun): string {
+  const { training, loss, evaluation } = run;
+  const goals = [...trainingGoalsOf(training), ...goalsOf(loss.measurements), ...evaluationGoalsOf(evaluation)];
+  const sections = [
+    '# Benchmarks: details',
+    `Written by \`npm run bench\` on ${run.date.toISOString().slice(0, 10)}: ${machineOf(training, loss, evaluation)}. ` +
+      '[Benchmarks](benchmarks.md) is the short of it.',
+    '## Training',
+    TRAINING_READING,
+    limitsOf(training),
+    ...trainingTables(training).map(toMarkdown),
+    '## The loss',
+    READING,
+    ...timeTables(loss).map(toMarkdown),
+    toMarkdown(errorTable(loss)),
+    '## Ways to compose the loss',
+    'Of the ways to compose the loss of the ops of a library, the tables above hold the fastest at each point. All of them, ' +
+      'for forward + gradient of random float32 scores, from a short timing each:',
+    ...[NAMES.pyTorchOps, NAMES.pyTorchByHand, NAMES.tensorFlow, NAMES.tensorFlowByHand]
+      .flatMap((name) => formsTable(loss, name))
+      .map(toMarkdown),
+    '## Evaluation',
+    EVALUATION_READING,
+    ...evaluationTables(evaluation).map(toMarkdown),
+    '## Goals',
+    'What the package is measured against while it is worked on. A composition of PyTorch or TensorFlow.js counts in its fastest ' +
+      'form, with a gradient by hand too.',
+    rowsOf(goalsTable(goals)),
+    '## What was tried',
+    TRIED,
+  ];
+  return `${sections.join('\n\n')}\n`;
+}
+
+const READING = `\
+Everything is timed in one run, on the same random inputs, another one for each call: N(0, 1) scores in 'random', and the
+scores of the targets 6 higher in 'trained', as those of a trained model are. The contenders take turns of some calls each
+(this package, a peer, this package, the next peer, ...), so that a noisy machine hits all alike. A time is the median of its
+turns. A ratio is the median of each turn over the turn of this package before it, with quartiles in parentheses.
+
+| column | what is timed |
+| --- | --- |
+| ${NAMES.ours} | the public API on one thread, all copies included: typed arrays in, loss and gradient as a new typed array out |
+| ${NAMES.oursReused} | the same, writing each gradient into the same typed array: \`valueAndGrad(scores, targets, { grad })\` |
+| ${NAMES.threads}; ${NAMES.threadsReused} | the two above with \`multilabel-margin-loss/threads\` |
+| ${NAMES.threadsShared} | scores, targets and gradient in the shared memory of the threads: nothing is copied |
+| ${NAMES.pyTorchBuiltin} | \`torch.nn.functional.multilabel_margin_loss\`, one thread; tensors in, tensors out, nothing copied |
+| ${NAMES.pyTorchOps} | the same loss composed of PyTorch's ops, with its autograd: the fastest of two ways on 1 or 2 threads |
+| ${NAMES.pyTorchByHand} | the same with a gradient written by hand from counts, as this package computes it: the fastest of four ways on 1 or 2 threads |
+| ${NAMES.tensorFlow} | the same loss composed of the ops of TensorFlow.js on its WebAssembly backend (SIMD, one thread in Node), with its autograd: the fastest of two ways; scores uploaded, loss and gradient read out |
+| ${NAMES.tensorFlowByHand} | the same with a gradient written by hand from counts: the faster of two ways |
+| ${NAMES.plain} | a double loop over targets and classes |
+| ${NAMES.floor}; ${NAMES.floorReused} | nothing but copying the scores into linear memory and a gradient of that size out into a new typed array; into the same one each time |
+
+A new array of a megabyte or more takes the engine longer than its gradient takes the kernels: it is cleared, its pages
+are faulted in, and its predecessors wait for the garbage collector.
+
+The compositions are allowed to take it that targets hold no padding and no duplicates; this package and PyTorch's builtin
+handle both.`;
+
+const EVALUATION_READING = `\
+Random float32 scores and int32 targets, in this process on one thread: all metrics of docs/evaluation.md with the loss, and
+the loss alone, with batches as large as the command's. Four metrics of scikit-learn (ranking loss, coverage error, LRAP,
+nDCG@5) three times over, with its mask of labels and its float64 scores made before; the last column is the largest difference to
+its values.
+
+Then the command over files of such rows of 100 classes with 4 labels, which the system has in memory: from the start of the
+process to its end, the median of five runs for a million rows. Ten million are the same files ten times over.`;
+
+const TRIED = `\
+What was tried, measured in turns with the version before, where it is not in the kernels now or did not suffice:
+
+- Compositions with a gradient written by hand from counts are this package's own idea in a peer's ops: PyTorch has AVX2 for
+  them, twice as wide as SIMD128, and one compare for each score and target there costs what it costs here. The distance is in
+  their autograd forms, and grows with K.
+- Many targets: one table entry of 8 bytes for bucket and threshold instead of two look-ups gained 8 %, twice as many buckets
+  5 %. Of the 2.5 ns a score that are left, a third is the histogram of ranks, a sixth the scores of crowded buckets, a tenth
+  the sum of the loss in float64. For K = 1000, sorting and the tables take 50 ns a target; a counting sort over the buckets
+  is in, vectors for its prefix sums are not.
+- Few targets: groups of exactly K thresholds gained 12 %. A max() in place of a mask, and counts that V8 converts in one
+  instruction instead of seven, gained 20 to 30 % for K = 1.
+- Trained scores: most of what is left is copying and clearing. With K = 1000, the targets alone take longer than the floor.
+- A small call: 1.8 µs are in the kernel, 1.3 in checks and copies, and 0.7 more in a new array for the gradient, which
+  \`{ grad }\` avoids. Masking the targets by their index, an overlapping last vector and no unpredictable branch took the
+  kernel from 2.4 µs.
+- Threads with copies: the copying is one thread's, and a batch copied by one core is read from there by the other. New arrays
+  of megabytes are page faults, which threads do not share.`;
