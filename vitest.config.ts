@@ -73,8 +73,8 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
-    // On two cores, Vitest's default leaves one idle.
-    maxWorkers: 2,
+    // More than two cores, since many tests wait: for browsers, servers and locks.
+    maxWorkers: 3,
     projects: [
       {
         resolve: one,

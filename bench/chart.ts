@@ -64,7 +64,7 @@ export async function chartOf(run: WholeRun): Promise<string> {
     padding: 12,
     background: 'transparent',
     title: {
-      text: 'Times faster than the alternatives, on one thread (log scale; longer is faster)',
+      text: 'Times faster than the alternatives, on one thread (log scale)',
       anchor: 'start',
       fontSize: 14,
     },
