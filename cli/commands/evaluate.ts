@@ -38,6 +38,9 @@ predicted, precision, recall, F1, Jaccard, Hamming loss and subset accuracy.
 
 ${INPUT_USAGE}
 ${LABELS_USAGE}
+  --pairs                 scores are the highest of each row, [label, score], in lines of JSON: metrics at k, one-error and
+                          those of predicted labels are exact, and others are left out
+  --classes <n>           for --pairs, how many classes there are (default: that of --labels)
   --k <numbers>           for precision, recall and nDCG at k (default: 1,3,5)
   --margin <number>       of the loss (default: 1)
   --normalization <what>  of the loss: classes or targets (default: classes)
@@ -59,6 +62,8 @@ const OPTIONS = {
   queue: { type: 'string' },
   shards: { type: 'string' },
   labels: { type: 'string' },
+  pairs: { type: 'boolean' },
+  classes: { type: 'string' },
   k: { type: 'string' },
   ...LOSS_ARGUMENTS,
   ...CLASSIFICATION_ARGUMENTS,
@@ -90,7 +95,11 @@ async function run(args: readonly string[]): Promise<void> {
   const evaluator = new Evaluator(options);
   const threads = values.threads === undefined ? undefined : toCount('threads', values.threads);
   const shard = values.shard === undefined ? null : parseShard(values.shard);
-  const sources = sourcesOf(values, positionals);
+  const sources =
+    values.pairs === true
+      ? sourcesOf(values, positionals, 'pairs', classesOf(values, options))
+      : sourcesOf(values, positionals);
+  if (values.classes !== undefined && values.pairs !== true) throw new InputError('--classes is for --pairs');
   if (values.exact === true) checkExact(values, sources);
   if (values.queue !== undefined) {
     if (shard !== null) throw new InputError('--queue evaluates all shards: give no --shard');
@@ -132,6 +141,19 @@ async function run(args: readonly string[]): Promise<void> {
   await putOut(evaluator, { shards, targetsAre: (reading ?? all[0]?.reading)?.targetsAre ?? null, parts: null }, amend);
 }
 
+/** The number of classes, which pairs do not tell. */
+function classesOf({ classes, labels: file }: Values, { labels }: EvaluatorOptions): number {
+  const given = classes === undefined ? undefined : toCount('classes', classes);
+  const names = labels?.length;
+  if (given === undefined && names === undefined) {
+    throw new InputError('--pairs needs --labels, or --classes, how many there are');
+  }
+  if (given !== undefined && names !== undefined && given !== names) {
+    throw new InputError(`${file}: has ${names} names, and --classes is ${given}`);
+  }
+  return (given ?? names) as number;
+}
+
 /** @throws InputError for thresholds or names that are not as many as classes */
 function checkClasses(values: Values, { classification, labels }: EvaluatorOptions, pieces: readonly Piece[]): void {
   checkThresholds(values, classification, pieces);
@@ -147,6 +169,7 @@ function checkExact(values: Values, sources: readonly Source[]): void {
       throw new InputError(`--exact is for one thread that reads all: give no --${option}`);
     }
   }
+  if (values.pairs === true) throw new InputError('--exact needs the scores of all classes: give no --pairs');
   const pipe = sources.find(({ isPipe }) => isPipe);
   if (pipe !== undefined) throw new InputError(`${nameOf(pipe.scoresFile)} cannot be read twice, as --exact does`);
 }

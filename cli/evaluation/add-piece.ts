@@ -27,12 +27,19 @@ export async function addPiece(
   let reading: Reading | null = null;
   for await (const batch of readPiece(piece, names)) {
     try {
-      evaluator.update(batch.scores, batch.targets, {
+      const options = {
         source: nameOf(piece.scoresFile),
         sourceIndex: piece.ordinal,
         firstRow: batch.firstRow,
         ...(batch.rowIds === null ? {} : { rowIds: batch.rowIds }),
-      });
+      };
+      if (batch.pairs === null) {
+        evaluator.update(batch.scores, batch.targets, options);
+      } else {
+        const { values, indices, shape } = batch.pairs;
+        const top = { values: { data: values, shape }, indices: { data: indices, shape } };
+        evaluator.updateTopK(top, batch.targets, { ...options, classes: batch.scores.shape[1] });
+      }
       onRows?.(batch);
     } catch (error) {
       throw error instanceof LossError ? inFile(error, piece, batch) : error;
@@ -48,6 +55,7 @@ export function inFile(error: LossError, piece: Piece, { firstRow }: RowBatch): 
   const file = nameOf(error.code === 'ERR_TARGET_RANGE' ? piece.targetsFile : piece.scoresFile);
   error.message = error.message
     .replace(/\brow (\d+)/, (_, row) => `row ${firstRow + Number(row)}`)
-    .replace("unless nonFinite is 'skip'", 'unless --skip-non-finite leaves such rows out');
+    .replace("unless nonFinite is 'skip'", 'unless --skip-non-finite leaves such rows out')
+    .replace('List more, or give k of classification too', '--top says how many labels of a row are predicted at most');
   return toCommandError(error, file);
 }

@@ -87,6 +87,7 @@ export function* toBatches(
     yield {
       scores: { data: toScores(scores, begin, end, classes, at), shape: [end - begin, classes] },
       sparse: null,
+      pairs: null,
       targets:
         targets === null
           ? { data: new Int32Array(0), shape: [end - begin, 0] }

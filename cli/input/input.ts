@@ -12,8 +12,11 @@ export interface Source {
   targetsFile: string;
   /** Whether targets are read. */
   hasTargets: boolean;
-  /** The numbers that a row has beside its targets. Features do not say how many classes there are. */
-  what: 'scores' | 'features';
+  /**
+   * What a row has beside its targets. Pairs are [label, score] of the highest scores. Features and pairs do not say how many
+   * classes there are.
+   */
+  what: 'scores' | 'features' | 'pairs';
   /** Names of columns, of members of .npz and of keys of lines of JSON. */
   columns: {
     scores: string;
@@ -24,7 +27,7 @@ export interface Source {
   };
   /** The option --targets-are, or null: each row decides. */
   targetsAre: TargetsAre | null;
-  /** Number of classes beside features, or null if it is unknown. Scores say it themselves. */
+  /** Number of classes beside features and pairs, or null if it is unknown. Scores say it themselves. */
   classesOfTargets: number | null;
   /** Whether a file of it can be read only once. */
   isPipe: boolean;
@@ -71,6 +74,8 @@ export interface RowBatch {
   reading: Reading;
   /** Features of rows that are mostly zeros: `scores` has their shape then, and no data. */
   sparse: SparseRows | null;
+  /** The highest scores of each row: `scores` has the shape of all then, and no data. */
+  pairs: Pairs | null;
   /** [rows], or null without the column. */
   sampleWeight: Float64Array | null;
   /** Unknown classes in the form of `targets`; null without the column. */
@@ -81,6 +86,13 @@ export interface RowBatch {
   firstRow: number;
   /** Number of bytes of its piece that were read for it. */
   bytes: number;
+}
+
+/** The highest scores of rows and their classes, which are -1 behind the last one of a row. */
+export interface Pairs {
+  values: Float64Array;
+  indices: Int32Array;
+  shape: [rows: number, width: number];
 }
 
 /** Rows of numbers that are mostly zeros, as scipy.sparse.csr_matrix has them. */

@@ -5,6 +5,7 @@ import { RandomAccessFile } from './file.js';
 import {
   nameOf,
   NO_TARGETS,
+  type Pairs,
   type Piece,
   type Reader,
   type Reading,
@@ -82,7 +83,7 @@ class Rows {
   readonly targets: number[] = [];
   readonly lengths: number[] = [];
   readonly named: boolean[] = [];
-  /** The columns of sparse features, and where the columns of each row end. */
+  /** The columns of sparse features, or the classes of pairs, and where the columns of each row end. */
   readonly indices: number[] = [];
   readonly ends: number[] = [];
   readonly weights: number[] = [];
@@ -147,7 +148,9 @@ async function* read(piece: Piece, names: Names | null): AsyncGenerator<RowBatch
   for await (const { lines, next } of linesOf(file, begin, piece.end)) {
     for (const line of lines) {
       parser.add(line, rows, firstRow + rows.lengths.length);
-      if (rows.scores.length + rows.lengths.length >= SCORES_PER_BATCH) yield batch(next);
+      // The scores of all classes follow from pairs.
+      const scores = piece.what === 'pairs' ? rows.lengths.length * (parser.classes as number) : rows.scores.length;
+      if (scores + rows.lengths.length >= SCORES_PER_BATCH) yield batch(next);
     }
     end = next;
   }
@@ -208,9 +211,14 @@ class RowParser {
     const member = (name: string): unknown => (Object.hasOwn(value, name) ? value[name] : undefined);
     const scores = member(columns.scores);
     const targets = member(columns.targets);
-    if (what === 'features' && isSparseList(scores)) {
+    if (what === 'pairs') {
+      this.#addPairs(scores, rows, row, wrong);
+    } else if (what === 'features' && isSparseList(scores)) {
       this.#addSparse(scores, rows, wrong);
     } else {
+      if (what === 'scores' && Array.isArray(scores) && typeof scores[0] === 'object' && scores[0] !== null) {
+        throw wrong(`has lists in "${columns.scores}": evaluate --pairs reads [label, score] of the highest scores`);
+      }
       if (!isListOf(scores, 'number') || scores.length === 0) {
         const or = what === 'features' ? ', or of [index, value]' : '';
         throw wrong(`needs "${columns.scores}", a list of numbers, at least one${or}`);
@@ -253,6 +261,30 @@ class RowParser {
       }
       rows.indices.push(index as number);
       rows.scores.push(value);
+    }
+    rows.ends.push(rows.scores.length);
+  }
+
+  /** The highest scores, with the numbers or the names of their labels. */
+  #addPairs(given: unknown, rows: Rows, row: number, wrong: (message: string) => InputError): void {
+    const { scores: name } = this.source.columns;
+    if (!Array.isArray(given)) throw wrong(`needs "${name}", a list of [label, score]`);
+    this.classes = this.source.classesOfTargets;
+    for (const entry of given as unknown[]) {
+      const [label, score] = (
+        Array.isArray(entry) && entry.length === 2 ? entry : [Object(entry).label, Object(entry).score]
+      ) as [unknown, unknown];
+      const index = typeof label === 'string' ? classOf(label, this.names, this.#file, row) : label;
+      if (!Number.isInteger(index) || typeof score !== 'number') {
+        throw wrong(
+          `needs entries [label, score], a whole number or a name and a number, got ${JSON.stringify(entry)}`,
+        );
+      }
+      if (!((index as number) >= 0 && (index as number) < (this.classes as number))) {
+        throw wrong(`has the score of class ${index as number}, which is not one of ${this.classes}`);
+      }
+      rows.indices.push(index as number);
+      rows.scores.push(score);
     }
     rows.ends.push(rows.scores.length);
   }
@@ -310,17 +342,22 @@ class RowParser {
   }
 
   /** The scores, or features, of rows. */
-  scoresOf({ scores, lengths, indices, ends }: Rows): Pick<RowBatch, 'scores' | 'sparse'> {
+  scoresOf({ scores, lengths, indices, ends }: Rows): Pick<RowBatch, 'scores' | 'sparse' | 'pairs'> {
     const rows = lengths.length;
     // Numbers in JSON are float64. As float32, different scores could tie.
     const data = Float64Array.from(scores);
-    if (ends.length === 0) return { scores: { data, shape: [rows, this.classes as number] }, sparse: null };
+    const shape: [number, number] = [rows, this.classes as number];
+    if (ends.length === 0) return { scores: { data, shape }, sparse: null, pairs: null };
+    if (this.source.what === 'pairs') {
+      return { scores: { data: new Float64Array(0), shape }, sparse: null, pairs: toPairs(scores, indices, ends) };
+    }
     let columns = 1;
     for (const index of indices) columns = Math.max(columns, index + 1);
     const sparse = { data, indices: Int32Array.from(indices), indptr: Int32Array.from([0, ...ends]) };
     return {
       scores: { data: new Float64Array(0), shape: [rows, columns] },
       sparse: { ...sparse, shape: [rows, columns] },
+      pairs: null,
     };
   }
 
@@ -342,6 +379,21 @@ class RowParser {
     const raw = { type, values, lengths, form: 'lists', named, rows: lengths.length } as const;
     return this.#targets.read(raw, this.classes as number, firstRow);
   }
+}
+
+/** @param ends where the pairs of each row end */
+function toPairs(scores: readonly number[], indices: readonly number[], ends: readonly number[]): Pairs {
+  const beginOf = (row: number): number => (row === 0 ? 0 : (ends[row - 1] as number));
+  const width = ends.reduce((most, end, row) => Math.max(most, end - beginOf(row)), 1);
+  const values = new Float64Array(ends.length * width);
+  const classes = new Int32Array(ends.length * width).fill(-1);
+  ends.forEach((end, row) => {
+    for (let i = beginOf(row), to = row * width; i < end; i++, to++) {
+      values[to] = scores[i] as number;
+      classes[to] = indices[i] as number;
+    }
+  });
+  return { values, indices: classes, shape: [ends.length, width] };
 }
 
 /** The columns of int32 indices. */

@@ -278,6 +278,7 @@ async function* read(piece: Piece): AsyncGenerator<RowBatch> {
       const raw = await arrays.targetsOf(row, end);
       yield {
         ...read,
+        pairs: null,
         targets: raw === null ? { data: new Int32Array(0), shape: [rows, 0] } : reader.read(raw, scores.columns, row),
         reading: raw === null ? NO_TARGETS : (reader.reading as Reading),
         sampleWeight: await arrays.weightsOf(row, end),

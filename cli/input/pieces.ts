@@ -46,6 +46,9 @@ async function cut(given: Source, bytes: number, names: Names | null): Promise<P
   // Pipes have no names that tell.
   const format = given.isPipe && given.format === 'ndjson' ? await formatOfPipe(given.scoresFile) : given.format;
   const source = { ...given, format };
+  if (source.what === 'pairs' && format !== 'ndjson') {
+    throw new InputError(`${nameOf(source.scoresFile)}: --pairs reads lists of [label, score] in lines of JSON alone`);
+  }
   const { cut: cutSource, read } = READERS[format];
   const pieces = await cutSource(source, bytes, names);
   const [piece] = pieces;

@@ -80,16 +80,18 @@ export function sourcesOf(
   classesOfTargets: number | null = null,
 ): Source[] {
   const hasTargets = what !== 'unlabelled features';
-  const kind: Source['what'] = what === 'scores' ? what : 'features';
+  const kind: Source['what'] = what === 'unlabelled features' ? 'features' : what;
+  /** As options and columns are named. */
+  const name = kind === 'pairs' ? 'scores' : kind;
   const scores = find(values.scores ?? []);
   const targets = find(values.targets ?? []);
   const files = expand(names);
   if (scores.length + targets.length + files.length === 0) throw new InputError('no input');
   if (files.length > 0 && scores.length + targets.length > 0) {
-    throw new InputError(`give either files of rows, or --${kind}${hasTargets ? ' and --targets' : ''}`);
+    throw new InputError(`give either files of rows, or --${name}${hasTargets ? ' and --targets' : ''}`);
   }
   if (hasTargets && scores.length !== targets.length) {
-    throw new InputError(`${scores.length} files of ${kind} need as many of targets, got ${targets.length}`);
+    throw new InputError(`${scores.length} files of ${name} need as many of targets, got ${targets.length}`);
   }
   if (
     [...files, ...scores.map(({ file }) => file), ...targets.map(({ file }) => file)].filter((file) => file === '-')
@@ -113,7 +115,7 @@ export function sourcesOf(
   for (const option of ['sample-weight-column', 'unknown-column'] as const) {
     if (values[option] === undefined || scores.length === 0) continue;
     throw new InputError(
-      `--${option} names a column, which files of ${kind} alone do not have: give .npz, Arrow, Parquet or lines of JSON`,
+      `--${option} names a column, which files of ${name} alone do not have: give .npz, Arrow, Parquet or lines of JSON`,
     );
   }
   const targetsAre = targetsAreOf(values['targets-are']);
@@ -121,7 +123,7 @@ export function sourcesOf(
     what: kind,
     hasTargets,
     columns: {
-      scores: values['scores-column'] ?? kind,
+      scores: values['scores-column'] ?? name,
       targets: values['targets-column'] ?? 'targets',
       rowId: values['row-id'] ?? null,
       sampleWeight: values['sample-weight-column'] ?? null,

@@ -12,6 +12,20 @@ export const METRICS = [
   ['microAveragePrecision', 'micro average precision', 'higher'],
 ] as const satisfies readonly (readonly [keyof EvaluationResult, string, 'lower' | 'higher'])[];
 
+/** The metrics that are known: all, or where only the highest scores of rows are, one-error. */
+export function knownMetrics({
+  rankingMissing,
+}: Pick<EvaluationResult, 'rankingMissing'>): readonly (typeof METRICS)[number][] {
+  return rankingMissing === null ? METRICS : METRICS.filter(([metric]) => metric === 'oneError');
+}
+
+/** Which metrics are left out, and why; null where none is. */
+export function rankingNote({ rankingMissing }: Pick<EvaluationResult, 'rankingMissing'>): string | null {
+  if (rankingMissing === null) return null;
+  const names = METRICS.filter(([metric]) => metric !== 'oneError').map(([, name]) => name);
+  return `Left out are ${names.join(', ')}: ${rankingMissing}.`;
+}
+
 export function formatWhole(value: number): string {
   return value.toLocaleString('en-US');
 }
@@ -47,6 +61,7 @@ export function formatBounds(bounds: Bounds | null): [low: string, high: string]
 
 /** How far average precisions can be trusted, or why there are none; null where they are exact. */
 export function averagePrecisionNote(result: EvaluationResult): string | null {
+  if (result.rankingMissing !== null) return rankingNote(result);
   if (result.averagePrecisionMissing !== null) return result.averagePrecisionMissing;
   return isBinned(result) ? 'Scores were counted in bins: the exact average precision is between low and high.' : null;
 }

@@ -8,7 +8,7 @@ import {
   formatMetric,
   formatWhole,
   isBinned,
-  METRICS,
+  knownMetrics,
 } from './metrics.js';
 
 /** Labels to list, those of the lowest average precision. */
@@ -25,12 +25,12 @@ export function toTable(result: EvaluationResult): string {
   const binned = isBinned(result);
   const cellsOf = (bounds: Bounds | null): string[] => (binned ? formatBounds(bounds) : []);
   if (binned) lines.push(['value', 'low', 'high'].map((name, i) => name.padStart(i === 0 ? 43 : 11)).join(''));
-  for (const [metric, name] of METRICS) {
+  for (const [metric, name] of knownMetrics(result)) {
     const cells = cellsOf(boundsOf(result, metric)).map((cell) => cell.padStart(11));
     lines.push((name.padEnd(33) + formatMetric(result[metric]).padStart(10) + cells.join('')).trimEnd());
   }
   const note = averagePrecisionNote(result);
-  if (note !== null) lines.push(note);
+  if (note !== null) lines.push(...(note.match(/.{1,110}(?: |$)/g) ?? []).map((line) => line.trimEnd()));
   const ks = Object.entries(at);
   if (ks.length > 0) {
     lines.push('', `${'k'.padStart(10)}${['precision', 'recall', 'nDCG'].map((name) => name.padStart(11)).join('')}`);

@@ -90,7 +90,9 @@ export function compareLabels(
   });
   if (draws !== null && groupsOf !== null) {
     const zeroDivision = first.classification?.zeroDivision ?? 0;
-    addIntervals(compared, hasF1 ? METRICS : ['meanRank'], groupsOf, zeroDivision, draws, leastGroups);
+    const hasRanks = first.rankingMissing === null && second.rankingMissing === null;
+    const metrics = METRICS.filter((metric) => (metric === 'f1' ? hasF1 : hasRanks));
+    addIntervals(compared, metrics, groupsOf, zeroDivision, draws, leastGroups);
   }
   const effect = ({ f1, meanRank }: ComparedLabel): [least: number, size: number] => {
     const { difference, low, high } = f1 ?? meanRank;

@@ -1,5 +1,5 @@
 import type { Complete } from '../options.js';
-import { bootstrap, type ComparedMetric, type Draws, type Model, type Quantity } from './bootstrap.js';
+import { bootstrap, type ComparedMetric, type Draws, type Estimate, type Model, type Quantity } from './bootstrap.js';
 import { type ClassificationMetrics, type ClassificationResult, metricsOf } from './classification.js';
 import { type ComparedLabel, compareLabels, type LabelGroupsOf } from './compared-labels.js';
 import { LABEL_GROUP, MOST_CLASSES_IN_DETAIL } from './layout.js';
@@ -83,6 +83,8 @@ export interface Comparison {
   level: number;
   /** Why `low` and `high` of every estimate are null, in a sentence; null where they are not. */
   intervalsMissing: string | null;
+  /** Why the metrics but one-error and those at k are NaN, in a sentence; null where they are known. */
+  rankingMissing: string | null;
   /** The metrics that are means over rows. */
   metrics: Record<
     'loss' | 'rankingLoss' | 'coverageError' | 'labelRankingAveragePrecision' | 'oneError' | 'meanReciprocalRank',
@@ -125,6 +127,10 @@ const ROW_MEANS = [...ROW_METRICS, 'hammingLoss', 'subsetAccuracy'] as const;
 /** Places of the numbers of a group: its rows, the sum of their weights, and then the sums of the metrics. */
 const [WEIGHT, FIRST_SUM] = [1, 2];
 
+/** Of a metric that is not known. */
+const UNKNOWN: Estimate = { value: Number.NaN, low: null, high: null };
+const NOT_COMPARED: ComparedMetric = { first: UNKNOWN, second: UNKNOWN, difference: UNKNOWN };
+
 /** Groups of rows that an interval needs at least: percentiles of a bootstrap of fewer are too narrow. */
 const LEAST_GROUPS = 30;
 
@@ -156,6 +162,12 @@ export function compareResults(
     quantities: meansOf(results[model]).map(toMean),
   });
   const compared = bootstrap([toModel(0), toModel(1)], draws);
+  const missing = first.rankingMissing ?? second.rankingMissing;
+  if (missing !== null) {
+    MEANS_OF_ROWS.forEach((metric, i) => {
+      if (metric !== 'oneError') compared[i] = NOT_COMPARED;
+    });
+  }
   const named = <Name extends string>(names: readonly Name[], begin: number): Record<Name, ComparedMetric> =>
     Object.fromEntries(names.map((name, i) => [name, compared[begin + i]])) as Record<Name, ComparedMetric>;
   const intervalsMissing =
@@ -170,6 +182,7 @@ export function compareResults(
     rows: first.rows,
     level: options.level,
     intervalsMissing,
+    rankingMissing: missing,
     metrics: named(MEANS_OF_ROWS, 0),
     at: Object.fromEntries(ks.map((k, i) => [k, named(METRICS_AT_K, atK + i * METRICS_AT_K.length)])),
     classification: isClassified

@@ -7,7 +7,7 @@ import { checkLabels } from '../labels.js';
 import { checkOptions } from '../options.js';
 import { checkModule, type WasmModule } from '../wasm/instantiate.js';
 import { type Scores, toScores } from '../scores.js';
-import { type Targets, toTargets, toUnknown } from '../targets.js';
+import { type Targets, targetOutOfRange, toTargets, toUnknown } from '../targets.js';
 import { Tensor } from '../tensor.js';
 import { toBase64 } from './base64.js';
 import { type ClassificationJSON, type ClassificationOptions, toClassification } from './classification.js';
@@ -20,6 +20,7 @@ import { WasmMetrics } from './metrics.js';
 import { type EvaluationResult, type RowKinds, toResult, WHY_MISSING } from './result.js';
 import { damaged, digestOf, type EvaluatorJSON, FORMAT, toState, VERSION } from './state.js';
 import { checkNonFinite } from './non-finite.js';
+import { checkClasses, type Lists, TOP_ONLY, toAllScores, type TopScores, toTopRows } from './top-scores.js';
 
 /**
  * Options of {@link Evaluator}, all of them optional.
@@ -125,6 +126,25 @@ export interface UpdateOptions {
 }
 
 /**
+ * Options of {@link Evaluator.updateTopK}: those of {@link UpdateOptions}, and the number of classes.
+ *
+ * @example
+ * import { Evaluator, type UpdateTopKOptions } from 'multilabel-margin-loss/evaluate';
+ *
+ * const options: UpdateTopKOptions = { classes: 10, source: 'top.ndjson' };
+ * const evaluator = new Evaluator({ k: [1] });
+ * evaluator.updateTopK({ values: [0.9], indices: [3] }, [3], options);
+ * evaluator.result().classes; // => 10
+ */
+export interface UpdateTopKOptions extends UpdateOptions {
+  /**
+   * Number of classes C.
+   * @default that of `labels`, or of the rows before
+   */
+  classes?: number | undefined;
+}
+
+/**
  * Loss and ranking metrics of multi-label classification, over any number of batches: see {@link EvaluationResult}.
  *
  * Memory does not grow with the number of rows. Sums are exact, so that batches may come in any order, in parts that are
@@ -147,6 +167,8 @@ export class Evaluator {
   #metrics: WasmMetrics | null = null;
   readonly #highestLosses = new HighestLosses();
   #kinds: RowKinds = { hasWeights: false, hasUnknown: false };
+  /** Whether the highest scores of rows alone are known; not decided before the first rows. */
+  #isTopK = false;
 
   /**
    * @param options `k`, `loss`, `nonFinite`, `classification`, `labels` and `module`
@@ -197,6 +219,11 @@ export class Evaluator {
    * evaluator.result().rows; // => 3
    */
   update(scores: Scores, targets: Targets, options?: UpdateOptions): void {
+    this.#checkKind(false);
+    this.#add(scores, targets, options);
+  }
+
+  #add(scores: Scores, targets: Targets, options: UpdateOptions | undefined, isTopK = false): void {
     const {
       firstRow = this.#rows,
       source = '',
@@ -240,15 +267,56 @@ export class Evaluator {
       firstRow,
       file: sourceIndex,
     };
+    if (isTopK) batch.losses = new Float64Array(batch.rows);
     metrics.update(batch, this.#nonFinite === 'skip');
     this.#metrics = metrics;
-    this.#highestLosses.add({ ...batch, source });
+    this.#isTopK = isTopK;
+    if (!isTopK) this.#highestLosses.add({ ...batch, source });
     if (batch.sampleWeight !== null || batch.unknown !== null) {
       this.#addKinds({
         hasWeights: batch.sampleWeight?.some((weight) => weight !== 1) ?? false,
         hasUnknown: batch.unknown === null ? false : hasAny(batch.unknown, batch.unknownWidth),
       });
     }
+  }
+
+  /**
+   * Adds rows of which only the highest scores are known; where it throws, none of them. Precision, recall and nDCG at k and
+   * one-error are exact, and so are the metrics of predicted classes; all others are left out, see
+   * {@link EvaluationResult.rankingMissing}. Memory is that of the scores of all classes while it runs: give rows in batches.
+   *
+   * @param top `values` and `indices`, as `topk()` returns them: at least as many of each row as the largest k
+   * @param targets as for {@link Evaluator.update}
+   * @param options `classes`, and those of {@link Evaluator.update}
+   * @throws LossError ERR_SHAPE for a row of too few scores: for k, or for what reaches a threshold; ERR_OPTION for a class that
+   * a row lists twice; ERR_STATE after rows of all scores; and what {@link Evaluator.update} throws
+   * @example
+   * import { Evaluator } from 'multilabel-margin-loss/evaluate';
+   *
+   * const evaluator = new Evaluator({ k: [1, 2] });
+   * evaluator.updateTopK({ values: [[0.9, 0.5], [0.8, 0.1]], indices: [[3, 0], [1, 2]] }, [[0, 3, 7], [2]], { classes: 10 });
+   * const { at, oneError, loss } = evaluator.result();
+   * at[2]; // => { precision: 0.75, recall: 0.8333333333333333, ndcg: 0.8154648767857287 }
+   * [oneError, loss]; // => [0.5, NaN]
+   */
+  updateTopK(top: TopScores, targets: Targets, options: UpdateTopKOptions = {}): void {
+    const { classes: given, ...others } = checkOptions(options, ['classes', ...UPDATE_OPTIONS], 'updateTopK()');
+    this.#checkKind(true);
+    const { values, indices } = checkOptions(top, ['values', 'indices'], "updateTopK()'s scores");
+    const classes = checkClasses(given ?? this.#labels?.length ?? this.#metrics?.classes);
+    const rows = toTopRows({ values, indices }, classes);
+    const lists = toLists(toTargets(targets, rows.shape), rows.rows, classes, 'targets');
+    const { unknown: unknownClasses } = others;
+    const unknown =
+      unknownClasses === undefined || unknownClasses === null
+        ? null
+        : toLists(toUnknown(unknownClasses, rows.shape), rows.rows, classes, 'unknown');
+    const all = toAllScores(rows, lists, unknown, {
+      k: this.#k,
+      classification: this.#classification,
+      nonFinite: this.#nonFinite,
+    });
+    this.#add({ data: all, shape: rows.shape }, targets, others, true);
   }
 
   /**
@@ -270,6 +338,7 @@ export class Evaluator {
     this.#checkAlike(other, 'merge');
     const theirs = other.#metrics;
     if (theirs === null) return;
+    this.#checkKind(other.#isTopK);
     const metrics = this.#metrics ?? this.#begin(theirs.classes);
     if (metrics.classes !== theirs.classes) {
       throw new LossError(
@@ -279,6 +348,7 @@ export class Evaluator {
     }
     metrics.merge(theirs.write());
     this.#metrics = metrics;
+    this.#isTopK = other.#isTopK;
     this.#highestLosses.merge(other.#highestLosses.rows);
     this.#addKinds(other.#kinds);
   }
@@ -384,6 +454,7 @@ export class Evaluator {
       this.#metrics === null || this.#metrics.isDetailed
         ? toConfusions(this.#metrics?.confusions(CONFUSIONS) ?? new Float64Array(0))
         : null,
+      this.#isTopK,
     );
   }
 
@@ -407,6 +478,7 @@ export class Evaluator {
   precisionRecallCurve(label?: number): PrecisionRecallCurve {
     if (label !== undefined) checkWhole(label, 'label', 0, (this.#metrics?.classes ?? 2 ** 31) - 1);
     if (this.#metrics === null) return toCurve(new Float64Array(0));
+    if (this.#isTopK) throw new LossError('ERR_STATE', `there is no curve of precision and recall: ${TOP_ONLY}`);
     const points = this.#metrics.curve(label ?? null);
     if (typeof points !== 'number') return toCurve(points);
     throw new LossError('ERR_STATE', `there is no curve of precision and recall: ${WHY_MISSING[points]}`);
@@ -438,6 +510,7 @@ export class Evaluator {
       state: this.#metrics === null ? '' : toBase64(this.#metrics.write()),
       rows: this.#rows,
       ...this.#kinds,
+      isTopK: this.#isTopK,
       highestLosses: this.#highestLosses.rows,
     };
     return { ...json, digest: digestOf(json) };
@@ -465,7 +538,7 @@ export class Evaluator {
   ): Evaluator {
     const { module, loss } = checkOptions(options, ['module', 'loss'], 'Evaluator.fromJSON()');
     const { backend } = checkOptions(loss, ['backend'], "Evaluator.fromJSON()'s loss");
-    const { options: saved, classes, sums, rows, kinds, highestLosses } = toState(json);
+    const { options: saved, classes, sums, rows, kinds, isTopK, highestLosses } = toState(json);
     try {
       new Evaluator(saved as EvaluatorOptions);
     } catch (cause) {
@@ -486,6 +559,7 @@ export class Evaluator {
     if (evaluator.#rows !== rows) throw damaged(`its rows are ${rows}, and its sums are of ${evaluator.#rows}`);
     evaluator.#highestLosses.merge(highestLosses);
     evaluator.#addKinds(kinds);
+    evaluator.#isTopK = isTopK;
     return evaluator;
   }
 
@@ -494,6 +568,13 @@ export class Evaluator {
       hasWeights: this.#kinds.hasWeights || hasWeights,
       hasUnknown: this.#kinds.hasUnknown || hasUnknown,
     };
+  }
+
+  /** @throws LossError ERR_STATE for rows of the highest scores beside rows of all */
+  #checkKind(isTopK: boolean): void {
+    if (this.#metrics === null || this.#isTopK === isTopK) return;
+    const [given, before] = isTopK ? ['their highest scores', 'all scores'] : ['all scores', 'their highest scores'];
+    throw new LossError('ERR_STATE', `rows of ${given} cannot be added to rows of ${before}: take another evaluator`);
   }
 
   /** @throws LossError ERR_SHAPE for thresholds or names that are not as many as classes */
@@ -554,6 +635,25 @@ export class Evaluator {
     const { margin, normalization, targetOrder } = this.#lossFn.options;
     return { margin, normalization, targetOrder };
   }
+}
+
+/** Classes of rows, whose values are checked. */
+function toLists(
+  { data, shape }: Tensor<'int32'> | Tensor<'int64'>,
+  rows: number,
+  classes: number,
+  list: 'targets' | 'unknown',
+): Lists {
+  const width = shape.at(-1) ?? 1;
+  if (data.length !== rows * width || (shape.length === 2 && shape[0] !== rows)) {
+    throw new LossError('ERR_SHAPE', `${list} must have ${rows} rows, got shape [${shape.join(', ')}]`);
+  }
+  for (let i = 0; i < data.length; i++) {
+    const label = data[i] as number | bigint;
+    if (label >= -1 && label < classes) continue;
+    throw targetOutOfRange(label, Math.floor(i / width), i % width, classes, list);
+  }
+  return { data, width };
 }
 
 /** Whether a row has an index: the first of a row is -1 where it has none. */

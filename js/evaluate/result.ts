@@ -3,6 +3,7 @@ import type { HighLoss } from './highest-losses.js';
 import { type ClassificationJSON, type ClassificationResult, toClassificationResult } from './classification.js';
 import { LABEL_MEANS, MARGINS, MEANS, MEANS_AT_K, MISSING, VALUE } from './layout.js';
 import { type MarginBin, toMarginBins } from './margins.js';
+import { TOP_ONLY } from './top-scores.js';
 
 /**
  * The lowest and the highest value that a metric can have. Average precision needs the order of all scores. Up to 2^20 scores it is
@@ -66,7 +67,8 @@ export interface LabelResult {
   support: number;
   /**
    * Mean rank of the label's score in its row, over the rows that have the label: 1 is the highest score, and equal scores
-   * share the mean of their ranks. Weights do not count. Null where no row has the label.
+   * share the mean of their ranks. Weights do not count. Null where no row has the label, and where
+   * {@link EvaluationResult.rankingMissing} says why.
    */
   meanRank: number | null;
   /**
@@ -133,6 +135,12 @@ export interface EvaluationResult {
   microAveragePrecision: number | null;
   /** The lowest and the highest value that `microAveragePrecision` can have; null where it is null. */
   microAveragePrecisionBounds: Bounds | null;
+  /**
+   * Why `loss`, `rankingLoss`, `coverageError`, `labelRankingAveragePrecision` and `meanReciprocalRank` are NaN for rows of
+   * {@link Evaluator.updateTopK}, in a sentence; null where they are known. Then average precisions and mean ranks are null too,
+   * and `margins` and `highestLosses` empty.
+   */
+  rankingMissing: string | null;
   /** Why the average precisions are null, in a sentence; null where they are not. */
   averagePrecisionMissing: string | null;
   /** The metrics at k, by k. */
@@ -148,7 +156,7 @@ export interface EvaluationResult {
   /**
    * The 10 pairs of a label and another class that are in the wrong order in the most rows, those of the most rows first; of
    * equal ones, by label and other class. Weights do not count. Null for more than 4096 classes, whose pairs would take too
-   * much memory.
+   * much memory, and where {@link EvaluationResult.rankingMissing} says why.
    */
   confusions: Confusion[] | null;
   /** The 20 rows of the highest loss, the highest first; of equal ones, by source and row. */
@@ -183,6 +191,7 @@ export function toResult(
   classification: ClassificationJSON | null,
   labels: readonly string[] | null,
   confusions: Confusion[] | null,
+  isTopK: boolean,
 ): EvaluationResult {
   const perLabelAt = MEANS.size + MEANS_AT_K.size * ks.length;
   const values =
@@ -190,7 +199,8 @@ export function toResult(
   const marginsAt = perLabelAt + LABEL_MEANS.size * classes;
   const value = (index: number): number => values[index] as number;
   const mean = (name: keyof typeof MEANS): number => value(MEANS[name]);
-  const isMissing = value(MEANS.missing) !== MISSING.nothing;
+  const isMissing = isTopK || value(MEANS.missing) !== MISSING.nothing;
+  const ranked = (name: keyof typeof MEANS): number => (isTopK ? Number.NaN : mean(name));
   const averagePrecision = (index: number): number | null => (isMissing ? null : value(index + VALUE.value));
   const boundsOf = (index: number): Bounds | null =>
     isMissing ? null : { low: value(index + VALUE.low), high: value(index + VALUE.high) };
@@ -204,17 +214,18 @@ export function toResult(
     weight: mean('weight'),
     hasWeights,
     hasUnknown,
-    loss: mean('loss'),
-    rankingLoss: mean('rankingLoss'),
-    coverageError: mean('coverageError'),
-    labelRankingAveragePrecision: mean('labelRankingAveragePrecision'),
+    loss: ranked('loss'),
+    rankingLoss: ranked('rankingLoss'),
+    coverageError: ranked('coverageError'),
+    labelRankingAveragePrecision: ranked('labelRankingAveragePrecision'),
     oneError: mean('oneError'),
-    meanReciprocalRank: mean('meanReciprocalRank'),
+    meanReciprocalRank: ranked('meanReciprocalRank'),
+    rankingMissing: isTopK ? TOP_ONLY : null,
     macroAveragePrecision: averagePrecision(MEANS.macroAveragePrecision),
     macroAveragePrecisionBounds: boundsOf(MEANS.macroAveragePrecision),
     microAveragePrecision: averagePrecision(MEANS.microAveragePrecision),
     microAveragePrecisionBounds: boundsOf(MEANS.microAveragePrecision),
-    averagePrecisionMissing: WHY_MISSING[value(MEANS.missing)] ?? null,
+    averagePrecisionMissing: isTopK ? TOP_ONLY : (WHY_MISSING[value(MEANS.missing)] ?? null),
     at: Object.fromEntries(
       ks.map((k, i): [number, MetricsAtK] => {
         const first = MEANS.size + MEANS_AT_K.size * i;
@@ -234,13 +245,13 @@ export function toResult(
       return {
         label,
         support,
-        meanRank: support === 0 ? null : value(first + LABEL_MEANS.meanRank),
+        meanRank: support === 0 || isTopK ? null : value(first + LABEL_MEANS.meanRank),
         averagePrecision: averagePrecision(first + LABEL_MEANS.averagePrecision),
         averagePrecisionBounds: boundsOf(first + LABEL_MEANS.averagePrecision),
       };
     }),
-    margins: toMarginBins(values.subarray(marginsAt, marginsAt + MARGINS.size)),
-    confusions,
+    margins: isTopK ? [] : toMarginBins(values.subarray(marginsAt, marginsAt + MARGINS.size)),
+    confusions: isTopK ? null : confusions,
     highestLosses: [...highestLosses],
     labels,
     classification:

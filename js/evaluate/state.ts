@@ -52,6 +52,8 @@ export interface EvaluatorJSON {
   hasWeights: boolean;
   /** Whether a row, of those skipped too, has unknown classes. */
   hasUnknown: boolean;
+  /** Whether rows have their highest scores alone, as of {@link Evaluator.updateTopK}. */
+  isTopK: boolean;
   /** The rows of the highest loss, as in the results. After JSON.parse(), an infinite loss is null. */
   highestLosses: readonly HighLoss[];
   /** A digest of all else, which finds damage. */
@@ -63,7 +65,7 @@ const MOST_LEVELS = 20;
 /** The properties that the digest covers: all but itself. */
 const DIGESTED = [
   ...(['format', 'version', 'k', 'loss', 'nonFinite', 'classification', 'labels', 'classes', 'state'] as const),
-  ...(['rows', 'hasWeights', 'hasUnknown', 'highestLosses'] as const),
+  ...(['rows', 'hasWeights', 'hasUnknown', 'isTopK', 'highestLosses'] as const),
 ];
 
 /**
@@ -111,6 +113,7 @@ export interface State {
   sums: Uint8Array;
   rows: number;
   kinds: RowKinds;
+  isTopK: boolean;
   highestLosses: HighLoss[];
 }
 
@@ -130,7 +133,7 @@ export function toState(json: unknown): State {
   }
   const given = json as Partial<Record<keyof EvaluatorJSON, unknown>>;
   const { format, version, k, loss, nonFinite, classification, labels, classes, state, rows } = given;
-  const { hasWeights, hasUnknown, highestLosses, digest } = given;
+  const { hasWeights, hasUnknown, isTopK, highestLosses, digest } = given;
   if (format !== FORMAT) {
     throw new LossError('ERR_STATE', `an evaluator's JSON has format '${FORMAT}', got ${describe(format)}`);
   }
@@ -153,6 +156,7 @@ export function toState(json: unknown): State {
   if (typeof hasWeights !== 'boolean' || typeof hasUnknown !== 'boolean') {
     throw damaged(`its hasWeights is ${describe(hasWeights)}, and its hasUnknown ${describe(hasUnknown)}`);
   }
+  if (typeof isTopK !== 'boolean') throw damaged(`its isTopK is ${describe(isTopK)}`);
   if (classes === 0 && rows > 0) throw damaged(`its rows are ${rows} of no classes`);
   const highest = toHighLosses(highestLosses, classes);
   if (highest === null || highest.length > rows) throw damaged('its highestLosses are not what its toJSON() gave');
@@ -170,6 +174,7 @@ export function toState(json: unknown): State {
     sums,
     rows,
     kinds: { hasWeights, hasUnknown },
+    isTopK,
     highestLosses: highest,
   };
 }

@@ -574,15 +574,123 @@ describe('names of labels', () => {
         'evaluate',
         '--labels',
         labels,
-        write('mask-then-names.ndjson', `{"scores":[1,2,3,4],"targets":[1,0,0,1]}\n${linesOf((label) => NAMES[label]!)}`),
+        write(
+          'mask-then-names.ndjson',
+          `{"scores":[1,2,3,4],"targets":[1,0,0,1]}\n${linesOf((label) => NAMES[label]!)}`,
+        ),
       ],
       'mask-then-names.ndjson: row 1 has names of labels, but the first row',
     ],
   ])('refused: %s', (_name, args, message) => {
     const { status, stdout, stderr } = run(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    // The line before may say that targets are read as masks.
+    expect(stderr.trim().split('\n').at(-1)).toContain(message);
+  });
+});
+
+describe('--pairs', () => {
+  const rows = [
+    { scores: [['dog', 0.9], [4, 0.5], { label: 'cat', score: 0.25 }], targets: ['cat', 4] },
+    {
+      scores: [
+        [2, 0.75],
+        [1, 0.5],
+      ],
+      targets: [],
+    },
+    {
+      scores: [
+        ['cat', 0.125],
+        [3, 0.5],
+      ],
+      targets: ['dog'],
+    },
+  ];
+  const linesOf = (scores: unknown): string => JSON.stringify({ scores, targets: [0] });
+  const file = write('pairs.ndjson', rows.map((row) => JSON.stringify(row)).join('\n'));
+  const labels = write('animals.txt', 'cat\ndog\nfish\nbird\nfrog\n');
+  const args = ['evaluate', file, '--pairs', '--labels', labels, '--k', '1,2'];
+
+  test('gives metrics at k and of predicted labels, and says which are left out', () => {
+    const { status, stdout, stderr } = run([...args, '--json', '--top', '2']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const result = JSON.parse(stdout) as EvaluationResult;
+    expect(result).toMatchObject({ rows: 3, classes: 5, rowsWithoutLabels: 1, loss: null, oneError: 1 });
+    expect(result.at).toEqual({
+      1: { precision: 0, recall: 0, ndcg: 0 },
+      2: {
+        precision: 0.5 / 3,
+        recall: 0.5 / 3,
+        ndcg: expect.closeTo(1 / Math.log2(3) / (1 + 1 / Math.log2(3)) / 3, 15) as number,
+      },
+    });
+    expect(result.classification?.micro).toMatchObject({ precision: 1 / 6, recall: 1 / 3 });
+    const table = run(args).stdout;
+    expect(table).toContain(
+      'one-error                            1.0000\nLeft out are multi-label margin loss, ranking loss',
+    );
+    expect(table).not.toMatch(/^ranking loss/m);
+  });
+
+  test('in shards and on threads', () => {
+    const whole = run([...args, '--json']).stdout;
+    expect(run([...args, '--json', '--threads', '2']).stdout).toBe(whole);
+    for (const i of [1, 2]) run([...args, '--shard', `${i}/2`, '--out', `pairs${i}.json`]);
+    expect(run(['merge', '--json', '--expect', '2', 'pairs1.json', 'pairs2.json']).stdout).toBe(whole);
+    expect(run(['compare', 'pairs1.json', 'pairs1.json']).status).toBe(2);
+  });
+
+  test.each<[string, string, string[], string]>([
+    [
+      'too few for k',
+      linesOf([
+        [0, 1],
+        [1, 0.5],
+      ]),
+      ['--classes', '9'],
+      'row 0 has the scores of 2 classes, and 5 are wanted',
+    ],
+    ['without classes', linesOf([[0, 1]]), [], '--pairs needs --labels, or --classes'],
+    [
+      'two numbers of classes',
+      linesOf([[0, 1]]),
+      ['--classes', '9', '--labels', labels],
+      'animals.txt: has 5 names, and --classes is 9',
+    ],
+    ['an unknown name', linesOf([['cow', 1]]), ['--labels', labels], "row 0 has 'cow', which is none of the names"],
+    [
+      'a class twice',
+      linesOf([
+        [1, 1],
+        ['dog', 0.5],
+      ]),
+      ['--k', '1', '--labels', labels],
+      'row 0 lists the score of class 1 twice',
+    ],
+    ['no class', linesOf([[5, 1]]), ['--labels', labels], 'row 0 has the score of class 5, which is not one of 5'],
+    ['a number alone', linesOf([0.5]), ['--labels', labels], 'row 0 needs entries [label, score]'],
+    [
+      'a threshold',
+      linesOf([[1, 0.5]]),
+      ['--k', '1', '--labels', labels, '--threshold', '0.25'],
+      'row 0 does not tell what is predicted',
+    ],
+    ['--exact', linesOf([[1, 0.5]]), ['--labels', labels, '--exact'], '--exact needs the scores of all classes'],
+  ])('refused: %s', (_name, line, more, message) => {
+    const { status, stdout, stderr } = run(['evaluate', write('one.ndjson', line), '--pairs', ...more]);
     expect(stderr).toContain(message);
-    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+
+  test('pairs without it, and other formats', () => {
+    expect(run(['evaluate', file, '--labels', labels]).stderr).toContain(
+      'pairs.ndjson: row 0 has lists in "scores": evaluate --pairs',
+    );
+    expect(run(['evaluate', write('x.parquet', ''), '--pairs', '--classes', '2']).stderr).toContain(
+      'in lines of JSON alone',
+    );
+    expect(run(['evaluate', file, '--classes', '2']).stderr).toContain('--classes is for --pairs');
   });
 });
 

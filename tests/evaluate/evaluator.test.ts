@@ -1,4 +1,4 @@
-import { type LossErrorCode, MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';
+import { type LossErrorCode, MultiLabelMarginLoss, tensor, topk } from 'multilabel-margin-loss';
 import { type EvaluationResult, Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { expectLossError, expectWithin, lossErrorOf, normal, permutation, uniform, untyped } from '../js/support.js';
@@ -78,6 +78,7 @@ describe('results', () => {
       microAveragePrecision: expect.any(Number),
       microAveragePrecisionBounds: { low: micro, high: micro },
       averagePrecisionMissing: null,
+      rankingMissing: null,
       classification: null,
       labels: null,
       // In the first row, 0 is outscored by both others; in the second row, scores are equal.
@@ -366,6 +367,191 @@ describe('a single flipped bit in JSON', () => {
       bytes[flip % 4 === 1 ? bytes.length - 1 - place : place]! ^= bit;
     }
     expect(refused).toBeGreaterThan(0.9 * flips);
+  });
+});
+
+describe('the highest scores of rows', () => {
+  const [ROWS, CLASSES, LISTED] = [60, 30, 6];
+  const rows = randomRows(ROWS, CLASSES, 11);
+  // Ties among the listed scores, and between them and others.
+  const scores = rows.scores.map((score) => Math.round(2 * score) / 2);
+  const shape = [ROWS, CLASSES];
+  const sampleWeight = Array.from({ length: ROWS }, (_, row) => (row % 3) / 4);
+  const unknown = rows.targets.map((targets) => [[0, 1, 2].find((label) => !targets.includes(label))!]);
+  // All others rank below the listed ones.
+  const { values, indices } = topk({ data: scores, shape }, LISTED);
+  const below = Float32Array.from(scores, (_, i) => {
+    const place = indices.data.subarray(Math.floor(i / CLASSES) * LISTED, (Math.floor(i / CLASSES) + 1) * LISTED);
+    return place.includes(i % CLASSES) ? scores[i]! : -100;
+  });
+  const part = (begin: number, end: number) => ({
+    values: { data: values.data.subarray(begin * LISTED, end * LISTED), shape: [end - begin, LISTED] },
+    indices: { data: indices.data.subarray(begin * LISTED, end * LISTED), shape: [end - begin, LISTED] },
+  });
+  const options = (begin: number, end: number) => ({
+    firstRow: begin,
+    classes: CLASSES,
+    sampleWeight: sampleWeight.slice(begin, end),
+    unknown: unknown.slice(begin, end),
+  });
+
+  test.each<[string, EvaluatorOptions['classification']]>([
+    ['the first k', { k: 3 }],
+    ['thresholds and k', { k: 5, thresholds: 0.5, beta: 2 }],
+    ['thresholds that no other class reaches', { thresholds: Array.from({ length: CLASSES }, () => 90) }],
+  ])('metrics at k and of predicted classes are those of all scores: %s', (_, classification) => {
+    const all = new Evaluator({ k: [1, 2, 5], classification });
+    const { classes: _classes, ...others } = options(0, ROWS);
+    all.update({ data: below, shape }, rows.targets, others);
+    const top = new Evaluator({ k: [1, 2, 5], classification });
+    top.updateTopK({ values, indices }, rows.targets, options(0, ROWS));
+    const [expected, result] = [all.result(), top.result()];
+    const kept = ({
+      rows,
+      classes,
+      rowsWithoutLabels,
+      weight,
+      hasWeights,
+      hasUnknown,
+      at,
+      oneError,
+      classification,
+    }: EvaluationResult) => ({
+      rows,
+      classes,
+      rowsWithoutLabels,
+      weight,
+      hasWeights,
+      hasUnknown,
+      at,
+      oneError,
+      classification,
+    });
+    expect(kept(result)).toEqual(kept(expected));
+    expect(result.perLabel.map(({ support }) => support)).toEqual(expected.perLabel.map(({ support }) => support));
+    expect(result).toMatchObject({
+      ...{ loss: Number.NaN, rankingLoss: Number.NaN, coverageError: Number.NaN, meanReciprocalRank: Number.NaN },
+      ...{ labelRankingAveragePrecision: Number.NaN, macroAveragePrecision: null, microAveragePrecision: null },
+      ...{ margins: [], highestLosses: [], confusions: null },
+    });
+    expect(result.rankingMissing).toContain('only the highest scores');
+    expect(result.averagePrecisionMissing).toBe(result.rankingMissing);
+    expect(
+      result.perLabel.every(({ meanRank, averagePrecision }) => meanRank === null && averagePrecision === null),
+    ).toBe(true);
+    expectLossError(() => top.precisionRecallCurve(), 'ERR_STATE', ['only the highest scores']);
+    // What both know can be compared.
+    const compared = all.compare(top);
+    expect(compared.at[5]!.recall.difference.value).toBe(0);
+    expect(compared.metrics.oneError.difference.value).toBe(0);
+    expect(compared.metrics.coverageError.first).toEqual({ value: Number.NaN, low: null, high: null });
+    expect(compared.rankingMissing).toBe(result.rankingMissing);
+  });
+
+  test('give the same bits in any parts, merged in any order, through JSON', () => {
+    const whole = new Evaluator({ k: [1, 5] });
+    whole.updateTopK({ values, indices }, rows.targets, options(0, ROWS));
+    const merged = new Evaluator({ k: [1, 5] });
+    for (const [begin, end] of [
+      [40, ROWS],
+      [0, 7],
+      [7, 40],
+    ] as const) {
+      const other = new Evaluator({ k: [1, 5] });
+      other.updateTopK(part(begin, end), rows.targets.slice(begin, end), options(begin, end));
+      merged.merge(Evaluator.fromJSON(JSON.parse(JSON.stringify(other))));
+    }
+    expect(merged.result()).toEqual(whole.result());
+    expect(merged.compare(whole)).toEqual(whole.compare(whole));
+  });
+
+  test('the number of classes is that of their names', () => {
+    const evaluator = new Evaluator({ k: [1], labels: ['a', 'b', 'c'] });
+    evaluator.updateTopK({ values: [0.5, 0], indices: [2, -1] }, [2]);
+    expect(evaluator.result()).toMatchObject({ classes: 3, oneError: 0 });
+  });
+
+  const top = { values: [[3, 2, 1]], indices: [[4, 0, 2]] };
+  const cases: [string, object, unknown, EvaluatorOptions, LossErrorCode, readonly string[]][] = [
+    ['no number of classes', top, {}, {}, 'ERR_OPTION', ['needs the option classes']],
+    ['too few for k', top, { classes: 9 }, { k: [1, 4] }, 'ERR_SHAPE', ['row 0 has the scores of 3 classes, and 4']],
+    [
+      'too few for the predicted',
+      top,
+      { classes: 9 },
+      { k: [], classification: { k: 5 } },
+      'ERR_SHAPE',
+      ['3 classes, and 5'],
+    ],
+    ['too few known', top, { classes: 9, unknown: [[0]] }, { k: [3] }, 'ERR_SHAPE', ['the scores of 2 classes, and 3']],
+    [
+      'a class that is listed twice',
+      { ...top, indices: [[4, 0, 4]] },
+      { classes: 9 },
+      { k: [1] },
+      'ERR_OPTION',
+      ['row 0', 'class 4 twice'],
+    ],
+    [
+      'a class out of range',
+      top,
+      { classes: 4 },
+      { k: [1] },
+      'ERR_TARGET_RANGE',
+      ['class 4 at row 0, column 0', '[0, 4)'],
+    ],
+    [
+      'NaN',
+      { ...top, values: [[3, Number.NaN, 1]] },
+      { classes: 9 },
+      { k: [1] },
+      'ERR_NON_FINITE',
+      ['class 0 at row 0 is NaN'],
+    ],
+    [
+      'scores without a class',
+      { ...top, indices: [[4, 0]] },
+      { classes: 9 },
+      { k: [1] },
+      'ERR_SHAPE',
+      ['one shape', '[1, 3] and [1, 2]'],
+    ],
+    [
+      'a threshold that others may reach',
+      top,
+      { classes: 9 },
+      { k: [1], classification: { thresholds: 1 } },
+      'ERR_SHAPE',
+      ['row 0 does not tell', 'threshold 1'],
+    ],
+    [
+      'targets out of range',
+      { ...top, indices: [[1, 0, 2]] },
+      { classes: 3 },
+      { k: [1] },
+      'ERR_TARGET_RANGE',
+      ['target 3'],
+    ],
+    ['an unknown option', top, { class: 9 }, { k: [1] }, 'ERR_OPTION', ["'class'"]],
+  ];
+  test.each(cases)('refused: %s', (_, given, more, evaluatorOptions, code, parts) => {
+    const evaluator = new Evaluator(evaluatorOptions);
+    expectLossError(() => evaluator.updateTopK(untyped(given), [[3]], untyped(more)), code, parts);
+    expect(evaluator.result().rows).toBe(0);
+    evaluator.updateTopK({ values: [[9, 8, 7, 6, 5]], indices: [[0, 1, 2, 3, 4]] }, [[3]], { classes: 5 });
+    expect(evaluator.result().rows).toBe(1);
+  });
+
+  test('rows of all scores beside them are refused, and NaN may be skipped', () => {
+    const evaluator = new Evaluator({ k: [1], nonFinite: 'skip' });
+    evaluator.updateTopK({ values: [[Number.NaN], [1]], indices: [[0], [1]] }, [[0], [1]], { classes: 2 });
+    expect(evaluator.result()).toMatchObject({ rows: 1, rowsSkipped: 1, oneError: 0 });
+    expectLossError(() => evaluator.update([[1, 2]], [[0]]), 'ERR_STATE', ['rows of all scores cannot be added']);
+    const all = new Evaluator({ k: [1], nonFinite: 'skip' });
+    all.update([[1, 2]], [[0]]);
+    expectLossError(() => all.merge(evaluator), 'ERR_STATE', ['rows of their highest scores cannot be added']);
+    expectLossError(() => all.updateTopK({ values: [1], indices: [0] }, [0]), 'ERR_STATE', ['another evaluator']);
+    expect(all.result().rows).toBe(1);
   });
 });
 
