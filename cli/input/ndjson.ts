@@ -271,9 +271,11 @@ class RowParser {
     if (!Array.isArray(given)) throw wrong(`needs "${name}", a list of [label, score]`);
     this.classes = this.source.classesOfTargets;
     for (const entry of given as unknown[]) {
-      const [label, score] = (
-        Array.isArray(entry) && entry.length === 2 ? entry : [Object(entry).label, Object(entry).score]
-      ) as [unknown, unknown];
+      const isPair = Array.isArray(entry) && entry.length === 2;
+      const { label, score } = Object(isPair ? { label: entry[0] as unknown, score: entry[1] as unknown } : entry) as {
+        label?: unknown;
+        score?: unknown;
+      };
       const index = typeof label === 'string' ? classOf(label, this.names, this.#file, row) : label;
       if (!Number.isInteger(index) || typeof score !== 'number') {
         throw wrong(

@@ -401,8 +401,7 @@ describe('the highest scores of rows', () => {
     ['thresholds that no other class reaches', { thresholds: Array.from({ length: CLASSES }, () => 90) }],
   ])('metrics at k and of predicted classes are those of all scores: %s', (_, classification) => {
     const all = new Evaluator({ k: [1, 2, 5], classification });
-    const { classes: _classes, ...others } = options(0, ROWS);
-    all.update({ data: below, shape }, rows.targets, others);
+    all.update({ data: below, shape }, rows.targets, { sampleWeight, unknown });
     const top = new Evaluator({ k: [1, 2, 5], classification });
     top.updateTopK({ values, indices }, rows.targets, options(0, ROWS));
     const [expected, result] = [all.result(), top.result()];
