@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // The command multilabel-margin-loss.
 
-import { readFileSync } from 'node:fs';
 import type { Command } from './command.js';
 import { compare } from './commands/compare.js';
 import { evaluate } from './commands/evaluate.js';
@@ -12,6 +11,7 @@ import { tune } from './commands/tune.js';
 import { worker } from './commands/worker.js';
 import { failureOf, InputError } from './errors.js';
 import { print, warn } from './output/print.js';
+import { version } from './version.js';
 
 const COMMANDS: Record<string, Command> = { evaluate, merge, compare, tune, train, predict, worker };
 
@@ -30,11 +30,6 @@ Exit code 2: the arguments or a file are wrong. Exit code 1: memory, a disk, a w
 
 /** The first argument is no command: the message is followed by the commands that there are. */
 class UsageError extends InputError {}
-
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
 
 async function main(): Promise<void> {
   const [name = '', ...args] = process.argv.slice(2);

@@ -1,10 +1,8 @@
-import { LossError } from 'multilabel-margin-loss';
-import type { CompareOptions, Comparison, Evaluator } from 'multilabel-margin-loss/evaluate';
 import { type Command, numberOf, parse } from '../command.js';
 import { InputError } from '../errors.js';
 import { identityOf } from '../input/sources.js';
 import { readState } from '../input/state.js';
-import { comparisonPage, toComparisonTable } from '../output/comparison.js';
+import { comparisonPage, compareRows, toComparisonTable } from '../output/comparison.js';
 import { isPageName } from '../output/page.js';
 import { print } from '../output/print.js';
 import { checkWritable, writeWhole } from '../output/write.js';
@@ -18,6 +16,9 @@ by row, so that its interval is narrow where the models are alike.
 Intervals are percentiles of a bootstrap over 256 groups that rows fall into by a hash of the number of their file and
 their number in it: both models' rows must be in as many files, in the same order. Otherwise evaluate both with --row-id.
 Rows in fewer than 30 groups have no intervals. Average precisions are not means over rows, and have none.
+
+The labels that differ most follow, by F1 where both models were evaluated with predictions, and else by mean rank. Their
+intervals are wider, so that all of them hold at once. --json has all labels.
 
   --level <number>      of confidence (default: 0.95)
   --resamples <number>  draws of the bootstrap (default: 2000)
@@ -46,34 +47,26 @@ async function run(args: readonly string[]): Promise<void> {
     throw new InputError(`--out writes a page, and its name must end in .html, got '${values.out}'`);
   }
   if (values.out !== undefined) checkWritable(values.out);
-  const [first, second] = [readState(firstFile).evaluator, readState(secondFile).evaluator];
+  const states = [readState(firstFile), readState(secondFile)] as const;
+  const [first, second] = [states[0].evaluator, states[1].evaluator];
+  const nameOf = (file: string, model: string | null): string => (model === null ? file : `${model} (${file})`);
   const options = Object.fromEntries(
     (['level', 'resamples', 'seed'] as const).flatMap((name) =>
       values[name] === undefined ? [] : [[name, numberOf(name, values[name])]],
     ),
   );
   const compared = {
-    files: [firstFile, secondFile] as const,
+    files: [nameOf(firstFile, states[0].model), nameOf(secondFile, states[1].model)] as const,
     results: [first.result(), second.result()] as const,
     comparison: compareRows(first, second, options),
   };
-  const { files, comparison } = compared;
+  const { comparison } = compared;
   await print(
     values.json === true
-      ? JSON.stringify({ first: files[0], second: files[1], ...comparison })
+      ? JSON.stringify({ first: firstFile, second: secondFile, ...comparison })
       : toComparisonTable(compared),
   );
   if (values.out !== undefined) writeWhole(new Map([[values.out, [comparisonPage(compared)]]]));
-}
-
-/** The library's comparison, whose advice is given in the words of the command. */
-function compareRows(first: Evaluator, second: Evaluator, options: CompareOptions): Comparison {
-  try {
-    return first.compare(second, options);
-  } catch (error) {
-    if (error instanceof LossError) error.message = error.message.replace('(rowIds)', '(--row-id)');
-    throw error;
-  }
 }
 
 export const compare: Command = { usage, run };

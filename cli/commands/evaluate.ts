@@ -100,11 +100,12 @@ async function run(args: readonly string[]): Promise<void> {
       ? sourcesOf(values, positionals, 'pairs', classesOf(values, options))
       : sourcesOf(values, positionals);
   if (values.classes !== undefined && values.pairs !== true) throw new InputError('--classes is for --pairs');
+  const named = { parts: null, model: null, files: sources.map(({ scoresFile }) => nameOf(scoresFile)).sort() };
   if (values.exact === true) checkExact(values, sources);
   if (values.queue !== undefined) {
     if (shard !== null) throw new InputError('--queue evaluates all shards: give no --shard');
     const { evaluator: merged, reading } = await evaluateOnQueue(values.queue, sources, options, values);
-    await putOut(merged, { shards: null, targetsAre: reading?.targetsAre ?? null, parts: null });
+    await putOut(merged, { ...named, shards: null, targetsAre: reading?.targetsAre ?? null });
     return;
   }
   if (values.shards !== undefined) throw new InputError('--shards is for --queue; one of them is --shard i/n');
@@ -138,7 +139,7 @@ async function run(args: readonly string[]): Promise<void> {
     progress.stop();
   }
   if (all[0]?.reading === null) tellReading([{ ...all[0], reading }]);
-  await putOut(evaluator, { shards, targetsAre: (reading ?? all[0]?.reading)?.targetsAre ?? null, parts: null }, amend);
+  await putOut(evaluator, { ...named, shards, targetsAre: (reading ?? all[0]?.reading)?.targetsAre ?? null }, amend);
 }
 
 /** The number of classes, which pairs do not tell. */

@@ -27,6 +27,8 @@ async function run(args: readonly string[]): Promise<void> {
   /** The file that each evaluation came from, by what it is known by. */
   const parts = new Map<string, string>();
   let targetsAre: TargetsAre | null = null;
+  const models = new Set<string | null>();
+  const files = new Set<string>();
   for (const file of expand(positionals)) {
     const part = readState(file);
     try {
@@ -41,6 +43,8 @@ async function run(args: readonly string[]): Promise<void> {
         );
       }
       targetsAre ??= part.targetsAre;
+      models.add(part.model);
+      for (const each of part.files) files.add(each);
       if (merged === undefined) {
         merged = part.evaluator;
         ({ shards } = part);
@@ -60,7 +64,14 @@ async function run(args: readonly string[]): Promise<void> {
     throw new InputError(`of ${wanted} shards, these are missing: ${missing}`);
   }
   // All shards of an input are a whole input, which can be merged with others.
-  await putOut(merged, { shards: missing === '' ? null : shards, targetsAre, parts: [...parts.keys()].sort() });
+  const [model = null] = models;
+  await putOut(merged, {
+    shards: missing === '' ? null : shards,
+    targetsAre,
+    parts: [...parts.keys()].sort(),
+    model: models.size === 1 ? model : null,
+    files: [...files].sort(),
+  });
 }
 
 /**

@@ -18,6 +18,10 @@ export interface Origin {
    * state without rows has none.
    */
   parts: readonly string[] | null;
+  /** The name of the model that the scores are of, or null. */
+  model: string | null;
+  /** The files of scores that were read, in ascending order. */
+  files: readonly string[];
 }
 
 export interface State extends Origin {
@@ -26,8 +30,8 @@ export interface State extends Origin {
 }
 
 /** The text of a file of sums. */
-export function toState(evaluator: Evaluator, { shards, targetsAre, parts }: Origin): string {
-  const content = { ...evaluator.toJSON(), shards, targetsAre, parts };
+export function toState(evaluator: Evaluator, { shards, targetsAre, parts, model, files }: Origin): string {
+  const content = { ...evaluator.toJSON(), shards, targetsAre, parts, model, files };
   // The evaluator's own digest does not cover what is added.
   return JSON.stringify({ ...content, fileDigest: digestOf(content) });
 }
@@ -43,12 +47,18 @@ export function readState(file: string): State {
     const evaluator = Evaluator.fromJSON(json);
     const { fileDigest, ...content } = json as Record<string, unknown>;
     if (fileDigest !== digestOf(content)) throw new InputError('is damaged: its digest is not that of its content');
-    const { shards, targetsAre, parts } = content;
+    const { shards, targetsAre, parts, model, files } = content;
     if (targetsAre !== null && targetsAre !== 'mask' && targetsAre !== 'indices') {
       throw new InputError('is damaged: it does not say how targets were read');
     }
+    const isName = (name: unknown): boolean => typeof name === 'string';
+    if (!(model === null || isName(model)) || !Array.isArray(files) || !files.every(isName)) {
+      throw new InputError('is damaged: it does not say of what model and files it is');
+    }
     return {
       evaluator,
+      model: model as string | null,
+      files: files as string[],
       shards: toShards(shards),
       targetsAre,
       parts: toParts(parts) ?? (content['rows'] === 0 ? [] : [fileDigest]),

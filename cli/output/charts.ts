@@ -220,3 +220,115 @@ export function precisionRecallChart(draw: Draw, at: EvaluationResult['at'], des
     description,
   );
 }
+
+/** A curve over thresholds: points of [threshold, precision, recall, F1]. */
+export interface CurveLine {
+  name: string;
+  curve: readonly (readonly number[])[];
+}
+
+/** The name of the mark whose points the script of the page replaces. */
+const CHOSEN = 'chosen';
+const CURVE_HEIGHT = 240;
+
+/**
+ * Lines, and a dotted one that the reader can choose: the script of the page replaces its points.
+ *
+ * @param domain of the axis of thresholds, or [0, 1] of recall
+ */
+export async function curvesChart(
+  draw: Draw,
+  what: 'precision and recall' | 'F1 by threshold',
+  lines: readonly CurveLine[],
+  chosen: CurveLine['curve'],
+  domain: readonly [number, number],
+): Promise<Drawing> {
+  const [x, y, title] = what === 'F1 by threshold' ? [0, 3, 'threshold'] : [2, 1, 'recall'];
+  const toValues = (metric: string, curve: CurveLine['curve']) =>
+    curve
+      .map((point, i) => ({ metric, i, x: point[x] as number, y: point[y] as number }))
+      .filter((point) => point.x >= domain[0] && point.x <= domain[1]);
+  const encoding = {
+    x: {
+      field: 'x',
+      type: 'quantitative',
+      axis: { title, grid: false, format: '~g', tickCount: 6 },
+      scale: { domain: [...domain], nice: false, zero: false },
+    },
+    y: {
+      field: 'y',
+      type: 'quantitative',
+      scale: { domain: [0, 1] },
+      axis: { title: what === 'F1 by threshold' ? 'F1' : 'precision', format: '.1f', tickCount: 5 },
+    },
+    order: { field: 'i' },
+  } as const;
+  const names = lines.map(({ name }) => name);
+  const drawing = await draw(
+    (width) => ({
+      width,
+      height: CURVE_HEIGHT,
+      layer: [
+        {
+          data: { values: lines.flatMap(({ name, curve }) => toValues(name, curve)) },
+          mark: { type: 'line', strokeWidth: 2 },
+          encoding: {
+            ...encoding,
+            color: {
+              field: 'metric',
+              type: 'nominal',
+              scale: { domain: names, range: ['var(--first)', 'var(--second)'] },
+              legend: names.length === 1 ? null : { title: null, orient: 'top' },
+            },
+          },
+        },
+        {
+          name: CHOSEN,
+          data: { values: toValues(CHOSEN, chosen) },
+          mark: { type: 'line', strokeWidth: 2, stroke: 'currentColor', strokeDash: [2, 4] },
+          encoding,
+        },
+      ],
+    }),
+    `Curve of ${what}, of all labels together and of one.`,
+  );
+  const place = `data-x="${x}" data-y="${y}" data-low="${domain[0]}" data-high="${domain[1]}" data-height="${CURVE_HEIGHT}"`;
+  const marked = (svg: string, width: number): string =>
+    svg.replace(/(<g class="[^"]*chosen_marks[^"]*"[^>]*><path )/, `$1data-width="${width}" ${place} `);
+  return { wide: marked(drawing.wide, WIDTHS.wide), narrow: marked(drawing.narrow, WIDTHS.narrow) };
+}
+
+/** Scores between two edges, and the share of them whose class is a label of the row. */
+export interface CalibrationBar {
+  from: number;
+  to: number;
+  share: number;
+}
+
+export function calibrationChart(draw: Draw, bars: readonly CalibrationBar[], description: string): Promise<Drawing> {
+  return draw(
+    (width) => ({
+      data: { values: [...bars] },
+      width,
+      height: 180,
+      mark: { type: 'bar', color: 'var(--first)', binSpacing: 1 },
+      encoding: {
+        x: {
+          field: 'from',
+          type: 'quantitative',
+          bin: 'binned',
+          scale: { zero: false, nice: false },
+          axis: { title: 'score', format: '~g', tickCount: width / 60, grid: false },
+        },
+        x2: { field: 'to' },
+        y: {
+          field: 'share',
+          type: 'quantitative',
+          scale: { domain: [0, 1] },
+          axis: { title: 'share of labels', format: '.1f', tickCount: 5 },
+        },
+      },
+    }),
+    description,
+  );
+}

@@ -7,7 +7,8 @@ import type {
   LabelClassification,
 } from 'multilabel-margin-loss/evaluate';
 import { formatMetric, formatWhole } from './metrics.js';
-import { type Column, plainTable, sortableTable } from './page.js';
+import { labelName } from './names.js';
+import { type Column, escape, plainTable, sortableTable } from './page.js';
 
 const AVERAGES = ['micro', 'macro', 'weighted', 'samples'] as const;
 /** More would make a page that browsers are slow to show: those of the lowest F1. */
@@ -49,7 +50,7 @@ export function classificationLines(result: ClassificationResult): string[] {
   return lines;
 }
 
-export function classificationSection({ classification: result }: EvaluationResult): string {
+export function classificationSection({ classification: result, labels }: EvaluationResult): string {
   if (result === null || result.perLabel.length === 0) return '';
   const columns = columnsOf(result.beta);
   const toNumberColumn = (name: string): Column => ({ name, kind: 'number' });
@@ -62,6 +63,7 @@ export function classificationSection({ classification: result }: EvaluationResu
   const number = (value: number | null, text: string) => ({ html: value === null ? '-' : text, value });
   const rows = worst.map((label: LabelClassification) => [
     number(label.label, String(label.label)),
+    ...(labels === null ? [] : [{ html: escape(labelName(labels, label.label)) }]),
     ...(Array.isArray(thresholds)
       ? [number(thresholds[label.label] ?? null, String(Number(thresholds[label.label]?.toPrecision(4))))]
       : []),
@@ -69,7 +71,11 @@ export function classificationSection({ classification: result }: EvaluationResu
     number(label.predicted, formatWhole(label.predicted)),
     ...columns.map(([, metric]) => number(label[metric], formatMetric(label[metric]))),
   ]);
-  const names = ['label', ...(Array.isArray(thresholds) ? ['threshold'] : []), 'rows', 'predicted'];
+  const keys: Column[] = [
+    toNumberColumn('label'),
+    ...(labels === null ? [] : [{ name: 'name', kind: 'name' } as const]),
+  ];
+  const names = [...(Array.isArray(thresholds) ? ['threshold'] : []), 'rows', 'predicted'];
   const which =
     worst.length < result.perLabel.length
       ? ` The ${formatWhole(worst.length)} of ${formatWhole(result.perLabel.length)} labels that have the lowest F1.`
@@ -81,8 +87,8 @@ ${plainTable('Metrics of predicted labels', [{ name: 'average' }, ...columns.map
 <p>The labels of the lowest F1 come first.${which}</p>
 <div class="tall">${sortableTable(
     'Predictions of labels',
-    [...names, ...columns.map(([name]) => name)].map(toNumberColumn),
+    [...keys, ...[...names, ...columns.map(([name]) => name)].map(toNumberColumn)],
     rows,
-    names.length + 2,
+    keys.length + names.length + 2,
   )}</div>`;
 }

@@ -1,5 +1,7 @@
 // Parts of the pages that the command writes. A page is one file that loads nothing.
 
+import { createHash } from 'node:crypto';
+
 /** Escapes a text for HTML, also within the value of an attribute. */
 export function escape(text: string): string {
   const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
@@ -12,8 +14,8 @@ export function isPageName(file: string): boolean {
 
 export interface Column {
   name: string;
-  /** Numbers are to the right; long text has the width that it needs, also where a table is wider than the window. */
-  kind?: 'number' | 'long';
+  /** Numbers are to the right; names are what the filter looks at, beside the first column; long text has the width that it needs, also where a table is wider than the window. */
+  kind?: 'number' | 'long' | 'name';
 }
 
 export interface Cell {
@@ -23,15 +25,15 @@ export interface Cell {
 }
 
 /**
- * A table whose headers are buttons that sort its rows.
+ * A table whose headers are buttons that sort its rows, with a box that leaves out rows of other names.
  *
- * @param sorted the column that the rows are in ascending order of
+ * @param sorted the column that the rows are in ascending order of, or null for none
  */
 export function sortableTable(
   caption: string,
   columns: readonly Column[],
   rows: readonly Cell[][],
-  sorted: number,
+  sorted: number | null,
 ): string {
   const header = columns.map(
     ({ name, kind }, i) =>
@@ -43,7 +45,13 @@ export function sortableTable(
   const body = rows.map((row) =>
     row.map((cell, i) => `<td${classOf(columns[i]?.kind)}${attribute(cell)}>${cell.html}</td>`).join(''),
   );
-  return tableOf(caption, header, body, ' class="sortable"');
+  return `<p class="filter"><label>Filter <input type="search" autocomplete="off"></label> <output></output></p>
+${tableOf(caption, header, body, ' class="sortable"')}`;
+}
+
+/** Data for the script of the page, which no browser runs. */
+export function dataOf(id: string, data: unknown): string {
+  return `<script type="application/json" id="${id}">${JSON.stringify(data).replaceAll('<', '\\u003c')}</script>`;
 }
 
 /** A table whose first column names its rows. */
@@ -86,6 +94,7 @@ export function page(title: string, body: string): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <title>${escape(title)}</title>
 <link rel="icon" href="data:,">
 <style>${STYLE}</style>
@@ -127,6 +136,14 @@ figure svg { display: block; max-width: 100%; height: auto; color: var(--ink); }
 figcaption { margin-top: 0.5rem; font-size: 0.9375rem; }
 .narrow { display: none; }
 .scroll { overflow-x: auto; }
+.filter { display: flex; flex-wrap: wrap; gap: 0.25rem 0.75rem; align-items: baseline; margin: 0.5rem 0; }
+input, select { font: inherit; color: inherit; background: var(--band); border: 1px solid var(--quiet); border-radius: 4px; padding: 0.125rem 0.375rem; max-width: 100%; }
+input:focus-visible, select:focus-visible { outline: 2px solid var(--focus); outline-offset: 1px; }
+dl.about { display: block; }
+dl.about div { display: flex; flex-wrap: wrap; gap: 0 0.75rem; background: none; border: 0; padding: 0.125rem 0; }
+.about dt { min-width: 5rem; font-size: 1rem; }
+.about dd { font-size: 1rem; overflow-wrap: anywhere; flex: 1; min-width: 12rem; }
+td.name { overflow-wrap: anywhere; min-width: 8rem; }
 .tall .scroll { max-height: 32rem; overflow-y: auto; border: 1px solid var(--line); border-radius: 6px; }
 .scroll:focus-visible, button:focus-visible, a:focus-visible { outline: 2px solid var(--focus); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
@@ -153,6 +170,7 @@ td.long { min-width: 16rem; }
   thead th { white-space: normal; }
 }
 @media print {
+  .filter { display: none; }
   :root { --paper: #fff; --ink: #000; --quiet: #333; --line: #999; --band: #fff; --first: #0a63c9; --second: #b3420c; }
   main { max-width: none; padding: 0; }
   .tall .scroll { max-height: none; overflow: visible; }
@@ -167,6 +185,18 @@ td.long { min-width: 16rem; }
 
 const SCRIPT = `
 for (const table of document.querySelectorAll('table.sortable')) {
+  const filter = table.parentElement.previousElementSibling;
+  const box = filter.querySelector('input');
+  box.addEventListener('input', () => {
+    const wanted = box.value.trim().toLowerCase();
+    let found = 0;
+    for (const row of table.tBodies[0].rows) {
+      const names = [row.cells[0], ...row.querySelectorAll('.name')].map((cell) => cell.textContent.toLowerCase());
+      row.hidden = !names.some((name) => name.includes(wanted));
+      if (!row.hidden) found++;
+    }
+    filter.querySelector('output').textContent = wanted === '' ? '' : found + ' of ' + table.tBodies[0].rows.length;
+  });
   const headers = [...table.tHead.rows[0].cells];
   const body = table.tBodies[0];
   headers.forEach((header, column) => {
@@ -188,4 +218,30 @@ for (const table of document.querySelectorAll('table.sortable')) {
     });
   });
 }
+const chosen = document.getElementById('chosen');
+if (chosen !== null) {
+  const { labels } = JSON.parse(document.getElementById('curves').textContent);
+  chosen.addEventListener('change', () => {
+    const { best, points } = labels[chosen.value];
+    document.getElementById('best').textContent = best;
+    for (const path of document.querySelectorAll('path[data-x]')) {
+      const { x, y, low, high, width, height } = path.dataset;
+      const inside = points.filter((point) => point[x] >= Number(low) && point[x] <= Number(high));
+      const places = inside.map(
+        (point) => ((point[x] - low) / (high - low)) * width + ',' + (1 - point[y]) * height,
+      );
+      path.setAttribute('d', places.length === 0 ? '' : 'M' + places.join('L'));
+    }
+  });
+}
 `;
+
+/** Nothing is loaded, and no other script runs than the one above. */
+const POLICY = [
+  "default-src 'none'",
+  "style-src 'unsafe-inline'",
+  `script-src 'sha256-${createHash('sha256').update(SCRIPT).digest('base64')}'`,
+  'img-src data:',
+  "base-uri 'none'",
+  "form-action 'none'",
+].join('; ');

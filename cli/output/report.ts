@@ -1,8 +1,11 @@
 // evaluate --out: a page of one file with what was found.
 
-import type { EvaluationResult, HighLoss, LabelResult } from 'multilabel-margin-loss/evaluate';
+import type { Comparison, EvaluationResult, Evaluator, HighLoss, LabelResult } from 'multilabel-margin-loss/evaluate';
+import { version } from '../version.js';
 import { classificationSection } from './classification.js';
 import { barsOf, type Draw, marginsChart, precisionRecallChart } from './charts.js';
+import { comparisonSections } from './comparison.js';
+import { curvesSections } from './curves.js';
 import {
   averagePrecisionNote,
   boundsOf,
@@ -10,8 +13,9 @@ import {
   formatMetric,
   formatWhole,
   isBinned,
-  METRICS,
+  knownMetrics,
 } from './metrics.js';
+import { labelName } from './names.js';
 import { type Cell, type Column, escape, figure, page, plainTable, sortableTable } from './page.js';
 
 /** More would make a page that browsers are slow to show: those of the lowest average precision. */
@@ -19,24 +23,86 @@ const LABELS = 5000;
 /** Formats the labels of a row. */
 const LABELS_OF_ROW = 12;
 
-export async function reportOf(result: EvaluationResult, draw: Draw): Promise<string> {
-  return page('Evaluation report', `${heading(result)}\n${await sectionsOf(result, draw)}`);
+/** Files to name in the head of a report. */
+const FILES = 10;
+
+/** A model and what it was evaluated over. */
+export interface Evaluation {
+  /** The name of the model, or null. */
+  model: string | null;
+  /** The names of the files of scores. */
+  files: readonly string[];
+  evaluator: Evaluator;
+  result: EvaluationResult;
 }
 
-/** The sections of a result, under headings of the second level. */
-export async function sectionsOf(result: EvaluationResult, draw: Draw): Promise<string> {
+/** Another model that a report puts beside its own. */
+export interface Against {
+  name: string;
+  evaluator: Evaluator;
+  result: EvaluationResult;
+  /** The other model first. */
+  comparison: Comparison;
+}
+
+export async function reportOf(own: Evaluation, against: Against | null, draw: Draw): Promise<string> {
+  const { result, evaluator } = own;
+  const name = nameOfModel(own);
+  const others =
+    against === null ? [] : [{ ...against, name: against.name === name ? `${name} (other)` : against.name }];
+  const sections = [
+    heading(own, against),
+    await sectionsOf(result, draw, await curvesSections({ name, evaluator }, result, others, draw)),
+  ];
+  if (against !== null) {
+    const { comparison } = against;
+    sections.push(
+      `<h1>${escape(name)} against ${escape(against.name)}</h1>
+<p>First: ${escape(against.name)}. Second: ${escape(name)}. The same ${formatWhole(comparison.rows)} rows.</p>
+${comparisonSections({ files: [against.name, name], results: [against.result, result], comparison })}`,
+    );
+  }
+  return page(`Evaluation report: ${name}`, sections.join('\n'));
+}
+
+function nameOfModel({ model, files: [first, ...more] }: Evaluation): string {
+  return model ?? (first === undefined ? 'no files' : more.length === 0 ? first : `${first} and ${more.length} more`);
+}
+
+/**
+ * The sections of a result, under headings of the second level.
+ *
+ * @param curves a section that comes among them
+ */
+export async function sectionsOf(result: EvaluationResult, draw: Draw, curves = ''): Promise<string> {
   const sections = [
     metricsSection(result),
     await marginsSection(result, draw),
     await atKSection(result, draw),
     classificationSection(result),
+    curves,
+    confusionsSection(result),
     labelsSection(result),
     rowsSection(result),
   ];
   return sections.filter((section) => section !== '').join('\n');
 }
 
-function heading(result: EvaluationResult): string {
+function heading(own: Evaluation, against: Against | null): string {
+  const { result, files, evaluator } = own;
+  const { k, loss, nonFinite } = evaluator.toJSON();
+  const names = files.slice(0, FILES).join(', ');
+  const about: [string, string][] = [
+    ['model', nameOfModel(own)],
+    ...(against === null ? [] : [['against', against.name] as [string, string]]),
+    ['files', files.length > FILES ? `${names} and ${formatWhole(files.length - FILES)} more` : names],
+    [
+      'options',
+      `k ${k.join(', ')}; margin ${loss.margin}, normalization ${loss.normalization}, target order ${loss.targetOrder}; ` +
+        `rows with scores that are not finite: ${nonFinite === 'skip' ? 'skipped' : 'refused'}`,
+    ],
+    ['made', `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC by multilabel-margin-loss ${version()}`],
+  ];
   const facts: [string, number][] = [
     ['rows', result.rows],
     ['classes', result.classes],
@@ -47,12 +113,13 @@ function heading(result: EvaluationResult): string {
   ];
   return `<h1>Evaluation report</h1>
 <p class="quiet">Multi-label classification: loss and ranking metrics, from the scores of all classes in each row.</p>
-<dl>${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${formatWhole(value)}</dd></div>`).join('')}</dl>`;
+<dl class="about">${about.map(([name, value]) => `<div><dt>${name}</dt><dd>${escape(value)}</dd></div>`).join('')}</dl>
+<dl class="facts">${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${formatWhole(value)}</dd></div>`).join('')}</dl>`;
 }
 
 function metricsSection(result: EvaluationResult): string {
   const binned = isBinned(result);
-  const rows = METRICS.map(([metric, name, better]) => [
+  const rows = knownMetrics(result).map(([metric, name, better]) => [
     name,
     formatMetric(result[metric]),
     ...(binned ? formatBounds(boundsOf(result, metric)) : []),
@@ -95,8 +162,37 @@ ${figure(drawing, caption)}
 ${plainTable('Precision, recall and nDCG at k', columns, rows)}`;
 }
 
+function confusionsSection({ confusions, perLabel, labels, classes, rankingMissing }: EvaluationResult): string {
+  if (classes === 0 || rankingMissing !== null) return '';
+  const heading = '<h2>Labels that are outscored</h2>';
+  if (confusions === null) {
+    return `${heading}
+<p>Left out: pairs are counted for up to 4,096 classes, and these are ${formatWhole(classes)}.</p>`;
+  }
+  if (confusions.length === 0) return '';
+  const rows = confusions.map(({ label, other, rows: count }) => {
+    const support = perLabel[label]?.support ?? 0;
+    return [
+      escape(labelName(labels, label)),
+      escape(labelName(labels, other)),
+      formatWhole(count),
+      formatWhole(support),
+      formatMetric(count / support),
+    ];
+  });
+  const columns: Column[] = [
+    { name: 'label' },
+    { name: 'outscored by' },
+    ...['rows', 'of', 'share'].map(toNumberColumn),
+  ];
+  return `${heading}
+<p>The ten pairs that are in the wrong order in the most rows: rows that have the label and not the other class, and score the
+other class higher. Equal scores do not count. Beside them is the number of rows that have the label.</p>
+${plainTable('Labels that are outscored', columns, rows)}`;
+}
+
 function labelsSection(result: EvaluationResult): string {
-  const { perLabel, classes } = result;
+  const { perLabel, classes, labels } = result;
   const binned = isBinned(result);
   if (perLabel.length === 0) return '';
   // NaN, of no rows, and labels that no row has come last.
@@ -107,6 +203,7 @@ function labelsSection(result: EvaluationResult): string {
     support === 0 ? { html: '-', value: null } : { html: formatMetric(value), value };
   const rows = worst.map(({ label, support, meanRank, averagePrecision, averagePrecisionBounds }): Cell[] => [
     { html: String(label), value: label },
+    ...(labels === null ? [] : [{ html: escape(labelName(labels, label)) }]),
     { html: formatWhole(support), value: support },
     meanRank === null ? { html: '-', value: null } : { html: meanRank.toFixed(2), value: meanRank },
     metric(averagePrecision, support),
@@ -114,27 +211,29 @@ function labelsSection(result: EvaluationResult): string {
       ? [metric(averagePrecisionBounds?.low ?? null, support), metric(averagePrecisionBounds?.high ?? null, support)]
       : []),
   ]);
-  const columns = ['label', 'rows', 'mean rank', 'average precision', ...(binned ? ['low', 'high'] : [])].map(
-    toNumberColumn,
-  );
+  const columns: Column[] = [
+    toNumberColumn('label'),
+    ...(labels === null ? [] : [{ name: 'name', kind: 'name' } as const]),
+    ...['rows', 'mean rank', 'average precision', ...(binned ? ['low', 'high'] : [])].map(toNumberColumn),
+  ];
   const which =
     worst.length < classes
       ? `The ${formatWhole(worst.length)} of ${formatWhole(classes)} labels that have the lowest average precision. `
       : '';
   return `<h2>Labels</h2>
 <p>${which}The worst come first. A click on a heading sorts by that column, a second one the other way round.</p>
-<div class="tall">${sortableTable('Labels', columns, rows, 3)}</div>`;
+<div class="tall">${sortableTable('Labels', columns, rows, labels === null ? 3 : 4)}</div>`;
 }
 
-function rowsSection({ highestLosses }: EvaluationResult): string {
+function rowsSection({ highestLosses, labels: names }: EvaluationResult): string {
   if (highestLosses.length === 0) return '';
   const hasSource = highestLosses.some(({ source }) => source !== '');
   const rows = highestLosses.map(({ source, row, loss, labels, predictions }) => [
     formatWhole(row),
     ...(hasSource ? [escape(source)] : []),
     formatMetric(loss),
-    labelsOf(labels),
-    predictionsOf(predictions, labels),
+    labelsOf(labels, names),
+    predictionsOf(predictions, labels, names),
   ]);
   const columns: Column[] = [
     { name: 'row' },
@@ -152,15 +251,20 @@ function toNumberColumn(name: string): Column {
   return { name, kind: 'number' };
 }
 
-function labelsOf(labels: readonly number[]): string {
+function labelsOf(labels: readonly number[], names: EvaluationResult['labels']): string {
   const more = labels.length - LABELS_OF_ROW;
-  return labels.slice(0, LABELS_OF_ROW).join(', ') + (more > 0 ? ` and ${formatWhole(more)} more` : '');
+  const shown = labels.slice(0, LABELS_OF_ROW).map((label) => escape(labelName(names, label)));
+  return shown.join(', ') + (more > 0 ? ` and ${formatWhole(more)} more` : '');
 }
 
-function predictionsOf(predictions: HighLoss['predictions'], labels: readonly number[]): string {
+function predictionsOf(
+  predictions: HighLoss['predictions'],
+  labels: readonly number[],
+  names: EvaluationResult['labels'],
+): string {
   return predictions
     .map(({ label, score }) => {
-      const text = `${label}&nbsp;(${Number(score.toPrecision(3))})`;
+      const text = `${escape(labelName(names, label))}&nbsp;(${Number(score.toPrecision(3))})`;
       return labels.includes(label) ? `<span class="right">✓&nbsp;${text}</span>` : text;
     })
     .join(', ');

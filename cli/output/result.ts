@@ -1,10 +1,11 @@
 import type { EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
-import { type Origin, toState } from '../input/state.js';
-import { InputError } from '../errors.js';
+import { type Origin, readState, type State, toState } from '../input/state.js';
+import { InputError, toCommandError } from '../errors.js';
 import { loadCharts } from './charts.js';
+import { compareRows } from './comparison.js';
 import { isPageName } from './page.js';
 import { print, warn } from './print.js';
-import { reportOf } from './report.js';
+import { type Against, reportOf } from './report.js';
 import { formatWhole, precisionWarning } from './metrics.js';
 import { toTable } from './table.js';
 import { checkWritable, writeWhole } from './write.js';
@@ -12,6 +13,8 @@ import { checkWritable, writeWhole } from './write.js';
 /** The options of commands that end with a result. */
 export const OUTPUT_OPTIONS = {
   out: { type: 'string', multiple: true },
+  model: { type: 'string' },
+  against: { type: 'string' },
   json: { type: 'boolean' },
   'allow-empty': { type: 'boolean' },
 } as const;
@@ -19,11 +22,15 @@ export const OUTPUT_OPTIONS = {
 export const OUTPUT_USAGE = `\
   --out <file.json>       write the exact sums there, for merge and compare
   --out <file.html>       write a report there, with charts: a page of one file (needs npm install vega@6 vega-lite@6)
+  --model <name>          of the model, in the report and the sums (default: the names of the files)
+  --against <file.json>   put another model beside this one in the report: the sums of the same rows, which --out wrote
   --json                  print the metrics as JSON, those of each label too
   --allow-empty           print metrics where there are no rows, instead of ending with exit code 2`;
 
 interface Values {
   out?: string[] | undefined;
+  model?: string | undefined;
+  against?: string | undefined;
   json?: boolean | undefined;
   'allow-empty'?: boolean | undefined;
 }
@@ -41,7 +48,8 @@ type PutOut = (
  * @throws CommandError for a file that cannot be written, for a name that says nothing of its format, and for packages that
  * are missing
  */
-export async function prepareOutput({ out = [], json, 'allow-empty': allowsEmpty }: Values): Promise<PutOut> {
+export async function prepareOutput(values: Values): Promise<PutOut> {
+  const { out = [], json, against: otherFile, 'allow-empty': allowsEmpty } = values;
   const isState = (file: string): boolean => file.endsWith('.json');
   for (const file of out) {
     if (!isState(file) && !isPageName(file)) {
@@ -50,13 +58,19 @@ export async function prepareOutput({ out = [], json, 'allow-empty': allowsEmpty
     checkWritable(file);
   }
   const draw = out.every(isState) ? null : await loadCharts();
-  return async (evaluator, origin, amend = (result) => result) => {
+  if (otherFile !== undefined && draw === null) {
+    throw new InputError('--against puts another model into a report: give --out <file.html>');
+  }
+  const other = otherFile === undefined ? null : readState(otherFile);
+  return async (evaluator, given, amend = (result) => result) => {
+    const origin = values.model === undefined ? given : { ...given, model: values.model };
     const result = amend(evaluator.result());
     // A shard may be empty where there are more shards than rows.
     if (result.rows === 0 && origin.shards === null && allowsEmpty !== true) {
       const skipped = result.rowsSkipped === 0 ? '' : `: all ${formatWhole(result.rowsSkipped)} were skipped`;
       throw new InputError(`there are no rows to evaluate${skipped} (--allow-empty prints metrics all the same)`);
     }
+    const against = other === null ? null : againstOf(other, otherFile as string, evaluator);
     const warning = precisionWarning(result);
     if (warning !== null) warn(warning);
     let problem: unknown;
@@ -68,10 +82,25 @@ export async function prepareOutput({ out = [], json, 'allow-empty': allowsEmpty
     }
     const contents = new Map<string, readonly string[]>();
     for (const file of out) {
-      const content = draw === null || isState(file) ? toState(evaluator, origin) : await reportOf(result, draw);
+      const content =
+        draw === null || isState(file)
+          ? toState(evaluator, origin)
+          : await reportOf({ ...origin, evaluator, result }, against, draw);
       contents.set(file, [content]);
     }
     writeWhole(contents);
     if (problem !== undefined) throw problem as Error;
   };
+}
+
+/**
+ * @throws InputError for a model of other rows, with the name of the file
+ */
+function againstOf({ evaluator, model }: State, file: string, own: Evaluator): Against {
+  try {
+    const comparison = compareRows(evaluator, own, {});
+    return { name: model ?? file, evaluator, result: evaluator.result(), comparison };
+  } catch (error) {
+    throw toCommandError(error, file);
+  }
 }

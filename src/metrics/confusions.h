@@ -69,7 +69,8 @@ class Confusions {
       if (rows == 0 || (count == most && rows <= pairs[most - 1].rows)) continue;
       size_t at = std::min(count, most - 1);
       for (; at > 0 && rows > pairs[at - 1].rows; --at) pairs[at] = pairs[at - 1];
-      pairs[at] = {static_cast<double>(i / classes_), static_cast<double>(i % classes_), rows};
+      const size_t label = i / classes_;
+      pairs[at] = {static_cast<double>(label), static_cast<double>(i % classes_), rows};
       count = std::min(count + 1, most);
     }
     return count;

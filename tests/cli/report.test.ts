@@ -3,9 +3,10 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { EvaluationResult } from 'multilabel-margin-loss/evaluate';
+import { type EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
 import { type Browser, chromium, type Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rangesOf } from '../../cli/output/calibration.js';
 import { barsOf } from '../../cli/output/charts.js';
 import { launchOptions } from '../chromium.js';
 import { accessibilityViolations } from '../demo/site.js';
@@ -25,6 +26,14 @@ const lines = Array.from({ length: ROWS }, (_, row) => {
 });
 // A name that would be markup if a page did not escape it.
 const file = write('<b onload="x">&.ndjson', lines.join('\n'));
+const names = Array.from({ length: CLASSES }, (_, label) => `<b onload="x">label ${label}`);
+write('names.json', JSON.stringify(names));
+// Another model of the same rows.
+const otherLines = lines.map((line) => {
+  const { scores, targets } = JSON.parse(line) as { scores: number[]; targets: number[] };
+  return JSON.stringify({ scores: scores.map((score) => score + next()), targets });
+});
+write('other.ndjson', otherLines.join('\n'));
 
 let browser: Browser;
 let page: Page;
@@ -35,6 +44,11 @@ beforeAll(async () => {
   const { status, stderr, stdout } = run(['evaluate', file, '--json', '--out', 'state.json', '--out', 'report.html']);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   result = JSON.parse(stdout) as EvaluationResult;
+  const other = run(['evaluate', 'other.ndjson', '--model', 'other <model>', '--out', 'other.json']);
+  expect({ status: other.status, stderr: other.stderr }).toEqual({ status: 0, stderr: '' });
+  const args = ['--labels', 'names.json', '--threshold', '1', '--against', 'other.json', '--out', 'against.html'];
+  const against = run(['evaluate', file, ...args]);
+  expect({ status: against.status, stderr: against.stderr }).toEqual({ status: 0, stderr: '' });
   browser = await chromium.launch(launchOptions);
   page = await browser.newPage();
   page.on('console', (message) => seen.push(`console: ${message.text()}`));
@@ -44,6 +58,8 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => browser.close());
 
+const evaluatorOf = (name: string): Evaluator =>
+  Evaluator.fromJSON(JSON.parse(readFileSync(join(folder, name), 'utf8')));
 const texts = (selector: string): Promise<string[]> => page.locator(selector).allInnerTexts();
 
 describe('the report', () => {
@@ -65,7 +81,7 @@ describe('the report', () => {
       'higher',
     ]);
     expect(cells).toContainEqual(['multi-label margin loss', result.loss.toFixed(4), 'lower']);
-    expect(await texts('dd')).toEqual([String(ROWS), String(CLASSES), '1', '1', '0', '0']);
+    expect(await texts('.facts dd')).toEqual([String(ROWS), String(CLASSES), '1', '1', '0', '0']);
   });
 
   test('says how many rows have a margin below 0', async () => {
@@ -83,7 +99,7 @@ describe('the report', () => {
     const labels = await page
       .locator('svg:visible')
       .evaluateAll((all) => all.map((svg) => svg.getAttribute('aria-label')));
-    expect(labels).toHaveLength(2);
+    expect(labels).toHaveLength(5);
     expect(labels[0]).toMatch(/^Histogram of margins\. They are below 0 in \d+ of 298 rows \(\d+\.\d %\)\.$/);
     const colours = async (scheme: 'light' | 'dark'): Promise<string[]> => {
       await page.emulateMedia({ colorScheme: scheme });
@@ -140,14 +156,95 @@ describe('the report', () => {
     expect(readFileSync(join(folder, 'report.html'), 'utf8')).not.toContain('<b onload');
   });
 
+  test('says what it is of', async () => {
+    const [model, files, options, made] = await texts('.about dd');
+    expect([model, files]).toEqual([file, file]);
+    expect(options).toBe(
+      'k 1, 3, 5; margin 1, normalization classes, target order ignored; rows with scores that are not finite: refused',
+    );
+    expect(made).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d UTC by multilabel-margin-loss \d+\.\d+\.\d+/);
+  });
+
+  test('lists the pairs of classes in the wrong order, and counts scores and labels in ranges', async () => {
+    const pairs = new Map<string, number>();
+    const scored: { score: number; isLabel: boolean }[] = [];
+    for (const line of lines) {
+      const { scores, targets } = JSON.parse(line) as { scores: number[]; targets: number[] };
+      scores.forEach((score, other) => {
+        scored.push({ score, isLabel: targets.includes(other) });
+        if (targets.includes(other)) return;
+        for (const label of targets) {
+          const key = `${label} ${other}`;
+          if (score > scores[label]!) pairs.set(key, (pairs.get(key) ?? 0) + 1);
+        }
+      });
+    }
+    const worst = [...pairs]
+      .map(([key, rows]) => ({ label: Number(key.split(' ')[0]), other: Number(key.split(' ')[1]), rows }))
+      .sort((a, b) => b.rows - a.rows || a.label - b.label || a.other - b.other)
+      .slice(0, 10);
+    expect(result.confusions).toEqual(worst);
+    const cellsOf = (caption: string): Promise<(string | null)[][]> =>
+      page
+        .locator('table', { has: page.locator('caption', { hasText: new RegExp(`^${caption}$`) }) })
+        .locator('tbody tr')
+        .evaluateAll((all) => all.map((row) => Array.from(row.children, (cell) => cell.textContent)));
+    expect((await cellsOf('Labels that are outscored')).map((cells) => cells.slice(0, 3))).toEqual(
+      worst.map(({ label, other, rows }) => [String(label), String(other), String(rows)]),
+    );
+    const ranges = rangesOf(evaluatorOf('state.json').precisionRecallCurve());
+    expect(ranges).toHaveLength(12);
+    const count = (from: number, to: number, only: boolean): number =>
+      scored.filter(({ score, isLabel }) => score >= from && score < to && (isLabel || !only)).length;
+    ranges.forEach(({ from, to, scores, labels }, i) => {
+      const end = i === ranges.length - 1 ? Infinity : to;
+      expect([scores, labels]).toEqual([count(from, end, false), count(from, end, true)]);
+    });
+    expect(ranges.reduce((sum, { scores }) => sum + scores, 0)).toBe(ROWS * CLASSES);
+    const cells = await cellsOf('Share of labels by score');
+    expect(cells.map((row) => row[3])).toEqual(ranges.map(({ scores, labels }) => (labels / scores).toFixed(4)));
+  });
+
+  test('filters labels by name, and draws the curve of a label that is chosen, beside another model', async () => {
+    const own = await browser.newPage();
+    const problems: string[] = [];
+    own.on('console', (message) => problems.push(message.text()));
+    own.on('pageerror', (error) => problems.push(error.message));
+    await own.goto(pathToFileURL(join(folder, 'against.html')).href);
+    const region = own.getByRole('region', { name: 'Labels', exact: true });
+    expect(await region.locator('tbody tr').first().locator('.name').innerText()).toMatch(/^<b onload="x">label \d+$/);
+    await own.getByRole('searchbox', { name: 'Filter' }).nth(1).fill('LABEL 1');
+    expect(await region.locator('tbody tr:visible').count()).toBe(3);
+    expect(await own.locator('output', { hasText: '3 of 12' }).count()).toBe(1);
+
+    const path = own.locator('.wide path[data-x]');
+    expect(await path.count()).toBe(2);
+    const before = await path.first().getAttribute('d');
+    const chosen = own.getByRole('combobox', { name: 'label' });
+    await chosen.selectOption({ label: names[3]! });
+    const { f1, thresholds } = evaluatorOf('state.json').precisionRecallCurve(3);
+    const best = f1.indexOf(Math.max(...f1));
+    expect(await own.locator('#best').innerText()).toContain(Math.max(...f1).toFixed(4));
+    expect(await own.locator('#best').innerText()).toContain(String(Number(thresholds[best]!.toPrecision(4))));
+    const after = await path.first().getAttribute('d');
+    expect(after).toMatch(/^M[\d.,L-]+$/);
+    expect(after).not.toBe(before);
+
+    expect(await own.locator('h1').last().innerText()).toBe(`${file} against other <model>`);
+    expect(await own.locator('table', { hasText: 'second - first' }).count()).toBe(1);
+    expect(problems).toEqual([]);
+    expect(readFileSync(join(folder, 'against.html'), 'utf8')).not.toContain('<b onload');
+    await own.close();
+  });
+
   test('fits windows from telephones to desktops, and every heading, table and control has a name', async () => {
     for (const width of [360, 390, 768, 1440]) {
       await page.setViewportSize({ width, height: 800 });
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
-      expect(await page.locator('svg:visible').count()).toBe(2);
+      expect(await page.locator('svg:visible').count()).toBe(5);
     }
     const levels = await page.locator('h1, h2, h3').evaluateAll((all) => all.map(({ tagName }) => tagName));
-    expect(levels).toEqual(['H1', 'H2', 'H2', 'H2', 'H2', 'H2']);
+    expect(levels).toEqual(['H1', ...Array<string>(8).fill('H2')]);
     expect(await page.locator('table:not(:has(caption))').count()).toBe(0);
     expect(await page.locator('th:not([scope])').count()).toBe(0);
     for (const name of ['label', 'rows', 'mean rank', 'average precision']) {
@@ -158,7 +255,7 @@ describe('the report', () => {
   test.each(['light', 'dark'] as const)('is accessible, and so is the page of compare: %s', async (colorScheme) => {
     copyFileSync(join(folder, 'state.json'), join(folder, 'second-state.json'));
     expect(run(['compare', 'state.json', 'second-state.json', '--out', 'compared.html']).status).toBe(0);
-    for (const name of ['report.html', 'compared.html']) {
+    for (const name of ['report.html', 'against.html', 'compared.html']) {
       const context = await browser.newContext({ colorScheme });
       const own = await context.newPage();
       await own.goto(pathToFileURL(join(folder, name)).href);
@@ -167,6 +264,11 @@ describe('the report', () => {
     }
   });
 });
+
+/** A page without the time at which it was made. */
+function undated(name: string): string {
+  return readFileSync(join(folder, name), 'utf8').replace(/\d{4}-\d\d-\d\d \d\d:\d\d UTC/, '');
+}
 
 test('merge makes the same report of the same rows', () => {
   const half = ROWS / 2;
@@ -182,12 +284,11 @@ test('merge makes the same report of the same rows', () => {
   const pages = [parts, [...parts].reverse()].map((order) => {
     const { status, stderr } = run(['merge', ...order, '--out', 'merged.html']);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    return readFileSync(join(folder, 'merged.html'), 'utf8').replace(
-      `<dd>${ROWS}</dd></div></dl>`,
-      '<dd>0</dd></div></dl>',
-    );
+    return undated('merged.html')
+      .replace(`<dd>${ROWS}</dd></div></dl>`, '<dd>0</dd></div></dl>')
+      .replace('not finite: skipped', 'not finite: refused');
   });
-  expect(pages[0]).toBe(readFileSync(join(folder, 'report.html'), 'utf8'));
+  expect(pages[0]).toBe(undated('report.html'));
   expect(pages[1]).toBe(pages[0]);
 });
 
@@ -201,6 +302,17 @@ describe('what goes wrong is said in one line, with exit code 2, and nothing is 
 
   test('a name that is neither a page’s nor one of sums', () => {
     fails(['evaluate', file, '--out', 'part.json', '--out', 'part.txt'], /in \.json.* in \.html; got 'part\.txt'/);
+  });
+
+  test('another model that is of other rows, of no report, or that is not there', () => {
+    write('few.ndjson', lines.slice(0, 9).join('\n'));
+    fails(
+      ['evaluate', 'few.ndjson', '--against', 'other.json', '--out', 'few.html'],
+      /other\.json: .*same rows and labels, got 300 and 9 rows/,
+    );
+    expect(existsSync(join(folder, 'few.html'))).toBe(false);
+    fails(['evaluate', file, '--against', 'other.json', '--out', 'part.json'], /--against .*give --out <file\.html>/);
+    fails(['evaluate', file, '--against', 'none.json', '--out', 'few.html'], /none\.json: .*no such file/);
   });
 
   test('packages that are not installed', () => {
