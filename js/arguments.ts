@@ -97,9 +97,15 @@ export class LossArguments {
     { loss, grad }: DeviceResult,
   ): { loss: Tensor<FloatDType>; grad: Tensor<FloatDType> | DeviceTensor | null } {
     const shape: Shape = reduction === 'none' && this.#scoresShape.length === 2 ? [this.batch.rows] : [];
+    return { loss: new Tensor(loss, shape), grad: this.#gradOf(grad) };
+  }
+
+  /** The tensor given for the gradient, if one was; else one of what was computed. */
+  #gradOf(grad: DeviceResult['grad']): Tensor<FloatDType> | DeviceTensor | null {
+    if (this.#grad !== null && this.#copyTo === null) return this.#grad;
     const made = grad === null || isDeviceTensor(grad) ? grad : new Tensor(grad, this.#scoresShape);
     if (isTensor(made)) this.#copyTo?.set(made.data);
-    return { loss: new Tensor(loss, shape), grad: this.#grad ?? made };
+    return this.#grad ?? made;
   }
 }
 

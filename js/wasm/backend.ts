@@ -11,6 +11,8 @@ import type { LossModule } from './module.js';
 interface Staging extends Places {
   /** The largest number of rows in a part. */
   capacity: number;
+  /** Of the scores of the last part, which its gradient replaces. Growth of the memory makes its length 0. */
+  view: FloatArray | null;
 }
 
 /** The sizes that a layout depends on. */
@@ -72,10 +74,11 @@ class WasmBackend implements Backend {
       this.#copyIn(batch, staging, row, end, true);
       call.check(this.#module.compute(), row, batch);
       memory.renew();
-      const from = staging.scores / scores.BYTES_PER_ELEMENT;
-      const size = (end - row) * classes;
-      if (slices && withGradient) grad = memory.like(scores).slice(from, from + size);
-      else grad?.set(memory.like(scores).subarray(from, from + size), row * classes);
+      if (withGradient) {
+        const view = this.#gradientIn(staging, scores, (end - row) * classes);
+        if (slices) grad = view.slice();
+        else grad?.set(view, row * classes);
+      }
       if (keepsLosses) loss.set(memory.f64.subarray(staging.losses / 8, staging.losses / 8 + end - row), row);
     }
     if (!keepsLosses) loss[0] = options.reduction === 'mean' ? call.lossSum / rows : call.lossSum;
@@ -90,6 +93,15 @@ class WasmBackend implements Backend {
     if (sampleWeight !== null) memory.copyWeights(sampleWeight, row, end, staging.sampleWeights);
     if (unknown !== null) memory.copyIndices(unknown, row * unknownWidth, end * unknownWidth, staging.unknown);
     this.#call.rows = end - row;
+  }
+
+  /** The gradient of a part. The view is kept: to make one takes a tenth of a call with one row. */
+  #gradientIn(staging: Staging, scores: FloatArray, size: number): FloatArray {
+    if (staging.view?.length !== size) {
+      const from = staging.scores / scores.BYTES_PER_ELEMENT;
+      staging.view = this.#memory.like(scores).subarray(from, from + size);
+    }
+    return staging.view;
   }
 
   #stage(batch: Batch): Staging {
@@ -127,6 +139,7 @@ class WasmBackend implements Backend {
     this.#staged = { rows, classes, width, unknownWidth, scoreBytes, hasWeights, hasUnknown };
     this.#staging = {
       capacity: layout.capacity,
+      view: null,
       losses,
       scores,
       targets: losses + layout.targets,
