@@ -141,7 +141,7 @@ export function toAllScores(
     if (known < Math.min(least, inRow)) {
       throw new LossError(
         'ERR_SHAPE',
-        `row ${row} has the scores of ${known} classes, and ${least} are wanted: the highest k is ${least}`,
+        `row ${row} has the scores of ${known} classes, and ${Math.min(least, inRow)} are wanted for k up to ${least}`,
       );
     }
     const threshold = reach?.((label) => listed.has(label) || leftOut.has(label)) ?? Infinity;
