@@ -147,15 +147,22 @@ function checkEnvironment(): void {
     reason = 'threads need workers, and there is no Worker here';
   } else if (sharesMemory()) {
     return;
+  } else if ('SharedWorkerGlobalScope' in globalThis) {
+    reason = 'threads need shared memory, which this browser does not give to shared workers';
   } else if (globalThis.crossOriginIsolated === false) {
     reason =
       'threads need shared memory, which browsers give to pages that are cross-origin isolated: serve the page with ' +
       'the headers "Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp", or with ' +
-      '"Document-Isolation-Policy: isolate-and-require-corp"';
+      '"Document-Isolation-Policy: isolate-and-require-corp"' +
+      (isFrame() ? '; the page around this frame too, and give the frame allow="cross-origin-isolated"' : '');
   } else {
     reason = 'threads need shared memory, which this build of the engine does not have';
   }
   throw new LossError('ERR_BACKEND_UNAVAILABLE', reason);
+}
+
+function isFrame(): boolean {
+  return typeof window !== 'undefined' && window.parent !== window;
 }
 
 /** Asks by sending some, because Electron and the flags of browsers share memory without isolation. */

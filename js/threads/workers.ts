@@ -65,13 +65,20 @@ function makeWebWorker(): PoolWorker {
 
 /**
  * A worker of the page's own origin that imports the script. It starts where the script comes from another origin, which
- * `new Worker()` refuses, or without the header Cross-Origin-Embedder-Policy.
+ * `new Worker()` refuses, or without the header Cross-Origin-Embedder-Policy. It is a classic one, because Chromium starts
+ * no module worker from a blob where the page's origin is opaque, as in a sandboxed frame.
  */
 function makeBlobWorker(): PoolWorker {
-  const source = new Blob([`import ${JSON.stringify(script().href)};`], { type: 'text/javascript' });
-  const url = URL.createObjectURL(source);
+  // What arrives before the script has set its handler is kept for it.
+  const source = `const early = [];
+    onmessage = (event) => early.push(event);
+    import(${JSON.stringify(script().href)}).then(
+      () => early.forEach((event) => onmessage(event)),
+      (error) => setTimeout(() => { throw error; }),
+    );`;
+  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
   try {
-    return new Worker(url, { type: 'module', name: POOL });
+    return new Worker(url, { name: POOL });
   } finally {
     // The worker has the URL by then in Chromium and Firefox; Safari reads it later.
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
@@ -135,11 +142,16 @@ const DID_NOT_LOAD = 'its script did not load';
  */
 async function reasonOf(cause: unknown, probe: boolean, violated: string | undefined): Promise<string> {
   const message = (cause as Error | undefined)?.message ?? describe(cause);
-  if (/trusted ?(script|types)/i.test(message)) {
+  // Firefox calls the kind of the argument a sink type.
+  if (/trusted ?(script|types)|sink type/i.test(message)) {
     return `Trusted Types need a policy named "default" whose createScriptURL allows the address of the script (${message})`;
   }
   if (violated !== undefined) {
-    return `the content security policy forbids its script: worker-src must allow it (violated: ${violated})`;
+    const what =
+      probe && !isNode() && script().origin !== globalThis.origin
+        ? 'its script is of another origin, so that a worker from a blob imports it: worker-src must allow blob:, and script-src the script'
+        : 'worker-src must allow its script';
+    return `the content security policy forbids it (violated: ${violated}): ${what}`;
   }
   if (!probe) return message;
   if (isNode()) {

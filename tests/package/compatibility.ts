@@ -66,7 +66,10 @@ const PREAMBLE = `# Compatibility
 | pages, by Vite 5 to 7 | all | threads: the headers, and for the dev server [a line](deployment.md#vite) |
 | pages, by esbuild or Rollup | all | threads: the headers, and [copy a file](deployment.md#esbuild) |
 | Chrome, Firefox, Safari (WebKitGTK), in a page and in a worker | all | as the page |
-| service workers | all but threads: they have no \`Worker\` | nothing |
+| service workers, shared workers, audio worklets | all but threads: they have no \`Worker\`, or no shared memory | nothing |
+| sandboxed frames; the package from another origin, as a CDN | all | threads: [CORS](deployment.md#headers) |
+| strict Trusted Types | all | threads: [a policy named \`default\`](deployment.md#headers) |
+| Node with \`--permission\` | all | threads: \`--allow-worker\` |
 | Node bundles, by webpack | all | nothing |
 | Node bundles, by esbuild, Rollup, Bun | all | threads: [copy a file](deployment.md#bundles-for-node) |
 | Cloudflare Workers | all but threads | [import the modules](deployment.md#workers-of-content-delivery-networks) |
