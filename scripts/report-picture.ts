@@ -1,6 +1,6 @@
 /**
- * Makes the picture of a report in docs/evaluation.md: writes scores of an invented model, has the command write a report of
- * them, and takes a picture of its upper part in Chromium.
+ * Makes the pictures of a report in docs/evaluation.md: writes scores of an invented model, has the command write a report of
+ * them, and takes pictures of its upper part and of its curves in Chromium.
  *
  *     npx tsx scripts/report-picture.ts
  */
@@ -35,7 +35,7 @@ function line(): string {
 
 const folder = mkdtempSync(join(tmpdir(), 'report-'));
 writeFileSync(join(folder, 'validation.ndjson'), Array.from({ length: ROWS }, line).join('\n'));
-const args = ['evaluate', 'validation.ndjson', '--k', '1,2,3,5,10,20', '--out', 'report.html'];
+const args = ['evaluate', 'validation.ndjson', '--model', 'Tagger 7', '--k', '1,2,3,5,10,20', '--out', 'report.html'];
 const { status, stderr } = spawnSync(process.execPath, [join(root, 'dist/cli/main.js'), ...args], {
   cwd: folder,
   encoding: 'utf8',
@@ -43,8 +43,11 @@ const { status, stderr } = spawnSync(process.execPath, [join(root, 'dist/cli/mai
 if (status !== 0) throw new Error(stderr);
 
 const browser = await chromium.launch(launchOptions);
-const page = await browser.newPage({ viewport: { width: 960, height: 1080 }, colorScheme: 'light' });
+const page = await browser.newPage({ viewport: { width: 960, height: 1220 }, colorScheme: 'light' });
 await page.goto(pathToFileURL(join(folder, 'report.html')).href);
 await page.screenshot({ path: join(root, 'docs/images/report.png') });
+const curves = await page.getByRole('heading', { name: 'Thresholds' }).boundingBox();
+const clip = { x: 0, y: (curves?.y ?? 0) - 16, width: 960, height: 900 };
+await page.screenshot({ path: join(root, 'docs/images/report-curves.png'), fullPage: true, clip });
 await browser.close();
 rmSync(folder, { recursive: true });

@@ -115,7 +115,7 @@ function labelsNote({ perLabel, level, labelIntervalsMissing, classification }: 
   if (labelIntervalsMissing !== null) return `No intervals of labels: ${labelIntervalsMissing}.`;
   const count = (verdict: string): number => perLabel.filter((label) => verdictOfLabel(label) === verdict).length;
   return (
-    `By ${classification === null ? 'mean rank' : 'F1'}, ${formatWhole(count('better'))} labels are better and ` +
+    `By ${classification === null ? 'mean rank' : 'F1'}: ${formatWhole(count('better'))} better, ` +
     `${formatWhole(count('worse'))} worse; intervals of ${percentOf(level)} that hold for all labels at once.`
   );
 }
