@@ -13,7 +13,7 @@ import type {
   MetricsAtK,
 } from 'multilabel-margin-loss/evaluate';
 import { columnsOf } from './classification.js';
-import { formatMetric, formatWhole, METRICS } from './metrics.js';
+import { formatMetric, formatWhole, knownMetrics, rankingNote } from './metrics.js';
 import { labelName, nameCell } from './names.js';
 import { type Cell, type Column, escape, page, plainTable, sortableTable } from './page.js';
 
@@ -44,7 +44,7 @@ const AT_K = [
 ] as const satisfies readonly (readonly [keyof MetricsAtK, string])[];
 
 function linesOf({ results: [first, second], comparison }: Compared): Line[] {
-  const lines = METRICS.map(([metric, name, better]): Line => {
+  const lines = knownMetrics(comparison).map(([metric, name, better]): Line => {
     const compared = (comparison.metrics as Partial<Record<typeof metric, ComparedMetric>>)[metric];
     if (compared !== undefined) return lineOf(name, compared, better);
     // An average precision.
@@ -170,10 +170,12 @@ export function toComparisonTable(compared: Compared): string {
   const columns = (['metric', 'first', 'second', 'difference', 'verdict'] as const).map(
     (column) => [column, widthOf(column)] as const,
   );
+  const note = rankingNote(comparison);
   return [
     `first:  ${files[0]}`,
     `second: ${files[1]}`,
     `${formatWhole(comparison.rows)} rows; ${comparison.intervalsMissing ?? `intervals of ${percentOf(comparison.level)}`}`,
+    ...(note === null ? [] : [note]),
     '',
     ...rows.map((row) =>
       columns
@@ -190,7 +192,8 @@ export function comparisonPage(compared: Compared): string {
   return page(
     'Comparison of two models',
     `<h1>Comparison of two models</h1>
-<p class="quiet">First: ${escape(files[0])}. Second: ${escape(files[1])}. ${formatWhole(comparison.rows)} rows.</p>
+<p class="quiet">First: ${escape(files[0])}. Second: ${escape(files[1])}. ${formatWhole(comparison.rows)} rows.
+${rankingNote(comparison) ?? ''}</p>
 ${comparisonSections(compared)}`,
   );
 }

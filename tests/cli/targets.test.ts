@@ -638,7 +638,11 @@ describe('--pairs', () => {
     expect(run([...args, '--json', '--threads', '2']).stdout).toBe(whole);
     for (const i of [1, 2]) run([...args, '--shard', `${i}/2`, '--out', `pairs${i}.json`]);
     expect(run(['merge', '--json', '--expect', '2', 'pairs1.json', 'pairs2.json']).stdout).toBe(whole);
-    expect(run(['compare', 'pairs1.json', 'pairs1.json']).status).toBe(2);
+    for (const name of ['a', 'b']) run([...args, '--out', `pairs-${name}.json`]);
+    const compared = run(['compare', 'pairs-a.json', 'pairs-b.json']).stdout;
+    expect(compared).toContain('\nLeft out are multi-label margin loss');
+    expect(compared).not.toMatch(/^ranking loss/m);
+    expect(compared).toMatch(/^one-error +1\.0000/m);
   });
 
   test.each<[string, string, string[], string]>([
