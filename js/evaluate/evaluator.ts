@@ -11,11 +11,12 @@ import { type Targets, targetOutOfRange, toTargets, toUnknown } from '../targets
 import { Tensor } from '../tensor.js';
 import { toBase64 } from './base64.js';
 import { type ClassificationJSON, type ClassificationOptions, toClassification } from './classification.js';
-import { CONFUSIONS, toConfusions } from './confusions.js';
+import { CONFUSIONS, ROWS_OF_CONFUSIONS, toConfusions } from './confusions.js';
 import { type CompareOptions, compareResults, type Comparison } from './comparison.js';
 import { type PrecisionRecallCurve, toCurve } from './curve.js';
 import { hashOfId } from './hash.js';
 import { HighestLosses } from './highest-losses.js';
+import { MEANS } from './layout.js';
 import { WasmMetrics } from './metrics.js';
 import { type EvaluationResult, type RowKinds, toResult, WHY_MISSING } from './result.js';
 import { damaged, digestOf, type EvaluatorJSON, FORMAT, toState, VERSION } from './state.js';
@@ -443,6 +444,7 @@ export class Evaluator {
   result(): EvaluationResult {
     const classes = this.#metrics?.classes ?? 0;
     const numbers = this.#metrics?.compute() ?? null;
+    const hasConfusions = (this.#metrics?.isDetailed ?? true) && (numbers?.[MEANS.rows] ?? 0) < ROWS_OF_CONFUSIONS;
     return toResult(
       numbers,
       classes,
@@ -451,9 +453,7 @@ export class Evaluator {
       this.#highestLosses.rows,
       this.#classification,
       this.#labels,
-      this.#metrics === null || this.#metrics.isDetailed
-        ? toConfusions(this.#metrics?.confusions(CONFUSIONS) ?? new Float64Array(0))
-        : null,
+      hasConfusions ? toConfusions(this.#metrics?.confusions(CONFUSIONS) ?? new Float64Array(0)) : null,
       this.#isTopK,
     );
   }

@@ -340,6 +340,7 @@ bool RankingMetrics::AddMargin(const KnownRow<T>& row) {
     lowest = std::min(lowest, std::exchange(others[row.labels[k]], -kInfinity<T>));
   }
   const T highest = Highest(others, row.classes);
+  ScratchOf<T>().highest_other = highest;
   ++margins_[BinOfMargin(static_cast<double>(lowest) - static_cast<double>(highest))];
   return lowest < highest;
 }
@@ -356,7 +357,7 @@ void RankingMetrics::AddConfusions(const AveragePrecision::Row<T>& row) {
   }
   for (size_t k = 0; k < row.num_labels; ++k) {
     const auto label = static_cast<size_t>(row.labels[k]);
-    confusions_.Add(label, row.scores[label], others);
+    if (row.scores[label] < ScratchOf<T>().highest_other) confusions_.Add(label, row.scores[label], others);
   }
 }
 

@@ -168,6 +168,7 @@ class RankingMetrics {
     Buffer<T> thresholds;
     Buffer<T> known;   // scores of a row without its unknown classes
     Buffer<T> others;  // scores of a row, -Inf for its labels
+    T highest_other;   // the highest of them
     RowCounts<T, /*kHasDirect=*/true> counts;
   };
 
