@@ -63,7 +63,7 @@ const PREAMBLE = `# Compatibility
 | Node 20.16 and later, Deno, Bun | all | nothing |
 | \`require()\`, Jest, ts-node, Mocha | all | nothing: Node 20.19 and later load the ES modules either way, others a copy in CommonJS |
 | pages, by Vite 8, webpack, Next.js, or no bundler | all | threads: two [headers](deployment.md#headers) |
-| pages, by Vite 5 to 7 | all | threads: the headers, and for the dev server [a line](deployment.md#vite) |
+| pages, by Vite 5 to 7 | all | [two lines](deployment.md#vite); threads: the headers |
 | pages, by esbuild or Rollup | all | threads: the headers, and [copy a file](deployment.md#esbuild) |
 | Chrome, Firefox, Safari (WebKitGTK), in a page and in a worker | all | as the page |
 | service workers, shared workers, audio worklets | all but threads: they have no \`Worker\`, or no shared memory | nothing |
@@ -72,7 +72,7 @@ const PREAMBLE = `# Compatibility
 | Node with \`--permission\` | all | threads: \`--allow-worker\` |
 | Node bundles, by webpack | all | nothing |
 | Node bundles, by esbuild, Rollup, Bun | all | threads: [copy a file](deployment.md#bundles-for-node) |
-| Cloudflare Workers | all but threads | [import the modules](deployment.md#workers-of-content-delivery-networks) |
+| Cloudflare Workers, the edge runtime of Next.js | all but threads | [import the modules](deployment.md#workers-of-content-delivery-networks) |
 | a content security policy | all | [allow WebAssembly](deployment.md#headers) |
 | TypeScript 5.4 and later | all, without \`skipLibCheck\`, with and without the types of the DOM | nothing |
 

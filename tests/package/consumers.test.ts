@@ -40,9 +40,14 @@ const COMPILERS = ['typescript54', 'typescript59', 'typescript', 'typescript7'].
 
 const RESOLUTIONS = ['node16', 'nodenext', 'bundler'];
 
-const MEANING: Record<Program | 'server-component', string> = {
+/** What Next.js computes on its server. */
+const ON_SERVER = ['server-component', 'edge-runtime'] as const;
+type Result = Program | (typeof ON_SERVER)[number];
+
+const MEANING: Record<Result, string> = {
   loss: 'loss',
   'server-component': 'in a server component',
+  'edge-runtime': 'in the edge runtime',
   worker: 'in a module worker',
   'service-worker': 'in a service worker',
   threads: 'threads',
@@ -53,7 +58,7 @@ const MEANING: Record<Program | 'server-component', string> = {
 const works: Work[] = [];
 
 /** @param output lines that include what the program printed */
-function expectResult(program: Program | 'server-component', output: readonly string[]): void {
+function expectResult(program: Result, output: readonly string[]): void {
   const line = lineOf(program, output);
   const words = line.split(' ');
   if (program === 'threads') {
@@ -237,7 +242,7 @@ describe('pages', () => {
     try {
       for (const [browserName, browser] of Object.entries(browsers)) {
         const strict = await open(browser, handler, { ...ISOLATED, ...policy("'wasm-unsafe-eval'") });
-        const results = serverComponent ? (['server-component', ...programs] as const) : programs;
+        const results = serverComponent ? ([...ON_SERVER, ...programs] as const) : programs;
         for (const program of results) expectResult(program, strict);
 
         const notIsolated = await open(browser, handler, {});

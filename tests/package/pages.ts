@@ -23,7 +23,7 @@ export interface Page {
   programs: readonly Program[];
   /** Sources of scripts that the page needs besides 'self' and 'wasm-unsafe-eval'. */
   scriptSources?: string;
-  /** True if the page also prints the loss of a server component. */
+  /** True if the page also prints the loss of a server component, and of a route in the edge runtime. */
   serverComponent?: boolean;
   /**
    * Makes the page in the folder that has the package and the programs.
@@ -58,21 +58,28 @@ function viteDev(name: string, tool: string, load: () => Promise<typeof vite>, o
   };
 }
 
-export const PAGES: readonly Page[] = [
-  viteDev('Vite, dev', 'vite', () => Promise.resolve(vite), {}),
-  // The line of docs/deployment.md.
-  viteDev('Vite 7, dev, with `exclude`', 'vite7', () => import('vite7') as unknown as Promise<typeof vite>, {
-    optimizeDeps: { exclude: ['multilabel-margin-loss'] },
-  }),
-  {
-    name: 'Vite, build',
-    tool: 'vite',
+function viteBuild(name: string, tool: string, load: () => Promise<typeof vite>, options: vite.InlineConfig): Page {
+  return {
+    name,
+    tool,
     programs: all,
     async make(project) {
-      await vite.build({ root: project, configFile: false, logLevel: 'warn' });
+      await (await load()).build({ root: project, configFile: false, logLevel: 'warn', ...options });
       return { handler: files(join(project, 'dist')) };
     },
-  },
+  };
+}
+
+const vite7 = (): Promise<typeof vite> => import('vite7') as unknown as Promise<typeof vite>;
+
+export const PAGES: readonly Page[] = [
+  viteDev('Vite, dev', 'vite', () => Promise.resolve(vite), {}),
+  // The lines of docs/deployment.md.
+  viteDev('Vite 7, dev, with `exclude`', 'vite7', vite7, {
+    optimizeDeps: { exclude: ['multilabel-margin-loss'] },
+  }),
+  viteBuild('Vite, build', 'vite', () => Promise.resolve(vite), {}),
+  viteBuild('Vite 7, build, with `format`', 'vite7', vite7, { worker: { format: 'es' } }),
   {
     name: 'webpack',
     tool: 'webpack',
@@ -132,7 +139,7 @@ export const PAGES: readonly Page[] = [
     },
   },
   {
-    name: 'Next.js, server and client component',
+    name: 'Next.js',
     tool: 'next',
     programs: all,
     // Next.js uses inline scripts.

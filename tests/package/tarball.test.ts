@@ -70,7 +70,11 @@ test('publint', async () => {
     pack: { tarball: new Uint8Array(readFileSync(tarball)).buffer },
     strict: true,
   });
-  expect(messages.map((message) => formatMessage(message, manifest))).toEqual([]);
+  const texts = messages.map((message) => formatMessage(message, manifest));
+  // It takes the query for a part of the name. With it, a bundler for an edge runtime hands the module over.
+  expect(texts.filter((text) => !text?.includes('is ./dist/wasm/*.wasm?module but does not match any files'))).toEqual(
+    [],
+  );
 });
 
 test('Are the types wrong?', async () => {

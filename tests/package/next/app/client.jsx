@@ -5,7 +5,12 @@ import { useEffect } from 'react';
 export function Client({ server }) {
   useEffect(() => {
     console.log(server);
-    import('../page.js');
+    fetch('/edge')
+      .then((answer) => answer.text())
+      .then((text) => {
+        console.log(text);
+        return import('../page.js');
+      });
   }, [server]);
   return server;
 }
