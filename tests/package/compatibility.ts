@@ -69,6 +69,7 @@ const PREAMBLE = `# Compatibility
 | service workers, shared workers, audio worklets | all but threads: they have no \`Worker\`, or no shared memory | nothing |
 | sandboxed frames; the package from another origin, as a CDN | all | threads: [CORS](deployment.md#headers) |
 | strict Trusted Types | all | threads: [a policy named \`default\`](deployment.md#headers) |
+| Vue | all | keep objects in [\`shallowRef()\`](deployment.md#vue) |
 | Node with \`--permission\` | all | threads: \`--allow-worker\` |
 | Node bundles, by webpack | all | nothing |
 | Node bundles, by esbuild, Rollup, Bun | all | threads: [copy a file](deployment.md#bundles-for-node) |
