@@ -75,14 +75,24 @@ else if (part.webgpu === true) await benchWebGPU();
 else if (part.demo === true) console.log(toText(await timeDemo(quick ? 1 : 5)));
 else await benchAll();
 
-/** Runs the parts one after the other, and writes the pages when all of them are measured. */
+/** Runs the parts one after the other, prints each, and writes the pages when all of them are measured. */
 async function benchAll(): Promise<void> {
   const loadBefore = os.loadavg()[0]!;
   const date = new Date();
   if (loadBefore > 0.5)
     console.warn(`The load average is ${loadBefore.toFixed(2)}: other work will be in the figures.`);
-  const run = { date, loadBefore, training: await training(), loss: await loss(), evaluation: await evaluation() };
-  console.log([trainingReport(run.training), lossReport(run.loss), evaluationReport(run.evaluation)].join('\n\n'));
+  const measured = async <T>(part: Promise<T>, report: (run: T) => string): Promise<T> => {
+    const run = await part;
+    console.log(`${report(run)}\n`);
+    return run;
+  };
+  const run = {
+    date,
+    loadBefore,
+    evaluation: await measured(evaluation(), evaluationReport),
+    training: await measured(training(), trainingReport),
+    loss: await measured(loss(), lossReport),
+  };
   if (quick) {
     console.log('\nA quick run: README.md and docs/ are left as they are.');
     return;
