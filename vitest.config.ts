@@ -73,8 +73,8 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
-    // More than two cores, since many tests wait: for browsers, servers and locks.
-    maxWorkers: 3,
+    // On two cores, Vitest's default leaves one idle. With three, tests took too long, which share a core with browsers.
+    maxWorkers: 2,
     projects: [
       {
         resolve: one,

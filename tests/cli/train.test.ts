@@ -403,7 +403,11 @@ describe('what is broken is named in one line, with exit code 2 and no head', ()
       [...ofNpy, '--labels', write('two.txt', 'a\nb\n')],
       /target [2-4] at row \d+, column \d+ is out of range/,
     ],
-    ['equal names', [...ofNpy, '--labels', write('same.json', '["a","a"]')], /labels must differ/],
+    [
+      'equal names',
+      [...ofNpy, '--labels', write('same.json', '["a","a"]')],
+      /same\.json: 'a' is there twice, element 0 and element 1: names must differ/,
+    ],
     [
       'sparse and dense rows',
       [withLine('mixed-kinds.ndjson', 9, '{"features":[[0,1]],"targets":[0]}')],
