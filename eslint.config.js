@@ -121,7 +121,7 @@ export default defineConfig(
   },
   // Programs for test runners and workers, which have globals of their own.
   {
-    files: ['tests/package/places/**'],
+    files: ['tests/package/places/**', 'tests/package/next/app/edge/**'],
     rules: { 'no-undef': 'off', '@typescript-eslint/no-require-imports': 'off' },
   },
   // What is declared there is used by its type alone.
