@@ -1,4 +1,4 @@
-/** How many times faster than an alternative this package is: what docs/benchmarks.md, its chart and README.md show. */
+/** Says how many times faster than an alternative this package is, for docs/benchmarks.md, its chart and README.md. */
 import { type Name, NAMES } from './contenders/contender.js';
 import { formatWhole } from './format.js';
 import { formatPoint, GRID, type Point } from './grid.js';
@@ -7,7 +7,7 @@ import type { Spread } from './spread.js';
 import type { Measurement } from './timing.js';
 import { LOOP, OURS, TENSORFLOW, TORCH } from './training/run.js';
 
-/** What users have instead of this package, in the order of columns. */
+/** Users have these instead of this package; columns have this order. */
 export const ALTERNATIVES = [
   'PyTorch',
   'PyTorch autograd',
@@ -18,7 +18,7 @@ export const ALTERNATIVES = [
 export type Alternative = (typeof ALTERNATIVES)[number];
 
 export interface Comparison {
-  /** What is computed. */
+  /** Names the computation, in tables and in the chart. */
   work: string;
   /** Milliseconds that this package takes on one thread. */
   time: Spread;

@@ -1,14 +1,14 @@
-/** What the parts of the benchmark measured. */
+/** The results of the parts of the benchmark. */
 import os from 'node:os';
 import type { MetricsTiming, ReadingTiming } from './evaluation.js';
 import type { Measurement } from './timing.js';
 import type { TrainingRun } from './training/run.js';
 
-/** What every part says of itself. */
+/** Every part of the benchmark says this of itself. */
 export interface Part {
   /** Version numbers by name of the software. */
   versions: Readonly<Record<string, string>>;
-  /** What was left out, and why. */
+  /** A line for each contender that was left out, with the reason. */
   leftOut: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-/** What is reported of several turns. */
+/** Several turns are reported by their median and quartiles. */
 
 /**
  * The middle of the turns, and the quartiles around it: half of the turns lie between them. Of fewer than four turns, the

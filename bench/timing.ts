@@ -107,7 +107,7 @@ async function timeBatch(
     const samples = milliseconds > 1000 ? [milliseconds] : [];
     turns.push({ contender, form, calls, samples, ratios: [], spent: 0 });
     const errors = errorsOf(await contender.result(form, gradient), reference);
-    timings.set(contender.name, { time: ONE_TURN(milliseconds), ratio: ONE_TURN(1), form, forms, errors });
+    timings.set(contender.name, { time: oneTurn(milliseconds), ratio: oneTurn(1), form, forms, errors });
   }
 
   const [first, ...others] = turns;
@@ -130,13 +130,13 @@ async function timeBatch(
     const timing = timings.get(contender.name)!;
     timing.time = spreadOf(samples);
     if (contender !== first!.contender) {
-      timing.ratio = ratios.length > 0 ? spreadOf(ratios) : ONE_TURN(timing.time.median / firstTime);
+      timing.ratio = ratios.length > 0 ? spreadOf(ratios) : oneTurn(timing.time.median / firstTime);
     }
   }
   return timings;
 }
 
-const ONE_TURN = (value: number): Spread => spreadOf([value]);
+const oneTurn = (value: number): Spread => spreadOf([value]);
 
 /** Milliseconds per call, from a short timing, the shorter the slower the form is; null where the form cannot run. */
 async function estimate(

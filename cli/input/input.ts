@@ -13,7 +13,7 @@ export interface Source {
   /** Whether targets are read. */
   hasTargets: boolean;
   /**
-   * What a row has beside its targets. Pairs are [label, score] of the highest scores. Features and pairs do not say how many
+   * A row has these numbers beside its targets. Pairs are [label, score] of the highest scores. Features and pairs do not say how many
    * classes there are.
    */
   what: 'scores' | 'features' | 'pairs';

@@ -81,7 +81,7 @@ export function sourcesOf(
 ): Source[] {
   const hasTargets = what !== 'unlabelled features';
   const kind: Source['what'] = what === 'unlabelled features' ? 'features' : what;
-  /** As options and columns are named. */
+  /** The option and the column have this name. */
   const name = kind === 'pairs' ? 'scores' : kind;
   const scores = find(values.scores ?? []);
   const targets = find(values.targets ?? []);

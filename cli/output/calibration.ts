@@ -8,7 +8,7 @@ export interface ScoreRange {
   to: number;
   /** Scores of all rows and classes that lie there: the sum of the weights of their rows. */
   scores: number;
-  /** Those of them whose class is a label of the row. */
+  /** The part of these scores whose class is a label of the row. */
   labels: number;
 }
 

@@ -91,7 +91,7 @@ function verdictOf({ low, high }: Pick<Estimate, 'low' | 'high'>, better: 'lower
   return differs ? (isHigher === (better === 'higher') ? 'better' : 'worse') : '';
 }
 
-/** That of F1, or without predictions of the mean rank: what labels are sorted by. */
+/** Labels are sorted by this verdict: it is that of F1, or without predictions that of the mean rank. */
 function verdictOfLabel({ f1, meanRank }: ComparedLabel): string {
   return f1 === null ? verdictOf(meanRank, 'lower') : verdictOf(f1, 'higher');
 }

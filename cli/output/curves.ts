@@ -80,7 +80,7 @@ function bestOf({ f1, thresholds }: PrecisionRecallCurve): string {
   return `F1 is highest, ${formatMetric(f1[at] as number)}, at the threshold ${Number((thresholds[at] as number).toPrecision(4))}`;
 }
 
-/** Of equal ones, the last. */
+/** Finds the place of the highest F1; the last one, where several are equal. */
 function indexOfBest(f1: Float64Array): number {
   let best = 0;
   f1.forEach((value, i) => {

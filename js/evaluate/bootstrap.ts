@@ -14,7 +14,7 @@ import { uniform } from './uniform.js';
  * [first.low, first.high]; // => [null, null]
  */
 export interface Estimate {
-  /** That of all rows. */
+  /** The estimate from all rows. */
   value: number;
   /** The lower end; null where there are too few rows for an interval. */
   low: number | null;
