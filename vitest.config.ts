@@ -31,8 +31,10 @@ const threads = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path(
 const webgpu = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('tests/webgpu/package.ts') }] };
 const webgpuSuites = ['tests/js/golden.test.ts', 'tests/js/properties.test.ts', 'tests/webgpu/**/*.test.ts'];
 
-// A software GPU takes milliseconds for the smallest batch, so these projects run a fourth of the cases.
+// A software GPU takes milliseconds for the smallest batch, so its projects run a fourth of the cases; so does the suite
+// where tests/package repeats it in other versions of Node.
 const fewer = { suiteShare: 0.25 };
+const repeated = process.env.REPEATED_SUITE === undefined ? {} : fewer;
 // Node uses the Vulkan driver of Chromium where it is installed, so that the tests do not depend on the machine's own.
 const vulkan = ['/usr/lib/chromium/vk_swiftshader_icd.json'].find((file) => existsSync(file));
 
@@ -60,13 +62,13 @@ const isolated = {
   headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
 };
 
-// It takes minutes. If it began last, it would run alone, while the other core is idle.
-const LONGEST = 'tests/package/consumers.test.ts';
+// They take minutes. If one began last, it would run alone, while the other core is idle.
+const LONGEST = ['tests/package/node.test.ts', 'tests/package/consumers.test.ts'];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const isLongest = ({ moduleId }: TestSpecification): boolean => moduleId.endsWith(LONGEST);
-    return (await super.sort(files)).sort((a, b) => Number(isLongest(b)) - Number(isLongest(a)));
+    const isLong = ({ moduleId }: TestSpecification): boolean => LONGEST.some((file) => moduleId.endsWith(file));
+    return (await super.sort(files)).sort((a, b) => Number(isLong(b)) - Number(isLong(a)));
   }
 }
 
@@ -78,7 +80,12 @@ export default defineConfig({
     projects: [
       {
         resolve: one,
-        test: { name: 'node', include: [...suites, 'tests/node/**/*.test.ts', 'tests/cli/**/*.test.ts'], ...node },
+        test: {
+          name: 'node',
+          include: [...suites, 'tests/node/**/*.test.ts', 'tests/cli/**/*.test.ts'],
+          provide: repeated,
+          ...node,
+        },
       },
       {
         resolve: one,
@@ -88,7 +95,12 @@ export default defineConfig({
       },
       {
         resolve: threads,
-        test: { name: 'node-threads', include: ['tests/js/**/*.test.ts', 'tests/threads/**/*.test.ts'], ...node },
+        test: {
+          name: 'node-threads',
+          include: ['tests/js/**/*.test.ts', 'tests/threads/**/*.test.ts'],
+          provide: repeated,
+          ...node,
+        },
       },
       {
         resolve: threads,

@@ -21,7 +21,7 @@ import {
   type Server,
   shownTags,
   SITE,
-  trainTo,
+  train,
 } from './site.js';
 
 const require = createRequire(import.meta.url);
@@ -95,10 +95,10 @@ describe('training', () => {
     await page.waitForTimeout(1000);
     const idleFrames = await idle();
 
-    await trainTo(page, 1);
+    await train(page, 1);
     const first = { loss: await figure(page, 'loss'), lrap: await figure(page, 'lrap') };
     const training = await recordFrames(page);
-    await trainTo(page, 3);
+    await train(page, 2);
     const frames = await training();
 
     expect(await figure(page, 'loss')).toBeLessThan(first.loss);
@@ -343,7 +343,7 @@ describe('where it is served', () => {
   test('without cross-origin isolation: one thread, and the reason', async () => {
     const other = await openPage(browser, `${server.url}?isolation=off`);
     expect(await other.evaluate(() => crossOriginIsolated)).toBe(false);
-    await trainTo(other, 1);
+    await train(other, 1);
     await other.getByRole('button', { exact: true, name: 'Run the benchmark' }).click();
     await other.getByText(/Not timed here. Several threads: .*Cross-Origin-Opener-Policy/).waitFor();
     // The clock ticks in tenths of a millisecond here.
@@ -358,7 +358,7 @@ describe('where it is served', () => {
     expect(await other.evaluate(() => crossOriginIsolated)).toBe(false);
     await other.getByRole('button', { name: 'Keep this page for offline use' }).click();
     await other.getByText('This page works offline.').waitFor({ timeout: 60_000 });
-    await trainTo(other, 1);
+    await train(other, 1);
     await plain.close();
     await other.reload();
     await isReady(other);

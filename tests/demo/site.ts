@@ -129,12 +129,13 @@ export async function isReady(page: Page): Promise<void> {
   await page.getByText('Ready. Press Train.').waitFor({ timeout: 60_000 });
 }
 
-/** Trains until so many epochs are done, and pauses. */
-export async function trainTo(page: Page, epochs: number): Promise<void> {
+/** Trains for so many epochs more, and pauses. On a slow machine, it can be more than that before the pause is seen. */
+export async function train(page: Page, epochs: number): Promise<void> {
+  const done = await page.locator('#epoch-bar').evaluate((bar) => (bar as HTMLProgressElement).value);
   await page.locator('#start').click();
   await page.waitForFunction(
     (wanted) => document.querySelector<HTMLProgressElement>('#epoch-bar')!.value >= wanted,
-    epochs,
+    done + epochs,
     { timeout: 110_000 },
   );
   await page.locator('#start', { hasText: 'Pause' }).click();

@@ -16,7 +16,7 @@ export interface Work {
 }
 
 /** The test files that record. The page is written when all have passed. */
-const FILES = ['consumers', 'suites', 'places'];
+const FILES = ['node', 'consumers', 'suites', 'places'];
 
 const recordsIn = (workspace: string): string => join(workspace, 'records');
 

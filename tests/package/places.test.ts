@@ -76,7 +76,7 @@ test('Cloudflare Workers', async () => {
       threads: expect.stringMatching(
         flags.length === 0 ? /there is no Worker here$/ : refuses('use the loss without threads there$'),
       ),
-      // The documented example, rounded to float32 as in consumers.test.ts.
+      // The documented example, rounded to float32 as in results.ts.
       loss: expect.closeTo(0.01, 8),
       evaluate: expect.closeTo(0.01, 8),
       training: 0,
