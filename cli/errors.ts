@@ -1,7 +1,7 @@
 // How the command fails: with one line on stderr, and an exit code that is chosen here and nowhere else.
 
 import { constants } from 'node:os';
-import { LossError, type LossErrorCode } from 'multilabel-margin-loss';
+import { LossError, type LossErrorCode } from 'multilabel-margin-loss/loss';
 
 /** An error with an exit code: its message is all that the user sees. */
 export class CommandError extends Error {

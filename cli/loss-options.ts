@@ -1,4 +1,4 @@
-import type { MultiLabelMarginLossOptions } from 'multilabel-margin-loss';
+import type { MultiLabelMarginLossOptions } from 'multilabel-margin-loss/loss';
 import { numberOf } from './command.js';
 
 /** The options of commands that compute the loss, for parse(). */

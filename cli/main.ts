@@ -1,19 +1,22 @@
 #!/usr/bin/env node
 // The command multilabel-margin-loss.
 
+import { setFlagsFromString } from 'node:v8';
 import type { Command } from './command.js';
-import { compare } from './commands/compare.js';
-import { evaluate } from './commands/evaluate.js';
-import { merge } from './commands/merge.js';
-import { predict } from './commands/predict.js';
-import { train } from './commands/train.js';
-import { tune } from './commands/tune.js';
-import { worker } from './commands/worker.js';
 import { failureOf, InputError } from './errors.js';
 import { print, warn } from './output/print.js';
 import { version } from './version.js';
 
-const COMMANDS: Record<string, Command> = { evaluate, merge, compare, tune, train, predict, worker };
+/** The commands. Each is loaded when it is named: to load all takes longer than most evaluations. */
+const COMMANDS: Record<string, () => Promise<Command>> = {
+  evaluate: async () => (await import('./commands/evaluate.js')).evaluate,
+  merge: async () => (await import('./commands/merge.js')).merge,
+  compare: async () => (await import('./commands/compare.js')).compare,
+  tune: async () => (await import('./commands/tune.js')).tune,
+  train: async () => (await import('./commands/train.js')).train,
+  predict: async () => (await import('./commands/predict.js')).predict,
+  worker: async () => (await import('./commands/worker.js')).worker,
+};
 
 const USAGE = `Usage: multilabel-margin-loss <command> [options]
 
@@ -31,10 +34,14 @@ Exit code 2: the arguments or a file are wrong. Exit code 1: memory, a disk, a w
 /** The first argument is no command: the message is followed by the commands that there are. */
 class UsageError extends InputError {}
 
+// Node 20 optimizes WebAssembly so early that a small evaluation ends before, and waits for it. Later versions have this value.
+if (process.versions.v8.startsWith('11.')) setFlagsFromString('--wasm-tiering-budget=13000000');
+
 async function main(): Promise<void> {
   const [name = '', ...args] = process.argv.slice(2);
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command !== undefined) {
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load !== undefined) {
+    const command = await load();
     if (args.includes('--help') || args.includes('-h')) await print(`Usage: multilabel-margin-loss ${command.usage}`);
     else await command.run(args);
   } else if (name === '--version') {

@@ -28,7 +28,7 @@ import { tellNumericNames, tellReading } from '../output/reading.js';
 import { Progress } from '../output/progress.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 import { ShardProgress } from '../output/shard-progress.js';
-import { type OnShards, submit } from '../queue/submit.js';
+import type { OnShards } from '../queue/submit.js';
 
 const usage = `evaluate [options] <file>... | -
        multilabel-margin-loss evaluate [options] --scores <scores.npy> --targets <targets.npy>
@@ -77,8 +77,8 @@ const BYTES_PER_SHARD = 2 ** 28;
 
 type Values = ReturnType<typeof parse<typeof OPTIONS>>['values'];
 
-function evaluatorOptions(values: Values): EvaluatorOptions {
-  const labels = values.labels === undefined ? null : readLabels(values.labels);
+async function evaluatorOptions(values: Values): Promise<EvaluatorOptions> {
+  const labels = values.labels === undefined ? null : await readLabels(values.labels);
   return {
     ...(values.k === undefined ? {} : { k: values.k.split(',').map((k) => numberOf('k', k)) }),
     loss: lossOptionsOf(values),
@@ -91,7 +91,7 @@ function evaluatorOptions(values: Values): EvaluatorOptions {
 async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
   const putOut = await prepareOutput(values);
-  const options = evaluatorOptions(values);
+  const options = await evaluatorOptions(values);
   const evaluator = new Evaluator(options);
   const threads = values.threads === undefined ? undefined : toCount('threads', values.threads);
   const shard = values.shard === undefined ? null : parseShard(values.shard);
@@ -207,6 +207,7 @@ async function evaluateOnQueue(
   const all = Array.from({ length: count }, (_, i) => shardOf(pieces, i + 1, count));
   const reading = pieces[0]?.reading ?? null;
   tellReading(pieces);
+  const { submit } = await import('../queue/submit.js');
   const progress = new ShardProgress(count);
   const cancel = interruption();
   try {

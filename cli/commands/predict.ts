@@ -72,7 +72,7 @@ async function run(args: readonly string[]): Promise<void> {
   }
   const sources = featureSources(values, positionals, 'unlabelled features');
   if (values.out !== undefined) checkWritable(values.out);
-  const tagger = readHead(values.head, values.labels);
+  const tagger = await readHead(values.head, values.labels);
   const options = { ...(k === undefined ? {} : { k }), ...thresholdsOf(values, tagger) };
   const pieces = await piecesOf(sources, null);
   const numbered = pieces.some(({ isPipe }) => isPipe) ? pieces : await numberRows(pieces);
@@ -102,8 +102,8 @@ async function run(args: readonly string[]): Promise<void> {
   }
 }
 
-function readHead(file: string, labels: string | undefined): Tagger {
-  const names = labels === undefined ? null : readLabels(labels);
+async function readHead(file: string, labels: string | undefined): Promise<Tagger> {
+  const names = labels === undefined ? null : await readLabels(labels);
   try {
     return Tagger.load(readFileSync(file), names === null ? {} : { labels: names });
   } catch (error) {

@@ -133,7 +133,7 @@ function outputsOf({ out = [] }: Values): Outputs {
 }
 
 /** The options of the training that were given. The library checks numbers; here text is read. */
-function settingsOf(values: Values): TrainTaggerOptions {
+async function settingsOf(values: Values): Promise<TrainTaggerOptions> {
   const settings: Record<string, unknown> = { standardize: values.standardize === true, loss: lossOptionsOf(values) };
   for (const [name, option] of Object.entries(NUMBERS)) {
     const text = values[option];
@@ -147,7 +147,7 @@ function settingsOf(values: Values): TrainTaggerOptions {
     }
     settings['optimizer'] = OPTIMIZERS[values.optimizer as keyof typeof OPTIMIZERS];
   }
-  if (values.labels !== undefined) settings['labels'] = readLabels(values.labels);
+  if (values.labels !== undefined) settings['labels'] = await readLabels(values.labels);
   return settings;
 }
 
@@ -195,7 +195,7 @@ function regularSources(
 async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
   const outputs = outputsOf(values);
-  const settings = settingsOf(values);
+  const settings = await settingsOf(values);
   const test = testOf(values);
   const classes = settings.classes ?? settings.labels?.length ?? null;
   const sources = regularSources(values, positionals, classes);

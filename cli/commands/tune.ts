@@ -1,4 +1,4 @@
-import { LossError } from 'multilabel-margin-loss';
+import { LossError } from 'multilabel-margin-loss/loss';
 import { ThresholdTuner, type TunedLabel, type TunedThresholds } from 'multilabel-margin-loss/evaluate';
 import { type Command, numberOf, parse } from '../command.js';
 import { InputError } from '../errors.js';
@@ -73,7 +73,7 @@ async function run(args: readonly string[]): Promise<void> {
   const sources = sourcesOf(values, positionals);
   const pipe = sources.find(({ isPipe }) => isPipe);
   if (pipe !== undefined) throw new InputError(`${nameOf(pipe.scoresFile)} cannot be read twice, as tune does`);
-  const labels = values.labels === undefined ? null : readLabels(values.labels);
+  const labels = values.labels === undefined ? null : await readLabels(values.labels);
   const names = namesOf(labels);
   const all = await piecesOf(sources, names);
   tellReading(all);

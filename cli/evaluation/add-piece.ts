@@ -1,4 +1,4 @@
-import { LossError } from 'multilabel-margin-loss';
+import { LossError } from 'multilabel-margin-loss/loss';
 import type { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { nameOf, type Piece, type Reading, type RowBatch } from '../input/input.js';
 import { readPiece } from '../input/pieces.js';

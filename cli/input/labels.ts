@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { Tagger } from 'multilabel-margin-loss/train';
 import { InputError, toCommandError } from '../errors.js';
 import { nameOf, type Piece } from './input.js';
 import type { Names } from './targets.js';
@@ -18,7 +17,7 @@ export type Thresholds = (number | null)[] | Record<string, number | null>;
  *
  * @throws InputError for a file that cannot be read, or holds something else than different names that are not empty
  */
-export function readLabels(file: string): string[] {
+export async function readLabels(file: string): Promise<string[]> {
   const end = extname(file).toLowerCase();
   if (end === '.safetensors') return readHeadLabels(file);
   const text = readText(file);
@@ -59,7 +58,9 @@ export function checkLabelCount(file: string, labels: readonly string[], pieces:
   );
 }
 
-function readHeadLabels(file: string): string[] {
+async function readHeadLabels(file: string): Promise<string[]> {
+  // Training takes long to load, and few evaluations need it.
+  const { Tagger } = await import('multilabel-margin-loss/train');
   let labels: readonly string[] | null;
   try {
     ({ labels } = Tagger.load(readFileSync(file)));

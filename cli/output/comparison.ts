@@ -1,6 +1,6 @@
 // Two models side by side, as text and as a page.
 
-import { LossError } from 'multilabel-margin-loss';
+import { LossError } from 'multilabel-margin-loss/loss';
 import type {
   ComparedLabel,
   ComparedMetric,

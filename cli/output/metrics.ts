@@ -26,8 +26,9 @@ export function rankingNote({ rankingMissing }: Pick<EvaluationResult, 'rankingM
   return `Left out are ${names.join(', ')}: ${rankingMissing}.`;
 }
 
+/** A whole number with commas. `toLocaleString` takes a tenth of a second at first. */
 export function formatWhole(value: number): string {
-  return value.toLocaleString('en-US');
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 export function formatMetric(value: number | null): string {

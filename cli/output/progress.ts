@@ -1,3 +1,4 @@
+import { formatWhole } from './metrics.js';
 import { bar, type LineClock, StatusLine, timeLeft } from './status-line.js';
 
 /** Milliseconds between two changes of the line on a terminal. */
@@ -29,10 +30,7 @@ export class Progress {
     this.#refreshed = now;
     const seconds = (now - this.#start) / 1000;
     const share = this.#total === 0 ? null : Math.min(1, this.#bytes / this.#total);
-    const parts = [
-      `${this.#rows.toLocaleString('en-US')} rows`,
-      `${Math.round(this.#rows / seconds).toLocaleString('en-US')} rows/s`,
-    ];
+    const parts = [`${formatWhole(this.#rows)} rows`, `${formatWhole(Math.round(this.#rows / seconds))} rows/s`];
     if (share !== null) {
       parts.unshift(bar(share));
       parts.push(timeLeft(seconds, share));
