@@ -222,9 +222,8 @@ describe('weights and unknown classes', () => {
     const losses: number[] = [];
     const lossBounds: number[] = [];
     for (let row = 0; row < rows; row++) {
-      const known = Array.from({ length: classes }, (_, j) => j).filter(
-        (j) => !useUnknown || !unknown[row]!.includes(j),
-      );
+      const isUnknown = new Set(useUnknown ? unknown[row] : []);
+      const known = Array.from({ length: classes }, (_, j) => j).filter((j) => !isUnknown.has(j));
       const x = scores.slice(row * classes, (row + 1) * classes);
       const weight = useWeights ? weights[row]! : 1;
       // For 'classes' the divisor stays C, for 'targets' it is the number of targets in both.
