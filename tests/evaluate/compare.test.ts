@@ -9,7 +9,7 @@ import {
   type LabelResult,
 } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
-import { expectLossError, normal, permutation, uniform, untyped } from '../js/support.js';
+import { expectLossError, normal, permutation, SHARE, uniform, untyped } from '../js/support.js';
 
 const CLASSES = 5;
 
@@ -100,13 +100,13 @@ describe('intervals', () => {
   });
 
   test('hold the truth as often as they say', () => {
-    // Samples of a population whose means are known. Of 200 intervals of 90 %, so many hold it: a binomial distribution,
-    // of which four standard deviations to either side are 0.9 +- 0.085.
+    // Samples of a population whose means are known. Of so many intervals of 90 %, a binomial number hold it: for 200 of
+    // them, four standard deviations to either side are 0.9 +- 0.085.
     const all = population(20_000, 53);
     const truth = evaluated(all, [...Array(20_000).keys()]).map((evaluator) => evaluator.result());
     const choose = uniform(54);
     const hits = { loss: 0, difference: 0, precision: 0 };
-    const samples = 200;
+    const samples = Math.ceil(200 * SHARE);
     const holds = ({ low, high }: Estimate, value: number): number => (low! <= value && value <= high! ? 1 : 0);
     for (let sample = 0; sample < samples; sample++) {
       const rows = Array.from({ length: 1000 }, () => Math.floor(20_000 * choose()));
