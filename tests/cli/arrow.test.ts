@@ -5,7 +5,7 @@ import * as arrow from 'apache-arrow';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { padded, permutation, uniform } from '../js/support.js';
-import { half, metricsOf, randomRows, run, runAlone, write } from './command.js';
+import { half, metricsOf, randomRows, run, runAlone, runHere, runWith, write } from './command.js';
 
 const CLASSES = 40;
 const ROWS = 500;
@@ -127,8 +127,8 @@ function tool(command: string, ...args: string[]) {
   };
 }
 
-function evaluated(args: readonly string[], input?: Uint8Array, errors = /^$/): unknown {
-  const { status, stdout, stderr } = run(['evaluate', '--json', ...args], input);
+async function evaluated(args: readonly string[], input?: Uint8Array, errors = /^$/): Promise<unknown> {
+  const { status, stdout, stderr } = await runWith(['evaluate', '--json', ...args], input);
   expect(stderr).toMatch(errors);
   expect(status).toBe(0);
   return metricsOf(JSON.parse(stdout));
@@ -137,17 +137,17 @@ function evaluated(args: readonly string[], input?: Uint8Array, errors = /^$/): 
 const close = { ...(expected as object), loss: expect.closeTo((expected as { loss: number }).loss, 6) };
 
 describe('columns', () => {
-  test.each(Object.entries(SCORES))('scores: %s', (name, column) => {
+  test.each(Object.entries(SCORES))('scores: %s', async (name, column) => {
     write('scores.arrow', Buffer.from(arrow.tableToIPC(table({ targets: int32, scores: column }), 'file')));
     // float64 rounds the loss of a row differently.
-    expect(evaluated(['scores.arrow'])).toEqual(name.endsWith('64') ? close : expected);
+    expect(await evaluated(['scores.arrow'])).toEqual(name.endsWith('64') ? close : expected);
   });
 
-  test.each(Object.entries(TARGETS))('targets: %s', (name, column) => {
+  test.each(Object.entries(TARGETS))('targets: %s', async (name, column) => {
     write('targets.arrow', Buffer.from(arrow.tableToIPC(table({ scores: float32, targets: column }), 'file')));
     // A mask of integers could be class indices, so the command says how it reads it.
     const errors = name === 'a mask of uint8' ? /^.* targets of uint8 are read as 0\/1 masks .*\n$/ : /^$/;
-    expect(evaluated(['targets.arrow'], undefined, errors)).toEqual(expected);
+    expect(await evaluated(['targets.arrow'], undefined, errors)).toEqual(expected);
   });
 
   // In the order in which rows have them, and with names that no row has.
@@ -183,18 +183,18 @@ describe('columns', () => {
       }),
     ),
   };
-  test.each(Object.entries(NAMED))('targets: names of labels, as %s', (name, column) => {
+  test.each(Object.entries(NAMED))('targets: names of labels, as %s', async (name, column) => {
     const named = { ...(expected as object), labels: Array.from({ length: CLASSES }, (_, label) => nameOf(label)) };
     for (const format of ['file', 'stream'] as const) {
       const file = write(
         `${name}-${format}.arrow`,
         Buffer.from(arrow.tableToIPC(table({ scores: float32, targets: column }), format)),
       );
-      expect(evaluated([file, '--labels', labels, '--threads', '2'])).toEqual(named);
+      expect(await evaluated([file, '--labels', labels, '--threads', '2'])).toEqual(named);
     }
     const stream = arrow.tableToIPC(table({ scores: float32, targets: column }), 'stream');
-    expect(evaluated(['-', '--labels', labels], stream)).toEqual(named);
-    const nameless = run(['evaluate', `${name}-file.arrow`]);
+    expect(await evaluated(['-', '--labels', labels], stream)).toEqual(named);
+    const nameless = await runHere(['evaluate', `${name}-file.arrow`]);
     expect([nameless.status, nameless.stdout]).toEqual([2, '']);
     expect(nameless.stderr).toContain('--labels says which class');
     const missing = targets.flat()[20]!;
@@ -203,12 +203,12 @@ describe('columns', () => {
       'others.txt',
       Array.from({ length: CLASSES }, (_, label) => (label === missing ? 'other' : nameOf(label))).join('\n'),
     );
-    expect(run(['evaluate', `${name}-file.arrow`, '--labels', others]).stderr).toContain(
+    expect((await runHere(['evaluate', `${name}-file.arrow`, '--labels', others])).stderr).toContain(
       `row ${row} has 'label ${missing}', which is none of the names`,
     );
   });
 
-  test('of other names, among columns of other types', () => {
+  test('of other names, among columns of other types', async () => {
     const names = arrow.vectorFromArray(
       Array.from({ length: ROWS }, (_, row) => `row ${row % 7}`),
       new arrow.Dictionary(new arrow.Utf8(), new arrow.Int32()),
@@ -217,29 +217,31 @@ describe('columns', () => {
     const logits = table({ id: other, logits: float32, labels: int32 });
     write('names.feather', Buffer.from(arrow.tableToIPC(logits, 'file')));
     const options = ['--scores-column', 'logits', '--targets-column', 'labels'];
-    expect(evaluated(['names.feather', ...options])).toEqual(expected);
+    expect(await evaluated(['names.feather', ...options])).toEqual(expected);
   });
 });
 
 describe('files and streams', () => {
-  test('a stream, from a file and from standard input', () => {
+  test('a stream, from a file and from standard input', async () => {
     const stream = arrow.tableToIPC(table({ scores: float32, targets: int32 }), 'stream');
     write('rows.arrows', Buffer.from(stream));
-    expect(evaluated(['rows.arrows'])).toEqual(expected);
-    expect(evaluated(['-'], stream)).toEqual(expected);
+    expect(await evaluated(['rows.arrows'])).toEqual(expected);
+    expect(await evaluated(['-'], stream)).toEqual(expected);
   });
 
-  test.each(['file', 'stream'] as const)('a %s in shards and by threads, to the bit', (format) => {
+  test.each(['file', 'stream'] as const)('a %s in shards and by threads, to the bit', async (format) => {
     const name = write(
       `${format}.arrow`,
       Buffer.from(arrow.tableToIPC(table({ scores: float32, targets: int32 }), format)),
     );
-    expect(evaluated([name, '--threads', '2'])).toEqual(expected);
+    expect(await evaluated([name, '--threads', '2'])).toEqual(expected);
     const parts = [1, 2].map((i) => {
       expect(run(['evaluate', name, '--shard', `${i}/2`, '--out', `${format}${i}.json`]).status).toBe(0);
       return `${format}${i}.json`;
     });
-    expect(metricsOf(JSON.parse(run(['merge', '--json', '--expect', '2', ...parts]).stdout))).toEqual(expected);
+    expect(metricsOf(JSON.parse((await runHere(['merge', '--json', '--expect', '2', ...parts])).stdout))).toEqual(
+      expected,
+    );
   });
 
   test.each([
@@ -248,11 +250,11 @@ describe('files and streams', () => {
     ['LZ4 with checksums and size', arrow.CompressionType.LZ4_FRAME, tool('lz4', '-c', '-BX', '--content-size')],
     ['ZSTD', arrow.CompressionType.ZSTD, tool('zstd', '-c')],
     ['ZSTD of level 19', arrow.CompressionType.ZSTD, tool('zstd', '-c', '-19', '--no-check')],
-  ])('compressed by %s', (_, type, encode) => {
+  ])('compressed by %s', async (_, type, encode) => {
     arrow.compressionRegistry.set(type, { encode });
     const compressed = arrow.tableToIPC(table({ scores: float32, targets: int32 }), 'file', type);
     write('compressed.arrow', Buffer.from(compressed));
-    expect(evaluated(['compressed.arrow'])).toEqual(expected);
+    expect(await evaluated(['compressed.arrow'])).toEqual(expected);
   });
 });
 
@@ -407,8 +409,8 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
       /b\.arrow: scores must have 40 classes, as those of a\.arrow, got 20/,
     ],
   ];
-  test.each(cases)('%s', (_, args, message) => {
-    const { status, stdout, stderr } = run(['evaluate', ...args()]);
+  test.each(cases)('%s', async (_, args, message) => {
+    const { status, stdout, stderr } = await runHere(['evaluate', ...args()]);
     expect(stderr).toMatch(message);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

@@ -2,11 +2,15 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, expect } from 'vitest';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterAll, expect, vi } from 'vitest';
+import type * as Command from '../../cli/run.js';
 import { normal, permutation, uniform } from '../js/support.js';
 
 export const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+// The build of the command has no declarations.
+const command = (await import(new URL('run.js', pathToFileURL(main)).href)) as typeof Command;
 
 /** The folder in which the command runs during a file of tests. */
 export const folder = mkdtempSync(join(tmpdir(), 'mlml-cli-'));
@@ -15,6 +19,32 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** Runs the command multilabel-margin-loss as a process. */
 export function run(args: readonly string[], input: string | Uint8Array = '', env: Record<string, string> = {}) {
   return runFile(main, args, input, env);
+}
+
+/** Runs the command in this process. Most tests ask what it reads and says, and to start a process takes longer than that. */
+export async function runHere(args: readonly string[]) {
+  const before = process.cwd();
+  let [stdout, stderr] = ['', ''];
+  const spies = [
+    vi.spyOn(console, 'error').mockImplementation((line: string) => void (stderr += `${line}\n`)),
+    vi.spyOn(process.stdout, 'write').mockImplementation((text, ...rest: unknown[]) => {
+      stdout += String(text);
+      (rest.at(-1) as () => void)();
+      return true;
+    }),
+  ];
+  process.chdir(folder);
+  try {
+    return { status: await command.run(args), stdout, stderr };
+  } finally {
+    process.chdir(before);
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+/** Runs the command in this process, or in one of its own where it has standard input. */
+export async function runWith(args: readonly string[], input: string | Uint8Array | undefined) {
+  return input === undefined ? runHere(args) : run(args, input);
 }
 
 /** Runs a copy of the package that has no other package beside it. */

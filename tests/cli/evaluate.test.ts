@@ -8,7 +8,7 @@ import { padded } from '../js/support.js';
 import { folder, half, metricsOf, npy, randomRows, run, write } from './command.js';
 
 // More rows than are read at a time.
-const CLASSES = 300;
+const CLASSES = 140;
 const ROWS = 2000;
 const { scores, targets } = randomRows(ROWS, CLASSES, 4);
 const rowOf = (row: number): number[] => [...scores.subarray(row * CLASSES, (row + 1) * CLASSES)];
@@ -304,7 +304,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     [
       'target out of range',
       withTargets(write('range.npy', npy('<i4', [ROWS, width], badIndices))),
-      /range\.npy: target 300 at row 1777, column 0 is out of range/,
+      /range\.npy: target 140 at row 1777, column 0 is out of range/,
     ],
     [
       'a mask of something else',
@@ -314,7 +314,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     [
       'a mask of another width',
       withTargets(write('narrow.npy', npy('|b1', [ROWS, 2], mask.slice(0, 2 * ROWS)))),
-      /narrow\.npy: is a mask of 2 columns, but scores-f4\.npy has 300/,
+      /narrow\.npy: is a mask of 2 columns, but scores-f4\.npy has 140/,
     ],
     ['other rows', withTargets('two.npy'), /two\.npy: has 2 rows, but scores-f4\.npy has 2000/],
     ['missing', withScores('missing.npy'), /missing\.npy: no such file/],
@@ -326,7 +326,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     [
       'a line of another width',
       jsonl('width.ndjson', 1601, '{"scores":[1],"targets":[]}'),
-      /width\.ndjson: row 1601 has 1 scores, those before have 300/,
+      /width\.ndjson: row 1601 has 1 scores, those before have 140/,
     ],
     [
       'a line without targets',
@@ -336,13 +336,13 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     ['a line of null', jsonl('null.ndjson', 0, 'null'), /null\.ndjson: row 0 needs "scores"/],
     [
       'a target out of range in a line',
-      jsonl('big.ndjson', 1999, lines[1999]!.replace(/\]\}$/, lines[1999]!.endsWith('[]}') ? '300]}' : ',300]}')),
-      /big\.ndjson: target 300 at row 1999/,
+      jsonl('big.ndjson', 1999, lines[1999]!.replace(/\]\}$/, lines[1999]!.endsWith('[]}') ? '140]}' : ',140]}')),
+      /big\.ndjson: target 140 at row 1999/,
     ],
     [
       'files of other widths',
       ['rows.ndjson', write('other.ndjson', '{"scores":[1,2],"targets":[]}')],
-      /other\.ndjson: scores must have 300 classes, as those of rows\.ndjson, got 2/,
+      /other\.ndjson: scores must have 140 classes, as those of rows\.ndjson, got 2/,
     ],
     ['an unknown option', ['--speed', '9'], /Unknown option '--speed'/],
     ['a value that is none', ['rows.ndjson', '--k', '1,x'], /--k must be a number, got 'x'/],

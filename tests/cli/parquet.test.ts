@@ -6,7 +6,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { uniform } from '../js/support.js';
-import { folder, metricsOf, run, runAlone, write } from './command.js';
+import { folder, metricsOf, run, runAlone, runHere, write } from './command.js';
 
 const CLASSES = 40;
 // In two row groups, and more than one of the chunks that DuckDB reads.
@@ -49,8 +49,8 @@ beforeAll(async () => {
   };
 });
 
-function evaluated(...args: string[]): unknown {
-  const { status, stdout, stderr } = run(['evaluate', '--json', ...args]);
+async function evaluated(...args: string[]): Promise<unknown> {
+  const { status, stdout, stderr } = await runHere(['evaluate', '--json', ...args]);
   expect(stderr).toBe('');
   expect(status).toBe(0);
   return metricsOf(JSON.parse(stdout));
@@ -66,40 +66,42 @@ describe('columns', () => {
     [`row::VARCHAR AS id, {'a': row} AS struct, ${MASK} AS targets, scores`, 'float32'],
   ])('%s', async (columns, dtype) => {
     const name = await toParquet('columns.parquet', columns);
-    expect(evaluated(name)).toEqual(dtype === 'float32' ? expected : close);
+    expect(await evaluated(name)).toEqual(dtype === 'float32' ? expected : close);
   });
 
   test('targets: names of labels', async () => {
     const name = await toParquet('text.parquet', "scores, [format('label {}', t) FOR t IN targets] AS targets");
     const labels = Array.from({ length: CLASSES }, (_, label) => `label ${label}`);
     const file = write('labels.txt', labels.join('\n'));
-    expect(evaluated(name, '--labels', file, '--threads', '2')).toEqual({ ...(expected as object), labels });
+    expect(await evaluated(name, '--labels', file, '--threads', '2')).toEqual({ ...(expected as object), labels });
     const missing = rows.findIndex(({ targets }) => targets.includes(7));
     write('labels.txt', labels.join('\n').replace('label 7\n', 'other\n'));
-    const { status, stderr } = run(['evaluate', name, '--labels', file]);
+    const { status, stderr } = await runHere(['evaluate', name, '--labels', file]);
     expect(status).toBe(2);
     expect(stderr).toContain(`text.parquet: row ${missing} has 'label 7', which is none of the names`);
-    expect(run(['evaluate', name]).stderr).toContain('--labels says which class');
+    expect((await runHere(['evaluate', name])).stderr).toContain('--labels says which class');
   });
 
   test('of other names, in a file of a name with a quote', async () => {
     await toParquet('quote.parquet', `scores AS "the ""logits""", targets AS labels`);
     write("it's.parquet", readFileSync(join(folder, 'quote.parquet')));
     const options = ['--scores-column', 'the "logits"', '--targets-column', 'labels'];
-    expect(evaluated("it's.parquet", ...options)).toEqual(expected);
+    expect(await evaluated("it's.parquet", ...options)).toEqual(expected);
   });
 });
 
 test('several files by a pattern, in shards, and by threads, to the bit', async () => {
   await toParquet('part-1.parquet', 'scores, targets', 'row < 5000');
   await toParquet('part-2.parquet', 'scores, targets', 'row >= 5000');
-  expect(evaluated('part-*.parquet')).toEqual(expected);
-  expect(evaluated('part-*.parquet', '--threads', '2')).toEqual(expected);
+  expect(await evaluated('part-*.parquet')).toEqual(expected);
+  expect(await evaluated('part-*.parquet', '--threads', '2')).toEqual(expected);
   const parts = [1, 2].map((i) => {
     expect(run(['evaluate', 'part-*.parquet', '--shard', `${i}/2`, '--out', `part${i}.json`]).status).toBe(0);
     return `part${i}.json`;
   });
-  expect(metricsOf(JSON.parse(run(['merge', '--json', '--expect', '2', ...parts]).stdout))).toEqual(expected);
+  expect(metricsOf(JSON.parse((await runHere(['merge', '--json', '--expect', '2', ...parts])).stdout))).toEqual(
+    expected,
+  );
 });
 
 describe('what is broken is named in one line, with exit code 2 and no output', () => {
@@ -166,7 +168,7 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     ],
   ];
   test.each(cases)('%s', async (_, file, message) => {
-    const { status, stdout, stderr } = run(['evaluate', await file()]);
+    const { status, stdout, stderr } = await runHere(['evaluate', await file()]);
     expect(stderr).toMatch(message);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

@@ -85,14 +85,14 @@ describe.each(['Redis', 'PostgreSQL'])('%s', (database) => {
     worker(url);
     await expectResult(evaluation, ofSmall);
     // More than are merged at a time.
-    await expectResult(evaluate(url, 40, ...named), ofNamed);
+    await expectResult(evaluate(url, 33, ...named), ofNamed);
     await first.stop();
     expect(first.child.exitCode).toBe(0);
   });
 
   test('a shard that fails makes the whole fail, with its message', async () => {
     worker(url);
-    const evaluation = evaluate(url, 40, ...bad);
+    const evaluation = evaluate(url, 33, ...bad);
     expect(await evaluation.end()).toBe(2);
     expect(evaluation.lastLine).toMatch(
       /^multilabel-margin-loss: \/.*bad\.npy: score at row 2000, column 3 is NaN.* \(on .+\)$/,
@@ -234,9 +234,9 @@ test('a shard that fails on a worker has the exit code that it would have on one
 
 test('sums that are too large for the queue are exit code 1', async () => {
   const evaluator = new Evaluator();
-  // The names of sources are the quickest way to a large state.
-  const rows = [[0, 1]];
-  for (let row = 0; row < 9; row++) evaluator.update(rows, [[0]], { source: String(row).repeat(8 * 2 ** 20) });
+  // The names of sources are the quickest way to a large state: JSON has six characters for each of these.
+  const nameOf = (row: number): string => String.fromCharCode(14 + row).repeat((8 * 2 ** 20) / 6);
+  for (let row = 0; row < 9; row++) evaluator.update([[0, 1]], [[0]], { source: nameOf(row) });
   const merge = await reportOf({ parts: 1 }, [JSON.stringify(evaluator)]);
   expect(merge).toEqual({
     failure: {

@@ -12,7 +12,7 @@ import { describe, expect, test } from 'vitest';
 import { evaluatePieces } from '../../cli/evaluation/evaluate-pieces.js';
 import { piecesOf } from '../../cli/input/pieces.js';
 import { sourcesOf } from '../../cli/input/sources.js';
-import { folder, main, metricsOf, npy, run, write } from './command.js';
+import { folder, main, metricsOf, npy, run, runHere, runWith, write } from './command.js';
 
 type Metrics = Record<
   'rankingLoss' | 'coverageError' | 'labelRankingAveragePrecision' | 'macroAveragePrecision',
@@ -43,8 +43,12 @@ function expectMetrics(result: unknown, labels: 'labels' | 'single' = 'labels'):
 const READ_AS_MASK =
   /^multilabel-margin-loss: \S+.*: its targets of (number|int\d+|uint\d+) are read as 0\/1 masks of 5 classes; .*\n$/;
 
-function evaluated(args: readonly string[], stderr: RegExp = /^$/, input: string | Uint8Array = ''): unknown {
-  const done = run(['evaluate', '--json', ...args], input);
+async function evaluated(
+  args: readonly string[],
+  stderr: RegExp = /^$/,
+  input?: string | Uint8Array,
+): Promise<unknown> {
+  const done = await runWith(['evaluate', '--json', ...args], input);
   expect(done.stderr).toMatch(stderr);
   expect(done.status).toBe(0);
   return JSON.parse(done.stdout);
@@ -63,13 +67,13 @@ describe('arrays of NumPy', () => {
     expect(reading?.targetsAre).toBe(isMask ? 'mask' : 'indices');
   });
 
-  test('are read from pipes and compressed files', () => {
+  test('are read from pipes and compressed files', async () => {
     const scores = 'scores-le-f4-C.npy';
     const targets = 'mask-le-i8-C.npy';
     for (const name of [scores, targets]) write(`${name}.gz`, gzipSync(readFileSync(join(folder, name))));
-    expectMetrics(evaluated(['--scores', `${scores}.gz`, '--targets', `${targets}.gz`], READ_AS_MASK));
+    expectMetrics(await evaluated(['--scores', `${scores}.gz`, '--targets', `${targets}.gz`], READ_AS_MASK));
     const bytes = readFileSync(join(folder, scores));
-    expectMetrics(evaluated(['--scores', '-', '--targets', targets], READ_AS_MASK, bytes));
+    expectMetrics(await evaluated(['--scores', '-', '--targets', targets], READ_AS_MASK, bytes));
     const line = `"${process.execPath}" "${main}" evaluate --json --scores <(cat ${scores}) --targets <(cat scores-le-f4-C.npy >/dev/null; cat ${targets})`;
     const { status, stdout } = spawnSync('bash', ['-c', line], { cwd: folder, encoding: 'utf8' });
     expect(status).toBe(0);
@@ -145,32 +149,42 @@ const WRITERS: [string, Writer][] = [
 describe.each(WRITERS)('%s', (name, writer) => {
   test('a mask of integers is read as one, and stderr says it once', async () => {
     const file = await writer('mask', all('mask'));
-    expectMetrics(evaluated([file], READ_AS_MASK));
-    expectMetrics(evaluated([file, '--threads', '2'], READ_AS_MASK));
-    expectMetrics(evaluated([file, '--targets-are', 'mask']));
+    expectMetrics(await evaluated([file], READ_AS_MASK));
+    expectMetrics(await evaluated([file, '--threads', '2'], READ_AS_MASK));
+    expectMetrics(await evaluated([file, '--targets-are', 'mask']));
     const parts = [1, 2].map((shard) => {
       expect(run(['evaluate', file, '--shard', `${shard}/2`, '--out', `mask-${shard}.json`]).status).toBe(0);
       return `mask-${shard}.json`;
     });
-    expectMetrics(JSON.parse(run(['merge', '--json', '--expect', '2', ...parts]).stdout));
+    expectMetrics(JSON.parse((await runHere(['merge', '--json', '--expect', '2', ...parts])).stdout));
     // Read as indices, as the option says: labels 0 and 1, repeated.
-    const result = evaluated(
+    const result = (await evaluated(
       [file, '--targets-are', 'indices'],
       /^(multilabel-margin-loss: the targets hold only 0 and 1, .*\n)?$/,
-    ) as Metrics;
+    )) as Metrics;
     expect(result.coverageError).not.toBe(golden.expected.labels.coverageError);
   });
 
   // An array of Parquet has one width.
   test.skipIf(name.includes('array'))('indices are indices, and rows of both forms are refused', async () => {
-    expectMetrics(evaluated([await writer('indices', all('indices'))]));
+    expectMetrics(await evaluated([await writer('indices', all('indices'))]));
     for (const threads of ['1', '2']) {
-      const first = run(['evaluate', await writer('mixed', but('indices', 17, 'mask')), '--threads', threads]);
+      const first = await runHere([
+        'evaluate',
+        await writer('mixed', but('indices', 17, 'mask')),
+        '--threads',
+        threads,
+      ]);
       expect(first.stderr).toMatch(
         /^multilabel-margin-loss: mixed\.\w+: row 17 is a 0\/1 mask, but the first row of the input has class indices: .*--targets-are/m,
       );
       expect(first).toMatchObject({ status: 2, stdout: '' });
-      const second = run(['evaluate', await writer('mixed', but('mask', 18, 'indices')), '--threads', threads]);
+      const second = await runHere([
+        'evaluate',
+        await writer('mixed', but('mask', 18, 'indices')),
+        '--threads',
+        threads,
+      ]);
       expect(second.stderr).toMatch(/mixed\.\w+: row 18 has a mask of \d, where 5 are wanted; .*--targets-are/);
       expect(second).toMatchObject({ status: 2, stdout: '' });
     }
@@ -183,28 +197,28 @@ test('a mask of bool needs no words', async () => {
     [arrowFile(new arrow.Bool()), 'booleans'],
     [parquet('BOOLEAN[]'), 'mask'],
   ] as const) {
-    expectMetrics(evaluated([await writer('bool', all(form))]));
-    const asIndices = run(['evaluate', await writer('bool', all(form)), '--targets-are', 'indices']);
+    expectMetrics(await evaluated([await writer('bool', all(form))]));
+    const asIndices = await runHere(['evaluate', await writer('bool', all(form)), '--targets-are', 'indices']);
     expect(asIndices.stderr).toContain('targets of bool are a mask, and cannot be class indices');
     expect(asIndices.status).toBe(2);
   }
 });
 
-test('one file of masks beside one of indices is refused, and so is a merge of their states', () => {
+test('one file of masks beside one of indices is refused, and so is a merge of their states', async () => {
   write('m.ndjson', linesOf(all('mask')));
   write('i.ndjson', linesOf(all('indices')));
   for (const files of [
     ['m.ndjson', 'i.ndjson'],
     ['m.ndjson', 'i.ndjson', '--threads', '2'],
   ]) {
-    const { status, stderr } = run(['evaluate', ...files]);
+    const { status, stderr } = await runHere(['evaluate', ...files]);
     expect(stderr).toMatch(
       /^multilabel-margin-loss: i\.ndjson: is read as class indices, but m\.ndjson is read as 0\/1 masks: /,
     );
     expect(status).toBe(2);
   }
   for (const name of ['m', 'i']) expect(run(['evaluate', `${name}.ndjson`, '--out', `${name}.json`]).status).toBe(0);
-  const { status, stdout, stderr } = run(['merge', 'm.json', 'i.json']);
+  const { status, stdout, stderr } = await runHere(['merge', 'm.json', 'i.json']);
   expect(stderr).toMatch(
     /^multilabel-margin-loss: i\.json: its targets were read as class indices, those before as 0\/1 masks: /,
   );
@@ -212,10 +226,10 @@ test('one file of masks beside one of indices is refused, and so is a merge of t
   // The state records the option too.
   write('more.ndjson', linesOf(all('indices')));
   expect(run(['evaluate', 'more.ndjson', '--targets-are', 'indices', '--out', 'said.json']).status).toBe(0);
-  expect(run(['merge', 'said.json', 'i.json']).status).toBe(0);
+  expect((await runHere(['merge', 'said.json', 'i.json'])).status).toBe(0);
 });
 
-test('a mask of another width than the classes is refused', () => {
+test('a mask of another width than the classes is refused', async () => {
   const wide = write('wide.npy', npy('<i8', [2, 4], BigInt64Array.of(1n, 0n, 0n, 1n, 0n, 1n, 1n, 0n)));
   const scores = write(
     'two-rows.npy',
@@ -225,10 +239,12 @@ test('a mask of another width than the classes is refused', () => {
       Float32Array.from({ length: 12 }, (_, i) => i),
     ),
   );
-  const { status, stderr } = run(['evaluate', '--scores', scores, '--targets', wide]);
+  const { status, stderr } = await runHere(['evaluate', '--scores', scores, '--targets', wide]);
   expect(stderr).toMatch(/wide\.npy: row 0 has a mask of 4, where 6 are wanted/);
   expect(status).toBe(2);
-  expect(run(['evaluate', '--scores', scores, '--targets', wide, '--targets-are', 'indices']).status).toBe(0);
+  expect((await runHere(['evaluate', '--scores', scores, '--targets', wide, '--targets-are', 'indices'])).status).toBe(
+    0,
+  );
 });
 
 describe('one or two classes', () => {
@@ -236,37 +252,41 @@ describe('one or two classes', () => {
   const data = [0, 1, 1, 0, 1, 1];
   const args = (targets: string, ...more: string[]): string[] => ['--scores', scores, '--targets', targets, ...more];
 
-  test('bool and uint8 are masks', () => {
+  test('bool and uint8 are masks', async () => {
     for (const type of ['|b1', '|u1']) {
       const file = write('two-mask.npy', npy(type, [3, 2], Uint8Array.from(data)));
       const stderr = type === '|u1' ? /its targets of uint8 are read as 0\/1 masks of 2 classes; / : /^$/;
-      expect(evaluated(args(file), stderr)).toMatchObject({ rowsWithAllLabels: 1, labelRankingAveragePrecision: 1 });
+      expect(await evaluated(args(file), stderr)).toMatchObject({
+        rowsWithAllLabels: 1,
+        labelRankingAveragePrecision: 1,
+      });
     }
   });
 
-  test('others need --targets-are', () => {
+  test('others need --targets-are', async () => {
     const files = [
       args(write('two-i8.npy', npy('<i8', [3, 2], BigInt64Array.from(data, BigInt)))),
       [write('two.ndjson', '{"scores":[1,2],"targets":[0,1]}\n{"scores":[1,2],"targets":[1,0]}')],
       [write('one.ndjson', '{"scores":[1],"targets":[0]}')],
     ];
     for (const file of files) {
-      const { status, stdout, stderr } = run(['evaluate', ...file]);
+      const { status, stdout, stderr } = await runHere(['evaluate', ...file]);
       expect(stderr).toMatch(
         /row 0 has targets of only 0 and 1, which are a mask of [12] class(es)? or class indices: --targets-are mask or --targets-are indices/,
       );
       expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-      for (const form of ['mask', 'indices']) expect(run(['evaluate', ...file, '--targets-are', form]).status).toBe(0);
+      for (const form of ['mask', 'indices'])
+        expect((await runHere(['evaluate', ...file, '--targets-are', form])).status).toBe(0);
     }
-    expect(evaluated(args('two-i8.npy', '--targets-are', 'mask'))).toMatchObject({ rowsWithAllLabels: 1 });
-    expect(evaluated(args('two-i8.npy', '--targets-are', 'indices'))).toMatchObject({ rowsWithAllLabels: 2 });
+    expect(await evaluated(args('two-i8.npy', '--targets-are', 'mask'))).toMatchObject({ rowsWithAllLabels: 1 });
+    expect(await evaluated(args('two-i8.npy', '--targets-are', 'indices'))).toMatchObject({ rowsWithAllLabels: 2 });
   });
 
-  test('indices that no mask would have are indices', () => {
+  test('indices that no mask would have are indices', async () => {
     const file = write('padded-two.npy', npy('<i4', [3, 2], Int32Array.of(0, -1, 1, -1, -1, -1)));
-    expect(evaluated(args(file))).toMatchObject({ rowsWithoutLabels: 1, rowsWithAllLabels: 0 });
+    expect(await evaluated(args(file))).toMatchObject({ rowsWithoutLabels: 1, rowsWithAllLabels: 0 });
     const labels = write('labels.npy', npy('<i4', [3], Int32Array.of(0, 1, 1)));
-    expect(evaluated(args(labels))).toMatchObject({ rowsWithoutLabels: 0, rowsWithAllLabels: 0 });
+    expect(await evaluated(args(labels))).toMatchObject({ rowsWithoutLabels: 0, rowsWithAllLabels: 0 });
   });
 });
 
@@ -284,12 +304,12 @@ describe('--exact', () => {
     ...['--targets', write('near-one-targets.npy', npy('<i4', [rows], labels))],
   ];
 
-  test('gives the average precisions themselves, which are within the bounds of bins', () => {
-    const exact = evaluated(
+  test('gives the average precisions themselves, which are within the bounds of bins', async () => {
+    const exact = (await evaluated(
       [...args, '--exact'],
       /^.*--exact reads the input twice.*\n.*--exact takes .* MB.*\n$/,
-    ) as EvaluationResult;
-    const binned = JSON.parse(run(['evaluate', '--json', ...args]).stdout) as EvaluationResult;
+    )) as EvaluationResult;
+    const binned = JSON.parse((await runHere(['evaluate', '--json', ...args])).stdout) as EvaluationResult;
     // By its definition, for the label of a few rows.
     const ofLabel = (label: number): number => {
       const order = [...Array(rows).keys()].sort((a, b) => data[b * columns + label]! - data[a * columns + label]!);
@@ -321,17 +341,17 @@ describe('--exact', () => {
     expect(exact.loss).toBe(binned.loss);
   });
 
-  test('is named where bounds are wide, which stand beside each value of the table', () => {
+  test('is named where bounds are wide, which stand beside each value of the table', async () => {
     // In a single bin.
     const crowded = data.map((score) => 1 - 2 ** -6 * (1 + (1 - score) / 8));
     const files = ['--scores', write('crowded.npy', npy('<f4', [rows, columns], crowded)), ...args.slice(2)];
-    const { status, stdout, stderr } = run(['evaluate', ...files]);
+    const { status, stdout, stderr } = await runHere(['evaluate', ...files]);
     expect(stderr).toMatch(
       /^multilabel-margin-loss: the bounds of .*the average precision of 100 labels are more than 0\.005 apart: evaluate --exact gives exact values\n$/,
     );
     expect(status).toBe(0);
     const { macroAveragePrecision, macroAveragePrecisionBounds, perLabel } = JSON.parse(
-      run(['evaluate', '--json', ...files]).stdout,
+      (await runHere(['evaluate', '--json', ...files])).stdout,
     ) as EvaluationResult;
     const { low, high } = macroAveragePrecisionBounds!;
     const numbersOf = (line: RegExp): string[] => line.exec(stdout)![0].trim().split(/\s+/).slice(-3);
@@ -344,8 +364,8 @@ describe('--exact', () => {
     );
   });
 
-  test('says what memory it takes before each pass, and bounds are not beside exact values', () => {
-    const { status, stdout, stderr } = run(['evaluate', ...args, '--exact']);
+  test('says what memory it takes before each pass, and bounds are not beside exact values', async () => {
+    const { status, stdout, stderr } = await runHere(['evaluate', ...args, '--exact']);
     expect(stderr.split('\n')).toEqual([
       'multilabel-margin-loss: --exact reads the input twice, and takes up to 40 bytes of memory for each label of a row',
       'multilabel-margin-loss: --exact takes up to 1 MB for the 11,000 labels of the rows',
@@ -359,8 +379,8 @@ describe('--exact', () => {
     [['--shard', '1/2'], /--exact is for one thread that reads all: give no --shard/],
     [['--queue', 'redis://127.0.0.1:1'], /give no --queue/],
     [['--threads', '2'], /give no --threads/],
-  ])('is not beside %j', (more, message) => {
-    const { status, stdout, stderr } = run(['evaluate', ...args, '--exact', ...more]);
+  ])('is not beside %j', async (more, message) => {
+    const { status, stdout, stderr } = await runHere(['evaluate', ...args, '--exact', ...more]);
     expect(stderr).toMatch(message);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   });
@@ -372,8 +392,8 @@ describe('--exact', () => {
   });
 });
 
-test('--targets-are that is neither', () => {
-  const { status, stderr } = run(['evaluate', 'm.ndjson', '--targets-are', 'labels']);
+test('--targets-are that is neither', async () => {
+  const { status, stderr } = await runHere(['evaluate', 'm.ndjson', '--targets-are', 'labels']);
   expect(stderr).toBe("multilabel-margin-loss: --targets-are must be mask or indices, got 'labels'\n");
   expect(status).toBe(2);
 });
@@ -427,7 +447,7 @@ describe('names of files are not patterns', () => {
       const isRight = /[^\w.]/.test(name);
       writeFileSync(join(folder, name), isRight ? right : readFileSync(join(folder, wrong)));
     }
-    for (const name of names.filter((each) => /[^\w.]/.test(each))) expectMetrics(evaluated([name]));
+    for (const name of names.filter((each) => /[^\w.]/.test(each))) expectMetrics(await evaluated([name]));
     for (const [name, rows] of [
       ['n?.ndjson', all('indices')],
       ['n1.ndjson', all('indices').slice(0, 3)],
@@ -435,11 +455,11 @@ describe('names of files are not patterns', () => {
     ] as const) {
       write(name, linesOf(rows));
     }
-    expectMetrics(evaluated(['n?.ndjson']));
-    expectMetrics(evaluated(['n*.ndjson']));
+    expectMetrics(await evaluated(['n?.ndjson']));
+    expectMetrics(await evaluated(['n*.ndjson']));
   });
 
-  test('patterns pair where their wildcards matched the same', () => {
+  test('patterns pair where their wildcards matched the same', async () => {
     const scores = readFileSync(join(folder, 'scores-le-f4-C.npy'));
     const targets = readFileSync(join(folder, 'indices-le-i4-C.npy'));
     mkdirSync(join(folder, 'pairs'));
@@ -449,7 +469,7 @@ describe('names of files are not patterns', () => {
     const { status, stdout, stderr } = run(args);
     expect(stderr).toMatch(/pairs\/s-b\.npy and pairs\/t-c\.npy do not belong together: .* matched 'b' and 'c'/);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-    expectMetrics(evaluated(['--scores', 'pairs/s-a.npy', '--targets', 'pairs/t-?.npy'.replace('?', 'a')]));
+    expectMetrics(await evaluated(['--scores', 'pairs/s-a.npy', '--targets', 'pairs/t-?.npy'.replace('?', 'a')]));
   });
 });
 
@@ -478,7 +498,7 @@ describe('names of labels', () => {
   );
   const evaluateAll = (...args: string[]) => run(['evaluate', '--labels', labels, ...args]);
 
-  test('targets are looked up, and results, states and tables have the names', () => {
+  test('targets are looked up, and results, states and tables have the names', async () => {
     const [ofNames, ...others] = ['by-name', 'by-index', 'by-both'].map((file) => {
       const { status, stdout, stderr } = evaluateAll(`${file}.ndjson`, '--json', '--out', `${file}.json`);
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -491,22 +511,22 @@ describe('names of labels', () => {
     expect(table).toContain('  red\\u001b[31m\n');
     expect(table).toContain('  two\\nlines');
 
-    const merged = run(['merge', '--json', 'by-name.json', 'by-index.json']);
+    const merged = await runHere(['merge', '--json', 'by-name.json', 'by-index.json']);
     expect(JSON.parse(merged.stdout)).toMatchObject({ rows: 6, labels: NAMES });
     run(['evaluate', 'by-index.ndjson', '--out', 'nameless.json']);
-    expect(run(['merge', 'by-name.json', 'nameless.json'])).toMatchObject({
+    expect(await runHere(['merge', 'by-name.json', 'nameless.json'])).toMatchObject({
       status: 2,
       stderr: expect.stringContaining('the same labels, got names and none') as string,
     });
   });
 
-  test('in shards and on threads', () => {
+  test('in shards and on threads', async () => {
     const whole = metricsOf(JSON.parse(evaluateAll(names, '--json').stdout));
     for (const i of [1, 2]) evaluateAll(names, '--shard', `${i}/2`, '--out', `names${i}.json`, '--allow-empty');
-    const merged = run(['merge', '--json', '--expect', '2', 'names1.json', 'names2.json']);
+    const merged = await runHere(['merge', '--json', '--expect', '2', 'names1.json', 'names2.json']);
     expect(metricsOf(JSON.parse(merged.stdout))).toEqual(whole);
     expect(metricsOf(JSON.parse(evaluateAll(names, '--json', '--threads', '2').stdout))).toEqual(whole);
-    run([
+    await runHere([
       'evaluate',
       names,
       '--labels',
@@ -516,21 +536,21 @@ describe('names of labels', () => {
       '--out',
       'names2.json',
     ]);
-    expect(run(['merge', 'names1.json', 'names2.json']).stderr).toContain('other files or options');
+    expect((await runHere(['merge', 'names1.json', 'names2.json'])).stderr).toContain('other files or options');
   });
 
   const head = write(
     'names.safetensors',
     Buffer.from(saveSafetensors(new nn.Linear(2, 4).state_dict(), { labels: JSON.stringify(NAMES) })),
   );
-  test('of a head', () => {
-    const { stdout } = run(['evaluate', names, '--json', '--labels', head]);
+  test('of a head', async () => {
+    const { stdout } = await runHere(['evaluate', names, '--json', '--labels', head]);
     expect(JSON.parse(stdout)).toMatchObject({ labels: NAMES, rows: 3 });
   });
 
-  test('that are numbers of other classes: the numbers of targets are not looked up, and stderr says so', () => {
+  test('that are numbers of other classes: the numbers of targets are not looked up, and stderr says so', async () => {
     const file = write('numbers.txt', '1\r\n0\r\n2\r\n3\r\n');
-    const { status, stderr } = run(['evaluate', 'by-index.ndjson', '--labels', file]);
+    const { status, stderr } = await runHere(['evaluate', 'by-index.ndjson', '--labels', file]);
     expect(status).toBe(0);
     expect(stderr).toBe(
       "multilabel-margin-loss: numbers.txt: '1' is the name of class 0: targets that are numbers are classes, and names only as text\n",
@@ -612,8 +632,8 @@ describe('--pairs', () => {
   const labels = write('animals.txt', 'cat\ndog\nfish\nbird\nfrog\n');
   const args = ['evaluate', file, '--pairs', '--labels', labels, '--k', '1,2'];
 
-  test('gives metrics at k and of predicted labels, and says which are left out', () => {
-    const { status, stdout, stderr } = run([...args, '--json', '--top', '2']);
+  test('gives metrics at k and of predicted labels, and says which are left out', async () => {
+    const { status, stdout, stderr } = await runHere([...args, '--json', '--top', '2']);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const result = JSON.parse(stdout) as EvaluationResult;
     expect(result).toMatchObject({ rows: 3, classes: 5, rowsWithoutLabels: 1, loss: null, oneError: 1 });
@@ -633,13 +653,13 @@ describe('--pairs', () => {
     expect(table).not.toMatch(/^ranking loss/m);
   });
 
-  test('in shards and on threads', () => {
-    const whole = run([...args, '--json']).stdout;
-    expect(run([...args, '--json', '--threads', '2']).stdout).toBe(whole);
+  test('in shards and on threads', async () => {
+    const whole = (await runHere([...args, '--json'])).stdout;
+    expect((await runHere([...args, '--json', '--threads', '2'])).stdout).toBe(whole);
     for (const i of [1, 2]) run([...args, '--shard', `${i}/2`, '--out', `pairs${i}.json`]);
-    expect(run(['merge', '--json', '--expect', '2', 'pairs1.json', 'pairs2.json']).stdout).toBe(whole);
+    expect((await runHere(['merge', '--json', '--expect', '2', 'pairs1.json', 'pairs2.json'])).stdout).toBe(whole);
     for (const name of ['a', 'b']) run([...args, '--out', `pairs-${name}.json`]);
-    const compared = run(['compare', 'pairs-a.json', 'pairs-b.json']).stdout;
+    const compared = (await runHere(['compare', 'pairs-a.json', 'pairs-b.json'])).stdout;
     expect(compared).toContain('\nLeft out are multi-label margin loss');
     expect(compared).not.toMatch(/^ranking loss/m);
     expect(compared).toMatch(/^one-error +1\.0000/m);
@@ -681,20 +701,20 @@ describe('--pairs', () => {
       'row 0 does not tell what is predicted',
     ],
     ['--exact', linesOf([[1, 0.5]]), ['--labels', labels, '--exact'], '--exact needs the scores of all classes'],
-  ])('refused: %s', (_name, line, more, message) => {
-    const { status, stdout, stderr } = run(['evaluate', write('one.ndjson', line), '--pairs', ...more]);
+  ])('refused: %s', async (_name, line, more, message) => {
+    const { status, stdout, stderr } = await runHere(['evaluate', write('one.ndjson', line), '--pairs', ...more]);
     expect(stderr).toContain(message);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   });
 
-  test('pairs without it, and other formats', () => {
-    expect(run(['evaluate', file, '--labels', labels]).stderr).toContain(
+  test('pairs without it, and other formats', async () => {
+    expect((await runHere(['evaluate', file, '--labels', labels])).stderr).toContain(
       'pairs.ndjson: row 0 has lists in "scores": evaluate --pairs',
     );
-    expect(run(['evaluate', write('x.parquet', ''), '--pairs', '--classes', '2']).stderr).toContain(
+    expect((await runHere(['evaluate', write('x.parquet', ''), '--pairs', '--classes', '2'])).stderr).toContain(
       'in lines of JSON alone',
     );
-    expect(run(['evaluate', file, '--classes', '2']).stderr).toContain('--classes is for --pairs');
+    expect((await runHere(['evaluate', file, '--classes', '2'])).stderr).toContain('--classes is for --pairs');
   });
 });
 
@@ -740,7 +760,7 @@ describe('targets of other types are refused by their type', () => {
     await connection.run(
       `COPY (SELECT [1.0::DOUBLE, 2, 3] AS scores, ${value} AS targets) TO '${join(folder, 'type.parquet')}' (FORMAT parquet)`,
     );
-    const { status, stdout, stderr } = run(['evaluate', 'type.parquet']);
+    const { status, stdout, stderr } = await runHere(['evaluate', 'type.parquet']);
     expect(stderr).toMatch(
       /^multilabel-margin-loss: type\.parquet: needs a column targets of targets, lists of integers, text or booleans; it is .*\n$/,
     );
@@ -763,7 +783,7 @@ describe('targets of other types are refused by their type', () => {
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   });
 
-  test('.npy: numbers that no class has', () => {
+  test('.npy: numbers that no class has', async () => {
     const two = write('two-scores.npy', npy('<f4', [1, 3], Float32Array.of(1, 2, 3)));
     for (const [type, data, value] of [
       ['<u4', Uint32Array.of(2 ** 32 - 1), '4294967295'],
@@ -771,7 +791,7 @@ describe('targets of other types are refused by their type', () => {
       ['<i8', BigInt64Array.of(2n ** 32n), '4294967296'],
     ] as const) {
       const bytes = new Uint8Array(data.buffer);
-      const { status, stderr } = run([
+      const { status, stderr } = await runHere([
         'evaluate',
         '--scores',
         two,
