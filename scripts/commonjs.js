@@ -37,7 +37,7 @@ await rm(to, { recursive: true, force: true });
 await mkdir(to);
 await writeFile(join(to, 'package.json'), '{ "type": "commonjs", "sideEffects": false }\n');
 const names = readdirSync(from, { recursive: true }).filter(
-  (name) => /\.(js|mjs|d\.ts)$/.test(name) && !name.startsWith('cli') && !name.startsWith('cjs'),
+  (name) => /\.(js|mjs|d\.ts)$/.test(name) && !/^(cli|cjs)|_threads\.mjs$/.test(name),
 );
 await Promise.all(
   names.map(async (name) => {

@@ -20,7 +20,7 @@ import {
   LinearMemory,
   rowBytesOf,
 } from '../wasm/linear-memory.js';
-import type { ThreadsModule } from './multilabel_margin_loss_threads.mjs';
+import type { ThreadsModule } from './glue.mjs';
 
 // The number of parts that are under way together: ThreadPool::kJobs in src/base/thread_pool.h. While the workers compute
 // one, this thread copies the next one in and the last one out.

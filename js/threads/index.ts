@@ -16,12 +16,7 @@ import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import { startError } from '../wasm/instantiate.js';
 import { ThreadsBackend, workerDied } from './backend.js';
-import createModule, {
-  INITIAL_MEMORY,
-  MAXIMUM_MEMORY,
-  type PoolWorker,
-  type ThreadsModule,
-} from './multilabel_margin_loss_threads.mjs';
+import createModule, { INITIAL_MEMORY, MAXIMUM_MEMORY, type PoolWorker, type ThreadsModule } from './glue.mjs';
 import { builtinModule, isNode } from './node.js';
 import { startWorkers } from './workers.js';
 

@@ -1,7 +1,7 @@
 // Starts the workers of the pool, and says why they do not start.
 
 import { describe, LossError } from '../errors.js';
-import type { PoolWorker, ThreadsModule } from './multilabel_margin_loss_threads.mjs';
+import type { PoolWorker, ThreadsModule } from './glue.mjs';
 import { builtinModule, isNode } from './node.js';
 
 /** The name, in Node the data, by which the script of a worker knows that it belongs to a pool. */

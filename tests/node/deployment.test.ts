@@ -313,8 +313,8 @@ const SERVERS: { file: string; needs?: keyof typeof programs; headers: Headers; 
 
 test('every file of the pages is one that is run here', () => {
   const run = [...SERVERS.map(({ file }) => file), 'index.html', 'main.ts', 'worker.ts', 'app/api/loss/route.ts'];
-  // tests/package/places.test.ts runs it in workerd.
-  run.push('worker.js');
+  // tests/package/places.test.ts runs these, in workerd, Parcel and Chrome.
+  run.push('worker.js', 'package.json', 'manifest.json');
   expect([...new Set(files.map(({ file }) => file))].sort()).toEqual(run.sort());
 });
 

@@ -63,16 +63,18 @@ const PREAMBLE = `# Compatibility
 | Node 20.16 and later, Deno, Bun | all | nothing |
 | \`require()\`, Jest, ts-node, Mocha | all | nothing: Node 20.19 and later load the ES modules either way, others a copy in CommonJS |
 | pages, by Vite 8, webpack, Next.js, or no bundler | all | threads: two [headers](deployment.md#headers) |
+| pages, by Parcel 2 | all | threads: the headers; [two workers](deployment.md#parcel): a line |
 | pages, by Vite 5 to 7 | all | [two lines](deployment.md#vite); threads: the headers |
 | pages, by esbuild or Rollup | all | threads: the headers, and [copy a file](deployment.md#esbuild) |
 | Chrome, Firefox, Safari (WebKitGTK), in a page and in a worker | all | as the page |
 | service workers, shared workers, audio worklets | all but threads: they have no \`Worker\`, or no shared memory | nothing |
 | sandboxed frames; the package from another origin, as a CDN | all | threads: [CORS](deployment.md#headers) |
 | strict Trusted Types | all | threads: [a policy named \`default\`](deployment.md#headers) |
+| extensions of Chrome | all; threads in their pages | [keys of the manifest](deployment.md#extensions-of-chrome) |
 | Vue | all | keep objects in [\`shallowRef()\`](deployment.md#vue) |
 | Node with \`--permission\` | all | threads: \`--allow-worker\` |
-| Node bundles, by webpack | all | nothing |
-| Node bundles, by esbuild, Rollup, Bun | all | threads: [copy a file](deployment.md#bundles-for-node) |
+| Node bundles, by webpack, Nitro | all | nothing |
+| Node bundles, by esbuild, Rollup, Bun; single executables | all | threads: [copy a file](deployment.md#bundles-for-node) |
 | Cloudflare Workers, the edge runtime of Next.js | all but threads | [import the modules](deployment.md#workers-of-content-delivery-networks) |
 | a content security policy | all | [allow WebAssembly](deployment.md#headers) |
 | TypeScript 5.4 and later | all, without \`skipLibCheck\`, with and without the types of the DOM | nothing |
@@ -88,7 +90,7 @@ Yarn's PnP, pnpm, Mocha, ts-node, and Vitest with jsdom and happy-dom were tried
 \`npm test\` writes this table: it installs the packed package in a project of its own for each row (\`tests/package/\`).
 
 Each page is opened three times: under \`Content-Security-Policy: script-src 'self' 'wasm-unsafe-eval'\`, cross-origin
-isolated (Next.js needs \`'unsafe-inline'\` too, for its own scripts); with neither policy nor isolation, where all but the
+isolated (Next.js and Parcel need \`'unsafe-inline'\` too, for scripts of their own); with neither policy nor isolation, where all but the
 threads work, and those say which headers they miss; and under \`script-src 'self'\`, where the error says that
 \`'wasm-unsafe-eval'\` is missing.
 

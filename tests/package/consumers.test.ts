@@ -8,7 +8,7 @@ import { type Browser, ISOLATED, launchBrowsers, open } from './browsers.js';
 import { recordWhenPassed, type Work } from './compatibility.js';
 import { execute } from './execute.js';
 import { PAGES, writePage } from './pages.js';
-import { expectResult, lineOf, MEANING, ON_SERVER, SERVER_PROGRAMS } from './results.js';
+import { expectResult, lineOf, MEANING, ON_SERVER, type Result, resultsOf, SERVER_PROGRAMS } from './results.js';
 import { makeProject, root, versionOf } from './workspace.js';
 
 const workspace = inject('workspace');
@@ -128,17 +128,21 @@ describe('pages', () => {
     try {
       for (const [browserName, browser] of Object.entries(browsers)) {
         const strict = await open(browser, handler, { ...ISOLATED, ...policy("'wasm-unsafe-eval'") });
-        const results = serverComponent ? ([...ON_SERVER, ...programs] as const) : programs;
+        const inPage = resultsOf(programs);
+        const results = serverComponent ? [...ON_SERVER, ...inPage] : inPage;
         for (const program of results) expectResult(program, strict);
 
         const notIsolated = await open(browser, handler, {});
-        for (const program of programs) if (program !== 'threads') expectResult(program, notIsolated);
-        const refused = lineOf('threads', notIsolated);
-        expect(refused).toMatch(/^threads LossError ERR_BACKEND_UNAVAILABLE /);
-        for (const [header, value] of Object.entries(ISOLATED)) expect(refused).toContain(`"${header}: ${value}"`);
+        const onThreads = (program: Result): boolean => program.endsWith('threads');
+        for (const program of inPage) if (!onThreads(program)) expectResult(program, notIsolated);
+        expect(lineOf('threads', notIsolated)).toMatch(/^threads LossError ERR_BACKEND_UNAVAILABLE /);
+        for (const program of inPage.filter(onThreads)) {
+          const refused = lineOf(program, notIsolated);
+          for (const [header, value] of Object.entries(ISOLATED)) expect(refused).toContain(`"${header}: ${value}"`);
+        }
 
         const forbidden = await open(browser, handler, { ...ISOLATED, ...policy() });
-        for (const program of programs) expect(lineOf(program, forbidden)).toContain("script-src 'wasm-unsafe-eval'");
+        for (const program of inPage) expect(lineOf(program, forbidden)).toContain("script-src 'wasm-unsafe-eval'");
 
         works.push({
           consumer: name,

@@ -139,6 +139,18 @@ export const PAGES: readonly Page[] = [
     },
   },
   {
+    name: 'Parcel',
+    tool: 'parcel',
+    programs: all,
+    // Parcel writes an inline import map.
+    scriptSources: "'unsafe-inline'",
+    async make(project) {
+      const parcel = join(project, '../node_modules/parcel/lib/bin.js');
+      await execute(process.execPath, [parcel, 'build', 'index.html', '--no-cache'], { cwd: project });
+      return { handler: files(join(project, 'dist')) };
+    },
+  },
+  {
     name: 'Next.js',
     tool: 'next',
     programs: all,
@@ -178,7 +190,7 @@ export const PAGES: readonly Page[] = [
       // Workers have no import maps, and a policy may forbid them, so the modules contain the paths.
       const manifest = await readFile(join(project, 'node_modules/multilabel-margin-loss/package.json'), 'utf8');
       const { exports } = JSON.parse(manifest) as { exports: Record<string, { default: string }> };
-      for (const name of ['loss.js', 'threads.js']) {
+      for (const name of ['loss.js', 'loss-worker.js', 'on-threads.js']) {
         const source = await readFile(join(project, name), 'utf8');
         const withPaths = source.replace(
           /from 'multilabel-margin-loss(.*?)'/g,
@@ -193,11 +205,18 @@ export const PAGES: readonly Page[] = [
 
 /** Writes the script that runs the programs, which `make()` bundles. */
 export async function writePage(project: string, programs: readonly Program[]): Promise<void> {
-  const script = programs.map(
+  // A program that is not done when it is loaded exports a promise. Parcel has no top-level await.
+  const runs = programs.map(
     (program) =>
-      `await import('./${program}.js').catch(({ name, code, message }) => console.log('${program}', name, code, message));`,
+      `await import('./${program}.js').then(doneOf).catch(({ name, code, message }) => console.log('${program}', name, code, message));`,
   );
-  await writeFile(join(project, 'page.js'), [...script, "console.log('done');"].join('\n'));
+  const script = `const doneOf = (module) => module.done;
+(async () => {
+  ${runs.join('\n  ')}
+  console.log('done');
+})();
+`;
+  await writeFile(join(project, 'page.js'), script);
   await writeFile(
     join(project, 'index.html'),
     '<!doctype html><link rel="icon" href="data:," /><script type="module" src="./page.js"></script>',

@@ -1,21 +1,36 @@
-// Places other than pages and plain Node: test runners, workers of content delivery networks, bundles for Node.
+// Places other than pages and plain Node: test runners, workers of content delivery networks, bundles for Node, extensions.
 
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import nodeResolve from '@rollup/plugin-node-resolve';
 import * as esbuild from 'esbuild';
+import { chromium } from 'playwright';
 import { rollup } from 'rollup';
 import { describe, expect, inject, test } from 'vitest';
 import webpack from 'webpack';
+import { launchOptions } from '../chromium.js';
+import { files, ISOLATED, open } from './browsers.js';
 import { recordWhenPassed, type Work } from './compatibility.js';
-import { execute } from './execute.js';
+import { environment, execute } from './execute.js';
 import { makeProject, root, versionOf } from './workspace.js';
 
 const workspace = inject('workspace');
 const tools = join(workspace, 'node_modules');
 const works: Work[] = [];
 const THREADS_SCRIPT = 'multilabel_margin_loss_threads.mjs';
+
+/** The code of a file that docs/deployment.md shows. */
+async function recipe(file: string): Promise<string> {
+  const page = await readFile(join(root, 'docs/deployment.md'), 'utf8');
+  return page.split(` ${file}\n`)[1]!.split('```')[0]!;
+}
+
+/** The script of the workers, in a project. */
+const threadsScript = (project: string): string =>
+  join(project, 'node_modules/multilabel-margin-loss/dist/threads', THREADS_SCRIPT);
 
 /** A project with the files of a folder of places/. */
 async function projectOf(name: string, folder: string): Promise<string> {
@@ -82,10 +97,7 @@ test('Cloudflare Workers', async () => {
       training: 0,
     });
   }
-  // The recipe.
-  const page = await readFile(join(root, 'docs/deployment.md'), 'utf8');
-  const [, recipe] = /```js worker\.js\n(.*?)```/s.exec(page)!;
-  await writeFile(join(project, 'recipe.js'), recipe!);
+  await writeFile(join(project, 'recipe.js'), await recipe('worker.js'));
   const answer = await execute(process.execPath, ['run.js', 'recipe.js'], { cwd: project });
   expect(JSON.parse(answer)).toEqual({ loss: expect.closeTo(0.85, 6), oneError: 0, shape: [1, 3] });
   works.push({
@@ -177,14 +189,182 @@ describe('bundles for Node', () => {
         expect(refused).toMatch(
           new RegExp(`^threads ERR_BACKEND_UNAVAILABLE .*there is no file:.*/${format}/${THREADS_SCRIPT}: .* Copy `),
         );
-        const script = join(project, 'node_modules/multilabel-margin-loss/dist/threads', THREADS_SCRIPT);
-        await copyFile(script, join(folder, THREADS_SCRIPT));
+        await copyFile(threadsScript(project), join(folder, THREADS_SCRIPT));
       }
       expect(await run()).toEqual(['loss 0.010000', 'threads 0.010000']);
     }
     const what = ['loss', copies ? 'threads, with their script copied' : 'threads'];
     works.push({ consumer: `${name}, for Node`, version: versionOf(tool), browser: '', what });
   });
+
+  test('Nitro', async () => {
+    const project = await makeProject(workspace, 'nitro');
+    await mkdir(join(project, 'routes'));
+    await writeFile(
+      join(project, 'routes/index.js'),
+      `import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
+      import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+      export default defineEventHandler(async () => {
+        const backend = await createThreadsBackend({ threads: 2 });
+        const say = (options) =>
+          new MultiLabelMarginLoss(options).forward([[0.1, 2.5, -1.0, 1.2, 0.3], [-0.2, 1.0, 3.1, 0.5, 2.2]], [[1, 3], [2, 4]]).item().toFixed(6);
+        const answer = { loss: say({}), threads: say({ backend }) };
+        backend.dispose();
+        return answer;
+      });`,
+    );
+    await writeFile(join(project, 'nitro.config.mjs'), "export default { compatibilityDate: '2026-01-01' };");
+    const nitro = join(tools, 'nitropack/dist/cli/index.mjs');
+    await execute(process.execPath, [nitro, 'build'], { cwd: project });
+    // The server has its own copy of the package.
+    const server = spawn(process.execPath, ['.output/server/index.mjs'], {
+      cwd: project,
+      env: { ...environment(), NITRO_HOST: '127.0.0.1', NITRO_PORT: '0' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const closed = new Promise((resolve) => server.on('close', resolve));
+    try {
+      const url = await new Promise<string>((resolve, reject) => {
+        let output = '';
+        server.stdout.setEncoding('utf8').on('data', (text: string) => {
+          output += text;
+          const address = /http:\S+/.exec(output);
+          if (address) resolve(address[0]);
+        });
+        server.on('close', () => reject(new Error(`the server ended:\n${output}`)));
+      });
+      expect(await (await fetch(url)).json()).toEqual({ loss: '0.010000', threads: '0.010000' });
+    } finally {
+      server.kill();
+      await closed;
+    }
+    works.push({
+      consumer: 'Nitro, for Node',
+      version: versionOf('nitropack'),
+      browser: '',
+      what: ['loss', 'threads'],
+    });
+  });
+
+  test('a single executable', async () => {
+    const project = await makeProject(workspace, 'single-executable');
+    await writeFile(join(project, 'both.js'), program);
+    const outfile = join(project, 'both.cjs');
+    const common = { bundle: true, platform: 'node', format: 'cjs', logLevel: 'silent' } as const;
+    await esbuild.build({ ...common, entryPoints: [join(project, 'both.js')], outfile });
+    const node = join(tools, 'node24/bin/node');
+    const config = { main: outfile, output: 'blob', disableExperimentalSEAWarning: true };
+    await writeFile(join(project, 'sea.json'), JSON.stringify(config));
+    await execute(node, ['--experimental-sea-config', 'sea.json'], { cwd: project });
+    const executable = join(project, 'program');
+    await copyFile(node, executable);
+    // The mark in Node's executable at which it looks for a program.
+    const fuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+    const args = [executable, 'NODE_SEA_BLOB', 'blob', '--sentinel-fuse', fuse];
+    await execute(process.execPath, [join(tools, 'postject/dist/cli.js'), ...args], { cwd: project });
+
+    const run = async (): Promise<string[]> => (await execute(executable, [], { cwd: workspace })).trim().split('\n');
+    expect(await run()).toEqual([
+      'loss 0.010000',
+      expect.stringMatching(`^threads ERR_BACKEND_UNAVAILABLE .*there is no file:.*/${THREADS_SCRIPT}: .* Copy `),
+    ]);
+    await copyFile(threadsScript(project), join(project, THREADS_SCRIPT));
+    expect(await run()).toEqual(['loss 0.010000', 'threads 0.010000']);
+    const what = ['loss', 'threads, with their script copied'];
+    works.push({ consumer: 'A single executable of Node', version: versionOf('node24'), browser: '', what });
+  });
+});
+
+test('Parcel, with two workers that import the package', async () => {
+  const project = await makeProject(workspace, 'parcel-workers');
+  await writeFile(join(project, 'package.json'), await recipe('package.json'));
+  await copyFile(join(project, 'loss-worker.js'), join(project, 'other-worker.js'));
+  const page = (worker: string): string => `new Promise((resolve) => {
+    const worker = new Worker(new URL('./${worker}.js', import.meta.url), { type: 'module' });
+    worker.onerror = ({ message }) => resolve(message);
+    worker.onmessage = ({ data }) => { if (data.startsWith('worker-threads')) resolve(data); };
+  })`;
+  const script = `Promise.all([${page('loss-worker')}, ${page('other-worker')}]).then((all) => {
+    console.log(all.join());
+    console.log('done');
+  });`;
+  await writeFile(join(project, 'page.js'), script);
+  await writeFile(join(project, 'index.html'), '<!doctype html><script type="module" src="./page.js"></script>');
+  const parcel = join(tools, 'parcel/lib/bin.js');
+  await execute(process.execPath, [parcel, 'build', 'index.html', '--no-cache'], { cwd: project });
+  const browser = await chromium.launch(launchOptions);
+  try {
+    const threads = `worker-threads 2 ${Math.fround(0.999)}`;
+    expect(await open(browser, files(join(project, 'dist')), ISOLATED)).toContain(`${threads},${threads}`);
+  } finally {
+    await browser.close();
+  }
+});
+
+test('an extension of Chrome', async () => {
+  const project = await projectOf('extension', 'extension');
+  const bundled = join(project, 'bundled');
+  await esbuild.build({
+    entryPoints: ['page.js', 'background.js'].map((file) => join(project, file)),
+    bundle: true,
+    format: 'esm',
+    outdir: bundled,
+    external: ['node:*'],
+    logLevel: 'silent',
+  });
+  await copyFile(threadsScript(project), join(bundled, THREADS_SCRIPT));
+  await copyFile(join(project, 'page.html'), join(bundled, 'page.html'));
+  const recommended = JSON.parse(await recipe('manifest.json')) as Record<string, unknown>;
+  const notIsolated = Object.fromEntries(
+    Object.entries(recommended).filter(([key]) => !key.startsWith('cross_origin')),
+  );
+  const manifests = [
+    recommended,
+    notIsolated,
+    { ...recommended, content_security_policy: { extension_pages: "script-src 'self'; object-src 'self'" } },
+  ];
+  const folders: string[] = [];
+  for (const manifest of manifests) {
+    const folder = join(project, `extension-${folders.length}`);
+    await cp(bundled, folder, { recursive: true });
+    await writeFile(join(folder, 'manifest.json'), JSON.stringify(manifest));
+    folders.push(folder);
+  }
+  const loaded = folders.join();
+  const args = [...launchOptions.args, `--disable-extensions-except=${loaded}`, `--load-extension=${loaded}`];
+  const context = await chromium.launchPersistentContext(join(project, 'profile'), { ...launchOptions, args });
+  try {
+    const outcomeOf = async (folder: string): Promise<unknown> => {
+      // Chrome makes the name of an extension from its path.
+      const hash = createHash('sha256').update(folder).digest('hex').slice(0, 32);
+      const name = hash.replace(/./g, (digit) => String.fromCharCode(97 + parseInt(digit, 16)));
+      const page = await context.newPage();
+      await page.goto(`chrome-extension://${name}/page.html`);
+      return page.evaluate(`Promise.all([crossOriginIsolated, inPage, inBackground])`);
+    };
+    // The documented example, rounded to float32 as in consumers.test.ts.
+    const computes = { loss: expect.closeTo(0.01, 8), evaluate: expect.closeTo(0.01, 8) };
+    const threads = Math.fround(0.999);
+    const noWorker = expect.stringMatching(/^ERR_BACKEND_UNAVAILABLE .*there is no Worker here$/);
+    const forbidden = expect.stringMatching(
+      /^ERR_BACKEND_UNAVAILABLE the content security policy forbids WebAssembly.*'wasm-unsafe-eval'/,
+    );
+    const refused = { loss: forbidden, evaluate: forbidden };
+    expect(await Promise.all(folders.map(outcomeOf))).toEqual([
+      [true, { ...computes, threads }, { ...computes, threads: noWorker }],
+      // Chrome shares memory in pages of extensions that are not isolated, too.
+      [false, { ...computes, threads }, { ...computes, threads: noWorker }],
+      [true, { ...refused, threads: forbidden }, { ...refused, threads: noWorker }],
+    ]);
+    works.push({
+      consumer: 'An extension of Chrome, page and service worker',
+      version: '',
+      browser: `Chromium ${context.browser()!.version()}`,
+      what: ['loss', 'evaluate', 'threads in the page'],
+    });
+  } finally {
+    await context.close();
+  }
 });
 
 recordWhenPassed(workspace, 'places', works);

@@ -8,13 +8,18 @@ export const SERVER_PROGRAMS = ['loss', 'threads', 'tfjs'] as const;
 
 /** What Next.js computes on its server. */
 export const ON_SERVER = ['server-component', 'edge-runtime'] as const;
-type Result = Program | (typeof ON_SERVER)[number];
+export type Result = Program | 'worker-threads' | (typeof ON_SERVER)[number];
+
+/** What the programs of a page print: the one in a worker prints twice. */
+export const resultsOf = (programs: readonly Program[]): Result[] =>
+  programs.flatMap((program) => (program === 'worker' ? ['worker', 'worker-threads'] : [program]));
 
 export const MEANING: Record<Result, string> = {
   loss: 'loss',
   'server-component': 'in a server component',
   'edge-runtime': 'in the edge runtime',
   worker: 'in a module worker',
+  'worker-threads': 'threads in a module worker',
   'service-worker': 'in a service worker',
   threads: 'threads',
   tfjs: 'TensorFlow.js',
@@ -24,9 +29,9 @@ export const MEANING: Record<Result, string> = {
 export function expectResult(program: Result, output: readonly string[]): void {
   const line = lineOf(program, output);
   const words = line.split(' ');
-  if (program === 'threads') {
+  if (program === 'threads' || program === 'worker-threads') {
     // Each row has 999 pairs that add 1, divided by 1000. The only rounding is that to float32.
-    expect(words).toEqual(['threads', '2', String(Math.fround(0.999))]);
+    expect(words).toEqual([program, '2', String(Math.fround(0.999))]);
   } else {
     // The documented example: 0.01 is a tenth of 1 - 1.2 + 0.3. Two scores and three results are rounded to float32, which
     // adds less than 2**-23 to that.

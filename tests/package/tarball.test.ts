@@ -51,6 +51,7 @@ test('package.json', () => {
   expect(manifest.engines).toEqual({ node: '>=20.16' });
   expect(manifest.dependencies ?? {}).toEqual({});
   expect(manifest.exports['./package.json']).toBe('./package.json');
+  const alias = manifest.alias as Record<string, string>;
   for (const [entry, target] of Object.entries(manifest.exports)) {
     if (typeof target === 'string') {
       // This file is exported unchanged.
@@ -61,6 +62,8 @@ test('package.json', () => {
       // Node takes the first, so that a program has one copy of the package whether it imports or requires it.
       expect(Object.keys(target), entry).toEqual(['module-sync', 'require', 'default']);
       expect(target['module-sync'], entry).toBe(target.default);
+      // Parcel does not read `exports` by default.
+      expect((entry === '.' ? manifest : alias)[entry === '.' ? 'main' : entry], entry).toBe(target.default);
     }
   }
 });
@@ -159,24 +162,42 @@ test('sizes of the entries', async () => {
   }
 });
 
-// The README states these limits.
+/** The limits that the README states, in bytes: of a program with the loss, with the training core, with threads. */
+function limits(): Record<'loss' | 'training' | 'threads', Sizes> {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8').replace(/\s+/g, ' ');
+  const stated =
+    /`MultiLabelMarginLoss` is at most (\d+) kB minified and (\d+) kB gzipped in .*; with `nn` and `optim`, at most (\d+) and (\d+); with `.\/threads`, (\d+) and (\d+) in esbuild\./;
+  const numbers = stated
+    .exec(readme)!
+    .slice(1)
+    .map((number) => Number(number) * 1000);
+  const at = (i: number): Sizes => ({ minified: numbers[i]!, gzipped: numbers[i + 1]! });
+  return { loss: at(0), training: at(2), threads: at(4) };
+}
+
+/** Not more than the README says of the largest, and not so little that the kernels are missing. */
+function expectAsStated({ minified, gzipped }: Sizes, limit: Sizes): void {
+  expect(minified).toBeLessThanOrEqual(limit.minified);
+  expect(gzipped).toBeLessThanOrEqual(limit.gzipped);
+  expect(gzipped).toBeGreaterThan(0.5 * limit.gzipped);
+}
+
 describe.each(BUNDLERS)('a program that $name bundles', ({ bundle }) => {
   test.each([
     "import { MultiLabelMarginLoss } from 'multilabel-margin-loss'; globalThis.loss = MultiLabelMarginLoss;",
     "import * as loss from 'multilabel-margin-loss/loss'; globalThis.loss = loss;",
   ])('has the loss without the training core: %s', async (source) => {
-    const { minified, gzipped } = await sizesOf(bundle, source);
-    // The kernels are there.
-    expect(gzipped).toBeGreaterThan(14_000);
-    expect(minified).toBeLessThanOrEqual(75_000);
-    expect(gzipped).toBeLessThanOrEqual(28_000);
+    expectAsStated(await sizesOf(bundle, source), limits().loss);
   });
 
   test('has the training core where it names nn', async () => {
     const source = "import { nn, optim } from 'multilabel-margin-loss'; globalThis.all = [nn.Linear, optim.Adam];";
-    const { minified, gzipped } = await sizesOf(bundle, source);
-    expect(minified).toBeGreaterThan(90_000);
-    expect(minified).toBeLessThanOrEqual(185_000);
-    expect(gzipped).toBeLessThanOrEqual(66_000);
+    expectAsStated(await sizesOf(bundle, source), limits().training);
   });
+});
+
+test('a program with threads, but for the script of the workers', async () => {
+  const source =
+    "import { createThreadsBackend } from 'multilabel-margin-loss/threads'; globalThis.create = createThreadsBackend;";
+  expectAsStated(await sizesOf(BUNDLERS[0]!.bundle, source), limits().threads);
 });

@@ -1,10 +1,4 @@
-// A batch on two threads, in the memory that they share.
-import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
-import { createThreadsBackend } from 'multilabel-margin-loss/threads';
+// The loss on threads of the page or process.
+import { lossOnThreads } from './on-threads.js';
 
-const backend = await createThreadsBackend({ threads: 2 });
-const lossFn = new MultiLabelMarginLoss({ backend });
-const scores = backend.zeros(1000, 1000);
-const targets = Array.from({ length: 1000 }, () => [7]);
-console.log('threads', backend.threads, lossFn.forward(scores, targets).item());
-backend.dispose();
+export const done = lossOnThreads().then((words) => console.log(`threads ${words}`));

@@ -1,8 +1,12 @@
-// The documented example in a module worker.
+// The documented example, then threads, in a module worker.
 const worker = new Worker(new URL('./loss-worker.js', import.meta.url), { type: 'module' });
-const loss = await new Promise((resolve, reject) => {
-  worker.onmessage = ({ data }) => resolve(data);
+
+export const done = new Promise<void>((resolve, reject) => {
+  worker.onmessage = ({ data }: MessageEvent<string>) => {
+    console.log(data);
+    if (!data.startsWith('worker-threads ')) return;
+    worker.terminate();
+    resolve();
+  };
   worker.onerror = ({ message }) => reject(new Error(message));
 });
-console.log('worker', loss);
-worker.terminate();
