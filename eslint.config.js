@@ -87,6 +87,7 @@ const ROOMS = [
   { room: 'tests/demo/', imports: [...TESTS, 'web-demo/'] },
   { room: 'tests/node/bench.test', imports: [...TESTS, 'bench/'] },
   { room: 'tests/node/printable.test', imports: [...TESTS, 'dist/wasm/printable'] },
+  { room: 'tests/threads/race.test', imports: [...TESTS, 'dist/threads/race'] },
   { room: 'tests/webgpu/webgpu.test', imports: [...TESTS, 'dist/webgpu/device', 'dist/webgpu/plan'] },
   { room: 'tests/', imports: TESTS },
 ];

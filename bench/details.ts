@@ -98,7 +98,10 @@ What was tried, measured in turns with the version before, where it is not in th
 - Forward and gradient with counts added up in float32: 1.10 times faster at best, slower at 128 x 80, and without a proof that the
   loss stays within its bound.
 - Threads: helpers that spin longer before they sleep gained nothing, and lose 1.8 to 2.8 times where another process wants the core.
-  Parts of 128 KB lost, of 512 KB and 1 MB differed by less than the noise. Losses alone of long rows on threads gained a third for
-  random scores, and took 1.5 to 1.9 times as long in a quarter of the series for trained ones, so they stay on one thread. Copying
+  Parts of 128 KB lost, of 512 KB and 1 MB differed by less than the noise. An estimate from the
+  sizes, which said when threads compute a batch that is copied, held on one kind of machine: on another, trained scores took 1.2 to
+  1.6 times as long where it chose threads. A race that kept the second quickest of seven times chose threads too often, because a
+  thread that has to wait makes some calls long; one whose ways alternated did, because each found the other's data in the caches;
+  one that tried the slower way every 32 calls made 128 x 80 1.1 to 1.4 times as long. Copying
   is one thread's work, and new arrays of megabytes are page faults, which threads do not share.
 `;

@@ -21,6 +21,7 @@ import {
   rowBytesOf,
 } from '../wasm/linear-memory.js';
 import type { ThreadsModule } from './glue.mjs';
+import { Race } from './race.js';
 
 // The number of parts that are under way together: ThreadPool::kJobs in src/base/thread_pool.h. While the workers compute
 // one, this thread copies the next one in and the last one out.
@@ -32,20 +33,14 @@ const LEAST_JOB_BYTES = 256 * 1024;
 const MOST_JOB_BYTES = 1024 * 1024;
 const JOB_ROWS = 4;
 
-// When threads pay, although one thread copies all scores. What they save depends on the scores, which nobody has looked at
-// yet: the least in a trained model, of whose long rows few scores are counted. These estimates are for that, in
-// nanoseconds beside the copying: of a row, of a row with its gradient, and of a score.
-const ROW_TIME = 100;
-const ROW_TIME_WITH_GRADIENT = 200;
-const SCORE_TIME = 0.2;
-// What the other threads must take off this one, which starts them and reads from their caches. Two threads then took 0.5
-// to 1.1 times as long as one: docs/architecture.md says from which sizes on.
-const LEAST_SAVED_TIME = 100_000;
-// Without a gradient, copying takes most of the time of longer rows of float32. Where two cores seemed to have
-// no cache in common, threads took up to 1.9 times as long for them.
-const MOST_CLASSES_OF_A_LOSS = 128;
-// Longer rows leave the cache of the core that copies them before another one reads them: 1.1 to 1.3 times as long.
-const MOST_CLASSES = 32 * 1024;
+// Whether threads pay where this thread must copy all scores depends on the machine, its caches and the scores: for the same
+// sizes, two threads took from 0.5 to 1.6 times as long as one. So calls of about the same sizes race.
+const WAYS = ['threads', 'one thread'] as const;
+// Smaller batches gain nothing: four tasks of kTaskCost, counted as in src/loss/parallel_loss.cc, some 80 microseconds.
+const LEAST_COST = 4 * 16384;
+const ROW_COST = 80;
+// More kinds of calls than a program has; one that makes more begins anew.
+const MOST_RACES = 256;
 
 // The status of bindings/threads_bindings.cc that other modules lack.
 const WORKER_DIED = -1;
@@ -94,6 +89,7 @@ export class ThreadsBackend implements Backend, Disposable {
   }));
   #stagedAt: Address = 0;
   #stagedBytes = 0;
+  readonly #races = new Map<string, Race>();
   readonly #usability = new Usability();
 
   /** @internal */
@@ -180,7 +176,7 @@ export class ThreadsBackend implements Backend, Disposable {
 
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult {
     this.#usability.check();
-    const { scores, targets, rows, sampleWeight, unknown } = batch;
+    const { scores, targets, sampleWeight, unknown } = batch;
     const shared: Places = {
       scores: this.#addressOf(scores),
       targets: targets.BYTES_PER_ELEMENT === 4 ? this.#addressOf(targets) : 0,
@@ -189,11 +185,30 @@ export class ThreadsBackend implements Backend, Disposable {
       sampleWeights: sampleWeight?.BYTES_PER_ELEMENT === 8 ? this.#addressOf(sampleWeight) : 0,
       unknown: unknown?.BYTES_PER_ELEMENT === 4 ? this.#addressOf(unknown) : 0,
     };
-    if (shared.scores === 0 && shared.grad === 0 && !this.#gains(batch, withGradient)) {
+    this.#checkOverlap(shared.grad, batch);
+    if (shared.scores !== 0 || shared.grad !== 0) return this.#computeOnAll(batch, shared, options, withGradient, into);
+    if (batch.rows * (batch.classes + ROW_COST) < LEAST_COST) {
       return wasmBackend().compute(batch, options, withGradient, into);
     }
-    this.#checkOverlap(shared.grad, batch);
+    const race = this.#raceOf(batch, withGradient, into !== null);
+    const way = race.next();
+    const start = performance.now();
+    const result =
+      WAYS[way] === 'threads'
+        ? this.#computeOnAll(batch, shared, options, withGradient, into)
+        : wasmBackend().compute(batch, options, withGradient, into);
+    race.took(way, (performance.now() - start) / batch.rows);
+    return result;
+  }
 
+  #computeOnAll(
+    batch: Batch,
+    shared: Places,
+    options: LossOptions,
+    withGradient: boolean,
+    into: FloatArray | null,
+  ): BackendResult {
+    const { scores, rows } = batch;
     const dtype = scores.BYTES_PER_ELEMENT === 8 ? 'float64' : 'float32';
     const loss = allocate(dtype, options.reduction === 'none' ? rows : 1);
     const grad = withGradient ? (into ?? allocate(dtype, scores.length)) : null;
@@ -286,12 +301,18 @@ export class ThreadsBackend implements Backend, Disposable {
     }
   }
 
-  /** Whether threads compute a batch that must be copied sooner than one does, whatever its scores are. */
-  #gains({ rows, classes, scores }: Batch, withGradient: boolean): boolean {
-    const isLossOfFloats = !withGradient && scores.BYTES_PER_ELEMENT === 4;
-    if (classes > (isLossOfFloats ? MOST_CLASSES_OF_A_LOSS : MOST_CLASSES)) return false;
-    const time = rows * (withGradient ? ROW_TIME_WITH_GRADIENT : ROW_TIME) + scores.length * SCORE_TIME;
-    return time * (1 - 1 / this.threads) >= LEAST_SAVED_TIME;
+  /** The race of calls that take about as long a row. */
+  #raceOf({ scores, rows, classes, width }: Batch, withGradient: boolean, isGiven: boolean): Race {
+    const magnitude = (size: number): number => 32 - Math.clz32(size);
+    const bytes = scores.BYTES_PER_ELEMENT;
+    const kind = [magnitude(rows), classes, magnitude(width), bytes, withGradient, isGiven].join();
+    let race = this.#races.get(kind);
+    if (race === undefined) {
+      if (this.#races.size === MOST_RACES) this.#races.clear();
+      race = new Race();
+      this.#races.set(kind, race);
+    }
+    return race;
   }
 
   #checkAlive(status: number): void {
