@@ -144,7 +144,7 @@ async function reasonOf(cause: unknown, probe: boolean, violated: string | undef
   const message = (cause as Error | undefined)?.message ?? describe(cause);
   // Firefox calls the kind of the argument a sink type.
   if (/trusted ?(script|types)|sink type/i.test(message)) {
-    return `Trusted Types need a policy named "default" whose createScriptURL allows the address of the script (${message})`;
+    return `Trusted Types need a policy named "default" whose createScriptURL allows the address of the script, or the option \`worker\` (${message})`;
   }
   if (violated !== undefined) {
     const what =

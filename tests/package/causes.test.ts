@@ -25,8 +25,12 @@ interface Outcome {
   threads: string;
 }
 
-/** The body of a program that computes both. */
-const program = (base: string): string => `
+/**
+ * The body of a program that computes both.
+ *
+ * @param worker what makes the workers, if the package does not
+ */
+const program = (base: string, worker = 'undefined'): string => `
   import { MultiLabelMarginLoss } from '${base}index.js';
   import { createThreadsBackend } from '${base}threads/index.js';
   const said = ({ code, message }) => code + ' ' + message;
@@ -36,7 +40,7 @@ const program = (base: string): string => `
   } catch (error) {
     outcome.loss = said(error);
   }
-  const threads = createThreadsBackend({ threads: 2 }).then((backend) => {
+  const threads = createThreadsBackend({ threads: 2, worker: ${worker} }).then((backend) => {
     const targets = Array.from({ length: 500 }, () => [7]);
     const loss = new MultiLabelMarginLoss({ backend }).forward(backend.zeros(500, 1000), targets);
     backend.dispose();
@@ -53,6 +57,8 @@ interface Case {
   body?: string;
   /** True if the page loads the package from another origin. */
   fromElsewhere?: boolean;
+  /** What makes the workers, if the page does it. */
+  worker?: string;
   /** How the script of the workers is served, whose code the page has in a bundle. */
   script?: { status: number; type: string };
   loss?: string | RegExp;
@@ -63,6 +69,12 @@ interface Case {
 
 const policy = (text: string): Record<string, string> => ({ ...ISOLATED, 'Content-Security-Policy': text });
 const ALLOW = "<script>trustedTypes.createPolicy('default', { createScriptURL: (url) => url });</script>";
+// The recipe of docs/deployment.md.
+const OWN_POLICY = `() => {
+    globalThis.policy ??= trustedTypes.createPolicy('workers', { createScriptURL: (url) => url });
+    const script = policy.createScriptURL(new URL('./${SCRIPT}', location.href).href);
+    return new Worker(script, { type: 'module', name: 'em-pthread' });
+  }`;
 const frame = (attributes: string): string =>
   `<iframe ${attributes}></iframe><script>onmessage = ({ data }) => { globalThis.outcome = data; };</script>`;
 /** A worker, say of a page that waits for its answer. */
@@ -92,9 +104,14 @@ const CASES: Record<string, Case> = {
   'sandboxed-page': { headers: policy('sandbox allow-scripts'), threads: THREADS },
   'trusted-types': {
     headers: policy("require-trusted-types-for 'script'"),
-    threads: /did not start: Trusted Types need a policy named "default"/,
+    threads: /did not start: Trusted Types need a policy named "default".*or the option `worker`/,
   },
   'trusted-types-allowed': { headers: policy("require-trusted-types-for 'script'"), head: ALLOW, threads: THREADS },
+  'trusted-types-of-the-page': {
+    headers: policy("require-trusted-types-for 'script'; trusted-types workers"),
+    worker: OWN_POLICY,
+    threads: THREADS,
+  },
   'worker-policy': {
     headers: policy("worker-src 'none'"),
     threads:
@@ -175,7 +192,7 @@ const handler =
     if (one === undefined) send(404, 'text/plain', '');
     else if (path === '') {
       const base = one.fromElsewhere ? `${elsewhere()}/${name}/` : './';
-      const script = `${program(base)} threads.then((all) => { globalThis.outcome = all; parent.postMessage(all, '*'); });`;
+      const script = `${program(base, one.worker)} threads.then((all) => { globalThis.outcome = all; parent.postMessage(all, '*'); });`;
       const { head = '', body = `<script type="module">${script}</script>` } = one;
       send(200, 'text/html', `<!doctype html><link rel="icon" href="data:," />${head}${body}`);
     } else if (path in WORKERS) send(200, 'text/javascript', program('./') + WORKERS[path]!);

@@ -69,7 +69,7 @@ const PREAMBLE = `# Compatibility
 | Chrome, Firefox, Safari (WebKitGTK), in a page and in a worker | all | as the page |
 | service workers, shared workers, audio worklets | all but threads: they have no \`Worker\`, or no shared memory | nothing |
 | sandboxed frames; the package from another origin, as a CDN | all | threads: [CORS](deployment.md#headers) |
-| strict Trusted Types | all | threads: [a policy named \`default\`](deployment.md#headers) |
+| strict Trusted Types | all | threads: [a policy named \`default\`, or one of yours](deployment.md#headers) |
 | extensions of Chrome | all; threads in their pages | [keys of the manifest](deployment.md#extensions-of-chrome) |
 | Vue | all | keep objects in [\`shallowRef()\`](deployment.md#vue) |
 | Node with \`--permission\` | all | threads: \`--allow-worker\` |
