@@ -43,6 +43,8 @@ export async function startWorkers(
         module.PThread.terminateAllThreads();
       }
     }
+    // Safari fires the event later than it refuses a worker.
+    await new Promise((resolve) => setTimeout(resolve));
   } finally {
     target.removeEventListener?.('securitypolicyviolation', note);
   }
@@ -159,6 +161,9 @@ async function reasonOf(cause: unknown, probe: boolean, violated: string | undef
       ? `there is no ${script().href}: a bundler moved the code without it. Copy ` +
           'dist/threads/multilabel_margin_loss_threads.mjs of the package beside the bundle'
       : message;
+  }
+  if (globalThis.origin === 'null' && (cause as Error).name === 'SecurityError') {
+    return `this browser has no workers where the origin is opaque, as in a sandboxed frame (${message})`;
   }
   if (message !== DID_NOT_LOAD) return message;
   const { href } = script();

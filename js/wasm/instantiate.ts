@@ -33,7 +33,7 @@ export function instantiate<Module extends BareModule>(module: WasmModule): Modu
   } catch (cause) {
     throw new LossError(
       isOutOfMemory(cause) ? 'ERR_OUT_OF_MEMORY' : 'ERR_BACKEND_UNAVAILABLE',
-      `the WebAssembly module could not be instantiated: ${messageOf(cause)}`,
+      forbidden(messageOf(cause)) ?? `the WebAssembly module could not be instantiated: ${messageOf(cause)}`,
       { cause },
     );
   }
@@ -93,17 +93,25 @@ export function startError(cause: unknown, precompiled: string): LossError {
 function reasonOf(cause: unknown, precompiled: string): string {
   if (typeof WebAssembly === 'undefined') return 'this environment has no WebAssembly';
   try {
-    new WebAssembly.Module(EMPTY);
+    // Safari compiles what a policy forbids, and refuses the instance.
+    new WebAssembly.Instance(new WebAssembly.Module(EMPTY));
   } catch (refusal) {
     const message = messageOf(refusal);
-    return /content security policy|csp/i.test(message)
-      ? `the content security policy forbids WebAssembly: it must allow script-src 'wasm-unsafe-eval' (${message})`
-      : `this environment does not compile WebAssembly from bytes (${message}): ${precompiled}`;
+    return (
+      forbidden(message) ?? `this environment does not compile WebAssembly from bytes (${message}): ${precompiled}`
+    );
   }
   if (!WebAssembly.validate(SIMD)) {
     return 'this engine has no SIMD in WebAssembly, which Chrome 91, Firefox 89, Safari 16.4 and Node.js 16.4 have';
   }
   return `the WebAssembly module could not be compiled: ${messageOf(cause)}`;
+}
+
+/** What to say where an engine's message is about a content security policy. */
+function forbidden(message: string): string | undefined {
+  return /content security policy|csp/i.test(message)
+    ? `the content security policy forbids WebAssembly: it must allow script-src 'wasm-unsafe-eval' (${message})`
+    : undefined;
 }
 
 function isOutOfMemory(cause: unknown): boolean {
