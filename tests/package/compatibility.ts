@@ -83,7 +83,8 @@ Where something cannot start, the error names the cause that it found. "All" is 
 \`tfjs\`, and threads.
 
 Jest finds the CommonJS copy of the package by the condition \`require\` of package.json. SvelteKit 2, Nuxt 4, React Router 7,
-Yarn's PnP, pnpm, Mocha, ts-node, and Vitest with jsdom and happy-dom were tried by hand.
+Yarn's PnP, pnpm, Mocha, ts-node, and Vitest with jsdom and happy-dom were tried by hand, and Vite 5.4.21 and 6.4.6, dev and
+build, with the lines for Vite 7.
 
 ## Versions
 
