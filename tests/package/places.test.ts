@@ -9,7 +9,7 @@ import nodeResolve from '@rollup/plugin-node-resolve';
 import * as esbuild from 'esbuild';
 import { chromium } from 'playwright';
 import { rollup } from 'rollup';
-import { describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, inject, test } from 'vitest';
 import webpack from 'webpack';
 import { launchOptions } from '../chromium.js';
 import { files, ISOLATED, open } from './browsers.js';
@@ -172,7 +172,15 @@ describe('bundles for Node', () => {
       ({ code, message }) => console.log('threads', code, message),
     );`;
 
-  test.concurrent.each(BUNDLERS)('$name', async ({ tool, name, copies, bundle }) => {
+  // Listed here, because they run side by side and end in any order.
+  beforeAll(() => {
+    for (const { tool, name, copies } of BUNDLERS) {
+      const what = ['loss', copies ? 'threads, with their script copied' : 'threads'];
+      works.push({ consumer: `${name}, for Node`, version: versionOf(tool), browser: '', what });
+    }
+  });
+
+  test.concurrent.each(BUNDLERS)('$name', async ({ tool, copies, bundle }) => {
     const project = await makeProject(workspace, `node-${tool}`);
     await writeFile(join(project, 'both.js'), program);
     // Bun's CommonJS has the address of the script on the machine that made the bundle.
@@ -193,8 +201,6 @@ describe('bundles for Node', () => {
       }
       expect(await run()).toEqual(['loss 0.010000', 'threads 0.010000']);
     }
-    const what = ['loss', copies ? 'threads, with their script copied' : 'threads'];
-    works.push({ consumer: `${name}, for Node`, version: versionOf(tool), browser: '', what });
   });
 
   test('Nitro', async () => {
