@@ -89,7 +89,7 @@ export class ThreadsBackend implements Backend, Disposable {
   }));
   #stagedAt: Address = 0;
   #stagedBytes = 0;
-  /** What the layout of the last batch depends on, and the rows of its parts. */
+  /** The sizes that the last layout was made for, and the largest number of rows in its parts. */
   #stagedSizes: readonly (number | boolean)[] = [];
   #capacity = 0;
   readonly #races = new Map<string, Race>();

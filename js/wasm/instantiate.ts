@@ -107,7 +107,7 @@ function reasonOf(cause: unknown, precompiled: string): string {
   return `the WebAssembly module could not be compiled: ${messageOf(cause)}`;
 }
 
-/** What to say where an engine's message is about a content security policy. */
+/** Returns what an error says where an engine's message is about a content security policy. */
 function forbidden(message: string): string | undefined {
   return /content security policy|csp/i.test(message)
     ? `the content security policy forbids WebAssembly: it must allow script-src 'wasm-unsafe-eval' (${message})`

@@ -28,7 +28,7 @@ interface Outcome {
 /**
  * The body of a program that computes both.
  *
- * @param worker what makes the workers, if the package does not
+ * @param worker a function that makes the workers, as source; the package makes them without it
  */
 const program = (base: string, worker = 'undefined'): string => `
   import { MultiLabelMarginLoss } from '${base}index.js';
@@ -57,13 +57,13 @@ interface Case {
   body?: string;
   /** True if the page loads the package from another origin. */
   fromElsewhere?: boolean;
-  /** What makes the workers, if the page does it. */
+  /** A function that makes the workers, as source, where the page makes them. */
   worker?: string;
   /** How the script of the workers is served, whose code the page has in a bundle. */
   script?: { status: number; type: string };
   loss?: string | RegExp;
   threads: string | RegExp;
-  /** What it says in WebKit, if something else. */
+  /** The outcome in WebKit, where it differs. */
   inWebKit?: string | RegExp;
   /** The engines that have what the case is about, if not all. */
   only?: readonly string[];

@@ -26,6 +26,41 @@ export function execute(command: string, args: string[], options: { cwd: string;
   });
 }
 
+/**
+ * Starts a server of Node.
+ *
+ * @param addressIn finds its address in what it has printed so far, once it listens
+ * @returns the address, and a function that ends the server
+ * @throws an Error with that output if the server ends before
+ */
+export async function startServer(
+  args: readonly string[],
+  options: { cwd: string; env?: NodeJS.ProcessEnv },
+  addressIn: (output: string) => string | undefined,
+): Promise<{ address: URL; close: () => Promise<unknown> }> {
+  const server = spawn(process.execPath, args, {
+    cwd: options.cwd,
+    env: { ...environment(), ...options.env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const closed = new Promise((resolve) => server.on('close', resolve));
+  const address = await new Promise<string>((resolve, reject) => {
+    let output = '';
+    server.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+      const found = addressIn(output);
+      if (found !== undefined) resolve(found);
+    });
+    server.on('error', reject);
+    server.on('close', () => reject(new Error(`${args.join(' ')} ended:\n${output}`)));
+  });
+  const close = (): Promise<unknown> => {
+    server.kill();
+    return closed;
+  };
+  return { address: new URL(address), close };
+}
+
 /** @param path a folder whose commands take precedence */
 export function environment(path?: string): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(

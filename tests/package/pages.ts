@@ -1,7 +1,6 @@
 // Makes pages of the programs, with each bundler and without one. A page runs its programs one after the other.
 
 import { copyFile, cp, readFile, writeFile } from 'node:fs/promises';
-import { spawn } from 'node:child_process';
 import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +11,7 @@ import { rollup } from 'rollup';
 import * as vite from 'vite';
 import webpack from 'webpack';
 import { files, forward } from './browsers.js';
-import { environment, execute } from './execute.js';
+import { execute, startServer } from './execute.js';
 
 export type Program = 'loss' | 'worker' | 'threads' | 'tfjs' | 'service-worker';
 
@@ -145,8 +144,7 @@ export const PAGES: readonly Page[] = [
     // Parcel writes an inline import map.
     scriptSources: "'unsafe-inline'",
     async make(project) {
-      const parcel = join(project, '../node_modules/parcel/lib/bin.js');
-      await execute(process.execPath, [parcel, 'build', 'index.html', '--no-cache'], { cwd: project });
+      await buildWithParcel(project);
       return { handler: files(join(project, 'dist')) };
     },
   },
@@ -161,26 +159,12 @@ export const PAGES: readonly Page[] = [
       await cp(fileURLToPath(new URL('next/', import.meta.url)), project, { recursive: true });
       const next = join(project, '../node_modules/next/dist/bin/next');
       await execute(process.execPath, [next, 'build'], { cwd: project });
-      const server = spawn(process.execPath, [next, 'start', '--port', '0', '--hostname', '127.0.0.1'], {
-        cwd: project,
-        env: environment(),
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      const closed = new Promise((resolve) => server.on('close', resolve));
-      const port = await new Promise<number>((resolve, reject) => {
-        let output = '';
-        server.stdout.setEncoding('utf8').on('data', (text: string) => {
-          output += text;
-          const port = /Ready/.test(output) && output.match(/http:\/\/127\.0\.0\.1:(\d+)/);
-          if (port) resolve(Number(port[1]));
-        });
-        server.on('close', () => reject(new Error(`next start ended:\n${output}`)));
-      });
-      const close = (): Promise<unknown> => {
-        server.kill();
-        return closed;
-      };
-      return { handler: forward(port), close };
+      const { address, close } = await startServer(
+        [next, 'start', '--port', '0', '--hostname', '127.0.0.1'],
+        { cwd: project },
+        (output) => (/Ready/.test(output) ? /http:\/\/127\.0\.0\.1:\d+/.exec(output)?.[0] : undefined),
+      );
+      return { handler: forward(Number(address.port)), close };
     },
   },
   {
@@ -190,7 +174,7 @@ export const PAGES: readonly Page[] = [
       // Workers have no import maps, and a policy may forbid them, so the modules contain the paths.
       const manifest = await readFile(join(project, 'node_modules/multilabel-margin-loss/package.json'), 'utf8');
       const { exports } = JSON.parse(manifest) as { exports: Record<string, { default: string }> };
-      for (const name of ['loss.js', 'loss-worker.js', 'on-threads.js']) {
+      for (const name of ['loss.js', 'example.js', 'on-threads.js']) {
         const source = await readFile(join(project, name), 'utf8');
         const withPaths = source.replace(
           /from 'multilabel-margin-loss(.*?)'/g,
@@ -202,6 +186,12 @@ export const PAGES: readonly Page[] = [
     },
   },
 ];
+
+/** Bundles index.html into dist/. */
+export async function buildWithParcel(project: string): Promise<void> {
+  const parcel = join(project, '../node_modules/parcel/lib/bin.js');
+  await execute(process.execPath, [parcel, 'build', 'index.html', '--no-cache'], { cwd: project });
+}
 
 /** Writes the script that runs the programs, which `make()` bundles. */
 export async function writePage(project: string, programs: readonly Program[]): Promise<void> {

@@ -1,6 +1,5 @@
 // Places other than pages and plain Node: test runners, workers of content delivery networks, bundles for Node, extensions.
 
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -14,7 +13,8 @@ import webpack from 'webpack';
 import { launchOptions } from '../chromium.js';
 import { files, ISOLATED, open } from './browsers.js';
 import { recordWhenPassed, type Work } from './compatibility.js';
-import { environment, execute } from './execute.js';
+import { execute, startServer } from './execute.js';
+import { buildWithParcel } from './pages.js';
 import { makeProject, root, versionOf } from './workspace.js';
 
 const workspace = inject('workspace');
@@ -223,26 +223,15 @@ describe('bundles for Node', () => {
     const nitro = join(tools, 'nitropack/dist/cli/index.mjs');
     await execute(process.execPath, [nitro, 'build'], { cwd: project });
     // The server has its own copy of the package.
-    const server = spawn(process.execPath, ['.output/server/index.mjs'], {
-      cwd: project,
-      env: { ...environment(), NITRO_HOST: '127.0.0.1', NITRO_PORT: '0' },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const closed = new Promise((resolve) => server.on('close', resolve));
+    const { address, close } = await startServer(
+      ['.output/server/index.mjs'],
+      { cwd: project, env: { NITRO_HOST: '127.0.0.1', NITRO_PORT: '0' } },
+      (output) => /http:\S+/.exec(output)?.[0],
+    );
     try {
-      const url = await new Promise<string>((resolve, reject) => {
-        let output = '';
-        server.stdout.setEncoding('utf8').on('data', (text: string) => {
-          output += text;
-          const address = /http:\S+/.exec(output);
-          if (address) resolve(address[0]);
-        });
-        server.on('close', () => reject(new Error(`the server ended:\n${output}`)));
-      });
-      expect(await (await fetch(url)).json()).toEqual({ loss: '0.010000', threads: '0.010000' });
+      expect(await (await fetch(address)).json()).toEqual({ loss: '0.010000', threads: '0.010000' });
     } finally {
-      server.kill();
-      await closed;
+      await close();
     }
     works.push({
       consumer: 'Nitro, for Node',
@@ -296,8 +285,7 @@ test('Parcel, with two workers that import the package', async () => {
   });`;
   await writeFile(join(project, 'page.js'), script);
   await writeFile(join(project, 'index.html'), '<!doctype html><script type="module" src="./page.js"></script>');
-  const parcel = join(tools, 'parcel/lib/bin.js');
-  await execute(process.execPath, [parcel, 'build', 'index.html', '--no-cache'], { cwd: project });
+  await buildWithParcel(project);
   const browser = await chromium.launch(launchOptions);
   try {
     const threads = `worker-threads 2 ${Math.fround(0.999)}`;
@@ -348,7 +336,7 @@ test('an extension of Chrome', async () => {
       await page.goto(`chrome-extension://${name}/page.html`);
       return page.evaluate(`Promise.all([crossOriginIsolated, inPage, inBackground])`);
     };
-    // The documented example, rounded to float32 as in consumers.test.ts.
+    // The documented example, rounded to float32 as in results.ts.
     const computes = { loss: expect.closeTo(0.01, 8), evaluate: expect.closeTo(0.01, 8) };
     const threads = Math.fround(0.999);
     const noWorker = expect.stringMatching(/^ERR_BACKEND_UNAVAILABLE .*there is no Worker here$/);

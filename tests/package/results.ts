@@ -1,4 +1,4 @@
-// What the programs print, wherever they run.
+// Checks of the lines that the programs print.
 
 import { expect } from 'vitest';
 import type { Program } from './pages.js';
@@ -6,11 +6,11 @@ import type { Program } from './pages.js';
 /** Programs for servers. They leave out the loss in web workers, which Node does not have. */
 export const SERVER_PROGRAMS = ['loss', 'threads', 'tfjs'] as const;
 
-/** What Next.js computes on its server. */
+/** The results that Next.js computes on its server. */
 export const ON_SERVER = ['server-component', 'edge-runtime'] as const;
 export type Result = Program | 'worker-threads' | (typeof ON_SERVER)[number];
 
-/** What the programs of a page print: the one in a worker prints twice. */
+/** The results that the programs of a page print: the program in a worker prints two. */
 export const resultsOf = (programs: readonly Program[]): Result[] =>
   programs.flatMap((program) => (program === 'worker' ? ['worker', 'worker-threads'] : [program]));
 

@@ -1,19 +1,8 @@
-import { nn } from 'multilabel-margin-loss';
+import { lossOfExample } from './example.js';
 
-const scores = [
-  [0.1, 2.5, -1.0, 1.2, 0.3],
-  [-0.2, 1.0, 3.1, 0.5, 2.2],
-];
 addEventListener('message', ({ source }) => {
   try {
-    source!.postMessage(
-      new nn.MultiLabelMarginLoss()
-        .forward(scores, [
-          [1, 3],
-          [2, 4],
-        ])
-        .item(),
-    );
+    source!.postMessage(lossOfExample());
   } catch (error) {
     source!.postMessage((error as Error).message);
   }

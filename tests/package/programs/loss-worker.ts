@@ -1,21 +1,7 @@
 // The worker posts its errors, because an uncaught one does not always reach the page: some bundlers wrap the module in a
 // promise. It imports nothing later: Parcel loses the modules that a worker shares with a chunk of it.
-import { nn } from 'multilabel-margin-loss';
+import { lossOfExample } from './example.js';
 import { lossOnThreads } from './on-threads.js';
-
-const scores = [
-  [0.1, 2.5, -1.0, 1.2, 0.3],
-  [-0.2, 1.0, 3.1, 0.5, 2.2],
-];
-
-function loss(): number {
-  return new nn.MultiLabelMarginLoss()
-    .forward(scores, [
-      [1, 3],
-      [2, 4],
-    ])
-    .item();
-}
 
 async function say(name: string, compute: () => unknown): Promise<void> {
   try {
@@ -25,4 +11,4 @@ async function say(name: string, compute: () => unknown): Promise<void> {
   }
 }
 
-void say('worker', loss).then(() => say('worker-threads', lossOnThreads));
+void say('worker', lossOfExample).then(() => say('worker-threads', lossOnThreads));

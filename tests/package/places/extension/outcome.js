@@ -2,15 +2,7 @@
 import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { createThreadsBackend } from 'multilabel-margin-loss/threads';
-
-const scores = [
-  [0.1, 2.5, -1.0, 1.2, 0.3],
-  [-0.2, 1.0, 3.1, 0.5, 2.2],
-];
-const targets = [
-  [1, 3],
-  [2, 4],
-];
+import { scores, targets } from './example.js';
 
 async function said(compute) {
   try {

@@ -10,15 +10,7 @@ import * as threads from 'multilabel-margin-loss/threads';
 import * as train from 'multilabel-margin-loss/train';
 import trainingModule from 'multilabel-margin-loss/training.wasm?module';
 import * as webgpu from 'multilabel-margin-loss/webgpu';
-
-const scores = [
-  [0.1, 2.5, -1.0, 1.2, 0.3],
-  [-0.2, 1.0, 3.1, 0.5, 2.2],
-];
-const targets = [
-  [1, 3],
-  [2, 4],
-];
+import { scores, targets } from './example.js';
 
 async function said(compute) {
   try {

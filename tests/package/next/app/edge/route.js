@@ -3,20 +3,12 @@ import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import lossModule from 'multilabel-margin-loss/multilabel_margin_loss.wasm?module';
 import metricsModule from 'multilabel-margin-loss/ranking_metrics.wasm?module';
 import trainingModule from 'multilabel-margin-loss/training.wasm?module';
+import { scores, targets } from '../../example.js';
 
 export const runtime = 'edge';
 
 const backend = createWasmBackend({ module: lossModule });
 useTrainingModule({ module: trainingModule });
-
-const scores = [
-  [0.1, 2.5, -1.0, 1.2, 0.3],
-  [-0.2, 1.0, 3.1, 0.5, 2.2],
-];
-const targets = [
-  [1, 3],
-  [2, 4],
-];
 
 // Prints the loss if the other parts of the package compute what they should, too.
 export function GET() {
