@@ -97,7 +97,7 @@ export default defineConfig({
         resolve: threads,
         test: {
           name: 'node-threads',
-          include: ['tests/js/**/*.test.ts', 'tests/threads/**/*.test.ts'],
+          include: ['tests/js/**/*.test.ts', 'tests/training/**/*.test.ts', 'tests/threads/**/*.test.ts'],
           provide: repeated,
           ...node,
         },
@@ -107,7 +107,7 @@ export default defineConfig({
         server: isolated,
         test: {
           name: 'chromium-threads',
-          include: ['tests/js/**/*.test.ts', 'tests/threads/**/*.test.ts'],
+          include: ['tests/js/**/*.test.ts', 'tests/training/**/*.test.ts', 'tests/threads/**/*.test.ts'],
           ...browser(),
         },
       },

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "bindings/call.h"
+#include "bindings/parts.h"
 #include "bindings/staging.h"
 #include "loss/parallel_loss.h"
 
@@ -16,6 +17,9 @@ using mlml::Status;
 
 // A status beside those of mlml::Status.
 constexpr int32_t kWorkerDied = -1;
+
+// Losses of fewer tasks are not shared while a model is trained: see kLeastParts in parts.h.
+constexpr size_t kLeastTasks = 10;
 
 mlml::KernelCall calls[mlml::ThreadPool::kJobs];
 
@@ -59,6 +63,30 @@ int32_t Compute() {
 }
 
 }  // namespace
+
+namespace mlml {
+
+size_t NumThreads() { return parallel_loss->threads(); }
+
+void RunTasks(ThreadPool::Run run, const void* job, uint32_t tasks) {
+  ThreadPool& pool = parallel_loss->pool();
+  pool.Start(0, run, job, tasks);
+  if (!pool.Finish(0)) __builtin_trap();
+}
+
+Outcome ComputeRows(const Rows<float>& rows, const Options& options, double* losses, float* grad) {
+  if (ParallelLoss::NumTasks(rows) < kLeastTasks) {
+    static Workspace workspace;
+    return MultilabelMarginLoss(rows, options, losses, grad, workspace);
+  }
+  const Outcome outcome = parallel_loss->Prepare(rows, options, grad != nullptr);
+  if (outcome.status != Status::kOk) return outcome;
+  parallel_loss->Start(0, rows, options, losses, grad);
+  if (!parallel_loss->Finish(0)) __builtin_trap();
+  return outcome;
+}
+
+}  // namespace mlml
 
 EMSCRIPTEN_BINDINGS(multilabel_margin_loss_threads) {
   emscripten::function("callAddress", &CallAddress);

@@ -1,4 +1,5 @@
-// The module of the training core: the functions that js/training/module.ts declares, over addresses in linear memory.
+// The functions of the training core that js/training/module.ts declares, over addresses in linear memory. They make a
+// module of their own, and are in that of several threads, which share what takes long. A result has the same bits.
 //
 // They are exports of the WebAssembly itself, without Embind and without glue: numbers alone pass, and a layer of a
 // small model computes for a microsecond, of which Embind would take a tenth. JavaScript sees the names in MLML_EXPORT.
@@ -8,6 +9,7 @@
 
 #include "bindings/call.h"
 #include "bindings/export.h"
+#include "bindings/parts.h"
 #include "loss/multilabel_margin_loss.h"
 #include "training/dropout.h"
 #include "training/elementwise.h"
@@ -20,13 +22,47 @@ namespace {
 
 mlml::KernelCall loss_call;
 
-mlml::Workspace& LossWorkspace() {
-  static mlml::Workspace workspace;
-  return workspace;
-}
-
 // A cache line: rows of many widths then start at one.
 constexpr size_t kAlignment = 64;
+
+// What costs some 50 microseconds: multiplications of a linear layer, elements of an optimizer.
+constexpr size_t kMultiplications = 1 << 20;
+constexpr size_t kElements = 1 << 15;
+
+// Calls step(gradient, begin) for the rows of a gradient in parts: `begin` is the place of a part's first element.
+template <typename Step>
+void StepInParts(const mlml::Gradient& gradient, const Step& step) {
+  mlml::InParts({.items = gradient.rows, .cost = gradient.columns, .cost_of_part = kElements},
+                [&](size_t begin, size_t end) { step(gradient.Slice(begin, end), begin * gradient.columns); });
+}
+
+// The elements of dy that are multiplied.
+size_t TermsOf(const mlml::LinearShape& shape, bool is_finite, const float* dy) {
+  const size_t size = shape.rows * shape.outputs;
+  return is_finite && mlml::NumThreads() > 1 ? mlml::CountNonzero(dy, size) : size;
+}
+
+// Calls multiply(columns, rows) for parts of a product [rows, columns] of dy: `terms` elements of dy, each times a row of the
+// other operand. A part copies its columns of that operand in blocks, and looks at its elements of dy. So parts are columns,
+// all of which look at dy, where that is little beside the copies, and else rows.
+template <typename Multiply>
+void ShareProducts(size_t columns, size_t rows, size_t terms, const Multiply& multiply) {
+  if (columns >= 4 * rows) {
+    mlml::InParts(
+        {.items = columns, .cost = terms, .cost_of_part = kMultiplications, .multiple = 8, .parts_repeat = true},
+        [&](size_t begin, size_t end) { multiply(mlml::Range{begin, end}, mlml::Range{0, rows}); });
+    return;
+  }
+  mlml::InParts({.items = rows,
+                 .cost = terms / rows * columns,
+                 .cost_of_part = kMultiplications,
+                 .multiple = 4,
+                 .parts_repeat = true},
+                [&](size_t begin, size_t end) { multiply(mlml::Range{0, columns}, mlml::Range{begin, end}); });
+}
+
+// A buffer from an element on. It is null where the optimizer has none.
+float* From(float* buffer, size_t begin) { return buffer == nullptr ? nullptr : buffer + begin; }
 
 }  // namespace
 
@@ -46,7 +82,7 @@ MLML_EXPORT(lossCall) void* LossCall() { return &loss_call; }
 // Returns an mlml::Status. Scores are float32: double would add 10 kB.
 MLML_EXPORT(computeLoss) int32_t ComputeLoss() {
   const int32_t status = loss_call.Report(loss_call.DispatchAs<float>([](const auto& rows, auto* grad) {
-    return mlml::MultilabelMarginLoss(rows, loss_call.options(), loss_call.losses_data(), grad, LossWorkspace());
+    return mlml::ComputeRows(rows, loss_call.options(), loss_call.losses_data(), grad);
   }));
   if (status == static_cast<int32_t>(mlml::Status::kOk)) loss_call.SumLosses();
   return status;
@@ -84,19 +120,40 @@ void ScaleRows(const float* x, const float* factors, size_t rows, size_t columns
 MLML_EXPORT(linearForward)
 void LinearForward(size_t rows, size_t inputs, size_t outputs, const float* x, const float* weight, const float* bias,
                    float* y) {
-  mlml::LinearForward({rows, inputs, outputs}, x, weight, bias, y);
+  // Each thread reads weights of its own, or where there are few outputs, rows of its own.
+  if (outputs >= 8 * mlml::NumThreads()) {
+    mlml::InParts({.items = outputs, .cost = rows * inputs, .cost_of_part = kMultiplications, .multiple = 4},
+                  [=](size_t begin, size_t end) {
+                    mlml::LinearForward({rows, inputs, outputs}, {begin, end}, x, weight, bias, y);
+                  });
+    return;
+  }
+  mlml::InParts({.items = rows, .cost = inputs * outputs, .cost_of_part = kMultiplications, .multiple = 2},
+                [=](size_t begin, size_t end) {
+                  mlml::LinearForward({end - begin, inputs, outputs}, {0, outputs}, x + begin * inputs, weight, bias,
+                                      y + begin * outputs);
+                });
 }
 
 MLML_EXPORT(linearBackwardInput)
 void LinearBackwardInput(size_t rows, size_t inputs, size_t outputs, const float* dy, const float* y,
                          const float* weight, float* dx) {
-  mlml::LinearBackwardInput({rows, inputs, outputs}, dy, y, weight, dx);
+  const mlml::LinearShape shape = {rows, inputs, outputs};
+  const bool is_finite = mlml::LinearIsFinite(shape, y);
+  ShareProducts(inputs, rows, TermsOf(shape, is_finite, dy), [=](mlml::Range of_inputs, mlml::Range of_rows) {
+    mlml::LinearBackwardInput(shape, of_rows, of_inputs, is_finite, dy, weight, dx);
+  });
 }
 
 MLML_EXPORT(linearBackwardWeight)
 void LinearBackwardWeight(size_t rows, size_t inputs, size_t outputs, const float* dy, const float* y, const float* x,
                           float* dweight, uint8_t* present) {
-  mlml::LinearBackwardWeight({rows, inputs, outputs}, dy, y, x, dweight, present);
+  const mlml::LinearShape shape = {rows, inputs, outputs};
+  const bool is_finite = mlml::LinearIsFinite(shape, y);
+  mlml::LinearPresent(shape, is_finite, dy, present);
+  ShareProducts(inputs, outputs, TermsOf(shape, is_finite, dy), [=](mlml::Range of_inputs, mlml::Range of_outputs) {
+    mlml::LinearBackwardWeight(shape, of_outputs, of_inputs, is_finite, dy, x, present, dweight);
+  });
 }
 
 MLML_EXPORT(findBadIndex) int32_t FindBadIndex(const int32_t* input, size_t entries, size_t table_rows) {
@@ -147,20 +204,26 @@ MLML_EXPORT(sgdStep)
 void SgdStep(const float* gradient, const uint8_t* present, size_t rows, size_t columns, float* parameter,
              float* momentum_buffer, uint32_t step, double lr, double momentum, double dampening, double weight_decay,
              bool nesterov) {
-  mlml::SgdStep({gradient, present, rows, columns}, {lr, momentum, dampening, weight_decay, nesterov}, step, parameter,
-                momentum_buffer);
+  StepInParts({gradient, present, rows, columns}, [=](const mlml::Gradient& part, size_t begin) {
+    mlml::SgdStep(part, {lr, momentum, dampening, weight_decay, nesterov}, step, parameter + begin,
+                  From(momentum_buffer, begin));
+  });
 }
 
 MLML_EXPORT(adamStep)
 void AdamStep(const float* gradient, const uint8_t* present, size_t rows, size_t columns, float* parameter,
               float* exp_avg, float* exp_avg_sq, uint32_t step, double lr, double beta1, double beta2, double eps,
               double weight_decay, bool decoupled) {
-  mlml::AdamStep({gradient, present, rows, columns}, {lr, beta1, beta2, eps, weight_decay, decoupled}, step, parameter,
-                 exp_avg, exp_avg_sq);
+  StepInParts({gradient, present, rows, columns}, [=](const mlml::Gradient& part, size_t begin) {
+    mlml::AdamStep(part, {lr, beta1, beta2, eps, weight_decay, decoupled}, step, parameter + begin, exp_avg + begin,
+                   exp_avg_sq + begin);
+  });
 }
 
 MLML_EXPORT(adagradStep)
 void AdagradStep(const float* gradient, const uint8_t* present, size_t rows, size_t columns, float* parameter,
                  float* sum, uint32_t step, double lr, double lr_decay, double eps, double weight_decay) {
-  mlml::AdagradStep({gradient, present, rows, columns}, {lr, lr_decay, eps, weight_decay}, step, parameter, sum);
+  StepInParts({gradient, present, rows, columns}, [=](const mlml::Gradient& part, size_t begin) {
+    mlml::AdagradStep(part, {lr, lr_decay, eps, weight_decay}, step, parameter + begin, sum + begin);
+  });
 }

@@ -83,6 +83,12 @@ export interface Backend {
    * @hidden
    */
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult;
+  /**
+   * For useTrainingModule(): the functions of the training core, where the backend has them.
+   *
+   * @hidden
+   */
+  training?(): object;
 }
 
 /** A batch of which some may be in the memory of a device. */

@@ -10,6 +10,7 @@ import { Tensor } from '../tensor.js';
 import { Usability } from '../usability.js';
 import { wasmBackend } from '../wasm/backend.js';
 import { KernelCall, outOfMemory, type Places } from '../wasm/call.js';
+import type { BareModule } from '../wasm/instantiate.js';
 import {
   type Address,
   ALIGNMENT,
@@ -22,6 +23,7 @@ import {
 } from '../wasm/linear-memory.js';
 import type { ThreadsModule } from './glue.mjs';
 import { Race } from './race.js';
+import { trainingModule } from './training.js';
 
 // The number of parts that are under way together: ThreadPool::kJobs in src/base/thread_pool.h. While the workers compute
 // one, this thread copies the next one in and the last one out.
@@ -96,7 +98,11 @@ export class ThreadsBackend implements Backend, Disposable {
   readonly #usability = new Usability();
 
   /** @internal */
-  constructor(module: ThreadsModule, threads: number, maximumMemory: number) {
+  constructor(
+    module: ThreadsModule,
+    threads: number,
+    private readonly maximumMemory: number,
+  ) {
     this.threads = threads;
     this.#module = module;
     this.#memory = new LinearMemory(module.wasmMemory, maximumMemory);
@@ -318,10 +324,20 @@ export class ThreadsBackend implements Backend, Disposable {
     return race;
   }
 
-  #checkAlive(status: number): void {
-    if (status !== WORKER_DIED) return;
-    this.end(workerDied('it does not answer'));
+  /** @internal */
+  training(): BareModule {
     this.#usability.check();
+    return trainingModule(this.#module, this.maximumMemory, this.#usability, (cause) => this.#died(cause));
+  }
+
+  #checkAlive(status: number): void {
+    if (status === WORKER_DIED) throw this.#died();
+  }
+
+  #died(cause?: unknown): LossError {
+    const error = workerDied('it does not answer', cause);
+    this.end(error);
+    return error;
   }
 
   /** The address of an array in shared memory; 0 for others. */

@@ -1,5 +1,6 @@
+import type { Backend } from '../backend.js';
 import type { ArrayTypes, TypedArray } from '../dtypes.js';
-import { LossError } from '../errors.js';
+import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import { type Address, LinearMemory } from '../wasm/linear-memory.js';
 import { checkModule, compile, instantiate, type WasmModule } from '../wasm/instantiate.js';
@@ -126,13 +127,19 @@ export function trainingMemory(): TrainingMemory {
 }
 
 /**
- * Gives `nn` and `optim` a compiled WebAssembly module. It is for environments that refuse to compile WebAssembly from
- * bytes, such as the workers of some content delivery networks; elsewhere they compile one themselves. Call it once in a
- * thread, before anything else of `nn` and `optim`.
+ * Gives `nn` and `optim` the WebAssembly module in which they compute, where that is not the one that they make themselves:
  *
- * @param options `module`: the compiled `multilabel-margin-loss/training.wasm` of this version of the package
- * @throws LossError ERR_OPTION for anything but that module; ERR_STATE after the first layer, parameter or optimizer;
- * ERR_BACKEND_UNAVAILABLE where it cannot be instantiated
+ * - `backend`: that of a threads backend. Its threads share linear layers, losses and the steps of optimizers; results have the
+ *   same bits. `dispose()` of the backend ends training too, and parameters stay readable.
+ * - `module`: a compiled one. It is for environments that refuse to compile WebAssembly from bytes, such as the workers of some
+ *   content delivery networks.
+ *
+ * Call it once in a thread, before anything else of `nn` and `optim`.
+ *
+ * @param options either `backend`: what `createThreadsBackend()` of `multilabel-margin-loss/threads` resolves to; or `module`: the
+ * compiled `multilabel-margin-loss/training.wasm`; of this version of the package
+ * @throws LossError ERR_OPTION for anything else; ERR_STATE after the first layer, parameter or optimizer;
+ * ERR_BACKEND_UNAVAILABLE where the module cannot be instantiated; ERR_DISPOSED for a backend that was disposed of
  * @example
  * import { readFileSync } from 'node:fs';
  * import { nn, useTrainingModule } from 'multilabel-margin-loss';
@@ -143,14 +150,31 @@ export function trainingMemory(): TrainingMemory {
  *
  * new nn.Linear(3, 4).forward([[1, 2, 3]]).shape; // => [1, 4]
  */
-export function useTrainingModule(options: { module: WasmModule }): void {
-  const { module } = checkOptions(options, ['module'], 'useTrainingModule()');
-  checkModule(module, 'training.wasm', 'computeLoss');
+export function useTrainingModule(options: { module: WasmModule } | { backend: Backend }): void {
+  const where = 'useTrainingModule()';
+  const given = checkOptions<{ module?: WasmModule; backend?: Backend }>(options, ['module', 'backend'], where);
+  const { module, backend } = given;
+  if ((module === undefined) === (backend === undefined)) {
+    throw new LossError(
+      'ERR_OPTION',
+      `${where} needs either a module or a backend, got ${module ? 'both' : 'neither'}`,
+    );
+  }
+  if (backend === undefined) {
+    checkModule(module, 'training.wasm', 'computeLoss');
+  } else if (typeof backend?.training !== 'function') {
+    throw new LossError(
+      'ERR_OPTION',
+      `the backend of ${where} must be what createThreadsBackend() of this package resolves to, got ${describe(backend)}`,
+    );
+  }
   if (shared !== undefined) {
     throw new LossError(
       'ERR_STATE',
-      'nn and optim have their module already: call useTrainingModule() once, before anything else of theirs',
+      `nn and optim have their module already: call ${where} once, before anything else`,
     );
   }
-  shared = new TrainingMemory(instantiate<TrainingModule>(module));
+  shared = new TrainingMemory(
+    (backend?.training?.() as TrainingModule | undefined) ?? instantiate<TrainingModule>(module as WasmModule),
+  );
 }

@@ -13,6 +13,8 @@ constexpr size_t kRowCost = 80;
 
 }  // namespace
 
+size_t ParallelLoss::TaskRows(size_t classes) { return std::max<size_t>(1, kTaskCost / (classes + kRowCost)); }
+
 template <typename Score>
 Outcome ParallelLoss::Prepare(const Rows<Score>& rows, const Options& options, bool with_gradient) {
   const Outcome outcome = Validate(rows, options.nan_policy, workspaces_[0]);
@@ -27,14 +29,13 @@ Outcome ParallelLoss::Prepare(const Rows<Score>& rows, const Options& options, b
 
 template <typename Score>
 void ParallelLoss::Start(size_t number, const Rows<Score>& rows, const Options& options, double* losses, Score* grad) {
-  const size_t task_rows = std::max<size_t>(1, kTaskCost / (rows.classes + kRowCost));
   const Job<Score>& job = jobs_[number].template emplace<Job<Score>>(Job<Score>{.rows = rows,
                                                                                 .options = options,
                                                                                 .losses = losses,
                                                                                 .grad = grad,
-                                                                                .task_rows = task_rows,
+                                                                                .task_rows = TaskRows(rows.classes),
                                                                                 .workspaces = workspaces_.get()});
-  pool_.Start(number, &RunTask<Score>, &job, static_cast<uint32_t>((rows.count + task_rows - 1) / task_rows));
+  pool_.Start(number, &RunTask<Score>, &job, static_cast<uint32_t>(NumTasks(rows)));
 }
 
 template <typename Score>

@@ -22,6 +22,16 @@ class ParallelLoss {
 
   size_t threads() const { return pool_.threads(); }
 
+  // Its jobs are those of this object: both must not be under way together.
+  ThreadPool& pool() { return pool_; }
+
+  // The number of tasks that a job has, of some 20 microseconds each.
+  template <typename Score>
+  static size_t NumTasks(const Rows<Score>& rows) {
+    const size_t task_rows = TaskRows(rows.classes);
+    return (rows.count + task_rows - 1) / task_rows;
+  }
+
   // Validates rows and makes room for them on every thread. No job may be under way.
   template <typename Score>
   Outcome Prepare(const Rows<Score>& rows, const Options& options, bool with_gradient);
@@ -46,6 +56,7 @@ class ParallelLoss {
     Workspace* workspaces;
   };
 
+  static size_t TaskRows(size_t classes);
   template <typename Score>
   static void RunTask(const void* job, size_t task, size_t thread);
 

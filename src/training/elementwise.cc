@@ -8,6 +8,15 @@ namespace mlml {
 
 void Fill(float* x, size_t size, float value) { std::fill_n(x, size, value); }
 
+size_t CountNonzero(const float* x, size_t size) {
+  size_t count = 0;
+  ForVectors(size, [&](auto d, size_t i) {
+    const auto v = hn::LoadU(d, x + i);
+    count += hn::CountTrue(d, hn::Ne(v, hn::Zero(d)));
+  });
+  return count;
+}
+
 void Relu(const float* x, size_t size, float* y) {
   ForVectors(size, [=](auto d, size_t i) {
     const auto v = hn::LoadU(d, x + i);

@@ -7,6 +7,9 @@
 
 namespace mlml {
 
+// A NaN counts.
+size_t CountNonzero(const float* x, size_t size);
+
 void Fill(float* x, size_t size, float value);
 
 // y = max(x, 0); NaN stays NaN.

@@ -15,6 +15,11 @@ struct Gradient {
   size_t columns = 0;
 
   bool IsPresent(size_t row) const { return present == nullptr || present[row] != 0; }
+
+  // The rows from `begin` to before `end`.
+  Gradient Slice(size_t begin, size_t end) const {
+    return {values + begin * columns, present == nullptr ? nullptr : present + begin, end - begin, columns};
+  }
 };
 
 // Writes the rows that are not present as zeros.

@@ -77,10 +77,35 @@ void AddOutputs(const LinearShape& shape, const float* x, const float* weight, f
   }
 }
 
-// True where neither weights nor x hold anything but finite numbers: a sum with an infinity or NaN in it, times
-// whatever, is no finite number again.
-bool AllFinite(const float* y, size_t size) {
+}  // namespace
+
+void LinearForward(const LinearShape& shape, Range of_outputs, const float* x, const float* weight, const float* bias,
+                   float* y) {
+  const auto [rows, inputs, outputs] = shape;
+  for (size_t n = 0; n < rows; ++n) {
+    float* to = y + n * outputs + of_outputs.begin;
+    if (bias == nullptr) {
+      std::fill_n(to, of_outputs.size(), 0.0F);
+    } else {
+      std::copy_n(bias + of_outputs.begin, of_outputs.size(), to);
+    }
+  }
+  // Weights are read once for each block of rows, in order; the rows stay in the second-level cache.
+  for (size_t n = 0; n < rows; n += kBlockRows) {
+    const LinearShape block = {std::min(kBlockRows, rows - n), inputs, outputs};
+    const float* block_x = x + n * inputs;
+    float* block_y = y + n * outputs;
+    size_t o = of_outputs.begin;
+    for (; o + kTileOutputs <= of_outputs.end; o += kTileOutputs) {
+      AddOutputs<kTileOutputs>(block, block_x, weight + o * inputs, block_y + o);
+    }
+    for (; o < of_outputs.end; ++o) AddOutputs<1>(block, block_x, weight + o * inputs, block_y + o);
+  }
+}
+
+bool LinearIsFinite(const LinearShape& shape, const float* y) {
   const Tag d;
+  const size_t size = shape.rows * shape.outputs;
   auto product = hn::Zero(d);
   size_t i = 0;
   for (; i + kLanes<float> <= size; i += kLanes<float>) product = hn::MulAdd(hn::LoadU(d, y + i), hn::Zero(d), product);
@@ -89,48 +114,28 @@ bool AllFinite(const float* y, size_t size) {
   return rest == 0;
 }
 
-}  // namespace
-
-void LinearForward(const LinearShape& shape, const float* x, const float* weight, const float* bias, float* y) {
+void LinearBackwardInput(const LinearShape& shape, Range of_rows, Range of_inputs, bool is_finite, const float* dy,
+                         const float* weight, float* dx) {
   const auto [rows, inputs, outputs] = shape;
-  for (size_t n = 0; n < rows; ++n) {
-    if (bias == nullptr) {
-      std::fill_n(y + n * outputs, outputs, 0.0F);
-    } else {
-      std::copy_n(bias, outputs, y + n * outputs);
-    }
-  }
-  // Weights are read once for each block of rows, in order; the rows stay in the second-level cache.
-  for (size_t n = 0; n < rows; n += kBlockRows) {
-    const LinearShape block = {std::min(kBlockRows, rows - n), inputs, outputs};
-    const float* block_x = x + n * inputs;
-    float* block_y = y + n * outputs;
-    size_t o = 0;
-    for (; o + kTileOutputs <= outputs; o += kTileOutputs) {
-      AddOutputs<kTileOutputs>(block, block_x, weight + o * inputs, block_y + o);
-    }
-    for (; o < outputs; ++o) AddOutputs<1>(block, block_x, weight + o * inputs, block_y + o);
+  SumOuterProducts({.values = dy + of_rows.begin * outputs, .stride = outputs, .step = 1}, nullptr, of_rows.size(),
+                   outputs, is_finite, weight + of_inputs.begin, inputs, of_inputs.size(),
+                   dx + of_rows.begin * inputs + of_inputs.begin);
+}
+
+void LinearPresent(const LinearShape& shape, bool is_finite, const float* dy, uint8_t* present) {
+  const auto [rows, inputs, outputs] = shape;
+  std::fill_n(present, outputs, is_finite ? 0 : 1);
+  for (size_t n = 0; n < rows && is_finite; ++n) {
+    for (size_t o = 0; o < outputs; ++o) present[o] |= dy[n * outputs + o] != 0 ? 1 : 0;
   }
 }
 
-void LinearBackwardInput(const LinearShape& shape, const float* dy, const float* y, const float* weight, float* dx) {
+void LinearBackwardWeight(const LinearShape& shape, Range of_outputs, Range of_inputs, bool is_finite, const float* dy,
+                          const float* x, const uint8_t* present, float* dweight) {
   const auto [rows, inputs, outputs] = shape;
-  const bool skips_zeros = AllFinite(y, rows * outputs);
-  SumOuterProducts({.values = dy, .stride = outputs, .step = 1}, nullptr, rows, outputs, skips_zeros, weight, inputs,
-                   dx);
-}
-
-void LinearBackwardWeight(const LinearShape& shape, const float* dy, const float* y, const float* x, float* dweight,
-                          uint8_t* present) {
-  const auto [rows, inputs, outputs] = shape;
-  const bool skips_zeros = AllFinite(y, rows * outputs);
-  for (size_t o = 0; o < outputs; ++o) {
-    bool is_present = !skips_zeros;
-    for (size_t n = 0; n < rows; ++n) is_present = is_present || dy[n * outputs + o] != 0;
-    present[o] = is_present ? 1 : 0;
-  }
-  SumOuterProducts({.values = dy, .stride = 1, .step = outputs}, present, outputs, rows, skips_zeros, x, inputs,
-                   dweight);
+  SumOuterProducts({.values = dy + of_outputs.begin, .stride = 1, .step = outputs}, present + of_outputs.begin,
+                   of_outputs.size(), rows, is_finite, x + of_inputs.begin, inputs, of_inputs.size(),
+                   dweight + of_outputs.begin * inputs + of_inputs.begin);
 }
 
 }  // namespace mlml

@@ -29,18 +29,18 @@ struct RowGroup {
 
 // Sets, or with kAdds adds to, a tile of c.
 template <bool kAdds>
-void MultiplyTile(const RowGroup& group, const float* panel, float* c, size_t columns, size_t width) {
+void MultiplyTile(const RowGroup& group, const float* panel, float* c, size_t stride, size_t width) {
   const Tag d;
   constexpr size_t L = kLanes<float>;
   float edge[kTile * kPanel];
   float* rows[kTile];
   const bool is_whole = group.num_rows == kTile && width == kPanel;
   for (size_t r = 0; r < kTile; ++r) {
-    rows[r] = is_whole ? c + group.rows[r] * columns : edge + r * kPanel;
+    rows[r] = is_whole ? c + group.rows[r] * stride : edge + r * kPanel;
   }
   if (kAdds && !is_whole) {
     std::memset(edge, 0, sizeof(edge));
-    for (size_t r = 0; r < group.num_rows; ++r) std::copy_n(c + group.rows[r] * columns, width, rows[r]);
+    for (size_t r = 0; r < group.num_rows; ++r) std::copy_n(c + group.rows[r] * stride, width, rows[r]);
   }
   const auto load = [d](const float* from) { return kAdds ? hn::LoadU(d, from) : hn::Zero(d); };
   auto s00 = load(rows[0]), s01 = load(rows[0] + L);
@@ -71,7 +71,7 @@ void MultiplyTile(const RowGroup& group, const float* panel, float* c, size_t co
   store(2, s20, s21);
   store(3, s30, s31);
   if (!is_whole) {
-    for (size_t r = 0; r < group.num_rows; ++r) std::copy_n(rows[r], width, c + group.rows[r] * columns);
+    for (size_t r = 0; r < group.num_rows; ++r) std::copy_n(rows[r], width, c + group.rows[r] * stride);
   }
 }
 
@@ -141,7 +141,7 @@ void CopyPanels(const float* b, size_t stride, size_t depth, size_t width, float
 }  // namespace
 
 void SumOuterProducts(const Factors& factors, const uint8_t* present, size_t rows, size_t depth, bool skips_zeros,
-                      const float* b, size_t columns, float* c) {
+                      const float* b, size_t stride, size_t columns, float* c) {
   RowGroup groups[kRows / kTile];
   alignas(64) float panels[kDepth * kColumns];
   // Without any term, one block of none sets zeros.
@@ -154,10 +154,10 @@ void SumOuterProducts(const Factors& factors, const uint8_t* present, size_t row
       if (num_groups == 0) continue;
       for (size_t j = 0; j < columns; j += kColumns) {
         const size_t width = std::min(kColumns, columns - j);
-        CopyPanels(b + k * columns + j, columns, block_depth, width, panels);
+        CopyPanels(b + k * stride + j, stride, block_depth, width, panels);
         for (size_t g = 0; g < num_groups; ++g) {
           for (size_t at = 0; at < width; at += kPanel) {
-            multiply(groups[g], panels + at * block_depth, c + j + at, columns, std::min(kPanel, width - at));
+            multiply(groups[g], panels + at * block_depth, c + j + at, stride, std::min(kPanel, width - at));
           }
         }
       }

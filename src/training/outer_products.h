@@ -13,12 +13,12 @@ struct Factors {
   size_t step = 0;
 };
 
-// c[m, :] = sum over k of factor(m, k) b[k, :], of b [depth, columns] and c [rows, columns], row-major; for each row m
-// of which `present` is not 0, or for all where it is null.
+// c[m, :] = sum over k of factor(m, k) b[k, :], of b [depth, columns] and c [rows, columns], whose rows begin `stride`
+// elements apart; for each row m of which `present` is not 0, or for all where it is null.
 //
 // With `skips_zeros`, for an all finite b, terms whose factor is zero are left out.
 void SumOuterProducts(const Factors& factors, const uint8_t* present, size_t rows, size_t depth, bool skips_zeros,
-                      const float* b, size_t columns, float* c);
+                      const float* b, size_t stride, size_t columns, float* c);
 
 }  // namespace mlml
 

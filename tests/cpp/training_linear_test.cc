@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "training/gradient.h"
 #include "training/linear.h"
 #include "training_arrays.h"
@@ -27,7 +29,8 @@ Layer RandomLayer(Rng& rng, size_t rows, size_t inputs, size_t outputs, double s
 
 Floats Forward(const Layer& layer) {
   Floats y(layer.shape.rows * layer.shape.outputs);
-  LinearForward(layer.shape, layer.x.data(), layer.weight.data(), layer.bias.data(), y.data());
+  LinearForward(layer.shape, {0, layer.shape.outputs}, layer.x.data(), layer.weight.data(), layer.bias.data(),
+                y.data());
   return y;
 }
 
@@ -35,7 +38,7 @@ void CheckForward(const Layer& layer) {
   const auto [rows, inputs, outputs] = layer.shape;
   const Floats y = Forward(layer);
   Floats without_bias(rows * outputs);
-  LinearForward(layer.shape, layer.x.data(), layer.weight.data(), nullptr, without_bias.data());
+  LinearForward(layer.shape, {0, outputs}, layer.x.data(), layer.weight.data(), nullptr, without_bias.data());
   for (size_t n = 0; n < rows; ++n) {
     for (size_t o = 0; o < outputs; ++o) {
       ReferenceSum sum;
@@ -51,9 +54,9 @@ void CheckForward(const Layer& layer) {
 
 void CheckBackward(const Layer& layer) {
   const auto [rows, inputs, outputs] = layer.shape;
-  const Floats y = Forward(layer);
+  const bool is_finite = LinearIsFinite(layer.shape, Forward(layer).data());
   Floats dx(rows * inputs);
-  LinearBackwardInput(layer.shape, layer.dy.data(), y.data(), layer.weight.data(), dx.data());
+  LinearBackwardInput(layer.shape, {0, rows}, {0, inputs}, is_finite, layer.dy.data(), layer.weight.data(), dx.data());
   for (size_t n = 0; n < rows; ++n) {
     for (size_t i = 0; i < inputs; ++i) {
       ReferenceSum sum;
@@ -66,7 +69,9 @@ void CheckBackward(const Layer& layer) {
 
   Floats dweight(outputs * inputs);
   std::vector<uint8_t> present(outputs, 2);
-  LinearBackwardWeight(layer.shape, layer.dy.data(), y.data(), layer.x.data(), dweight.data(), present.data());
+  LinearPresent(layer.shape, is_finite, layer.dy.data(), present.data());
+  LinearBackwardWeight(layer.shape, {0, outputs}, {0, inputs}, is_finite, layer.dy.data(), layer.x.data(),
+                       present.data(), dweight.data());
   for (size_t o = 0; o < outputs; ++o) {
     ASSERT_LE(present[o], 1);
     for (size_t i = 0; i < inputs; ++i) {
@@ -149,32 +154,59 @@ TEST(Linear, InfinitiesMeetZerosAsInTheDenseProduct) {
   }
 }
 
-// What threads would share: each output alone has the bits that it has among others.
-TEST(Linear, OutputsDoNotDependOnOthers) {
+std::vector<Range> RandomParts(Rng& rng, size_t size) {
+  std::vector<Range> parts;
+  for (size_t begin = 0; begin < size; begin = parts.back().end) {
+    parts.push_back({begin, std::uniform_int_distribution<size_t>(begin + 1, size)(rng)});
+  }
+  return parts;
+}
+
+// What threads share: the parts have the bits of the whole.
+TEST(Linear, PartsHaveTheBitsOfTheWhole) {
   TRACE_SEED();
   Rng rng(Seed());
-  const size_t rows = 7;
-  const size_t inputs = 1050;
-  const size_t outputs = 13;
-  const Layer layer = RandomLayer(rng, rows, inputs, outputs, 0.3);
-  const Floats y = Forward(layer);
-  Floats dweight(outputs * inputs);
-  std::vector<uint8_t> present(outputs);
-  LinearBackwardWeight(layer.shape, layer.dy.data(), y.data(), layer.x.data(), dweight.data(), present.data());
-  for (size_t o = 0; o < outputs; ++o) {
-    const LinearShape one = {rows, inputs, 1};
-    Floats alone(rows);
-    LinearForward(one, layer.x.data(), layer.weight.data() + o * inputs, layer.bias.data() + o, alone.data());
-    Floats dy(rows);
-    for (size_t n = 0; n < rows; ++n) {
-      EXPECT_EQ(alone[n], y[n * outputs + o]);
-      dy[n] = layer.dy[n * outputs + o];
+  const auto same = [](const Floats& a, const Floats& b) {
+    return std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  };
+  for (const double share : {1.0, 0.3, 0.02}) {
+    for (const auto& [rows, inputs, outputs] : {LinearShape{7, 1050, 13}, LinearShape{135, 70, 9}, {33, 40, 150}}) {
+      for (const bool has_infinity : {false, true}) {
+        Layer layer = RandomLayer(rng, rows, inputs, outputs, share);
+        if (has_infinity) layer.weight[0] = kInf;
+        const auto& [shape, x, weight, bias, dy] = layer;
+        const Floats y = Forward(layer);
+        Floats y_parts(rows * outputs);
+        for (const auto& [begin, end] : RandomParts(rng, rows)) {
+          for (const Range& range : RandomParts(rng, outputs)) {
+            LinearForward({end - begin, inputs, outputs}, range, x.data() + begin * inputs, weight.data(), bias.data(),
+                          y_parts.data() + begin * outputs);
+          }
+        }
+        EXPECT_TRUE(same(y, y_parts));
+
+        const bool is_finite = LinearIsFinite(shape, y.data());
+        EXPECT_EQ(is_finite, !has_infinity);
+        Floats dx(rows * inputs), dx_parts(rows * inputs);
+        LinearBackwardInput(shape, {0, rows}, {0, inputs}, is_finite, dy.data(), weight.data(), dx.data());
+        Floats dweight(outputs * inputs), dweight_parts(outputs * inputs);
+        std::vector<uint8_t> present(outputs);
+        LinearPresent(shape, is_finite, dy.data(), present.data());
+        LinearBackwardWeight(shape, {0, outputs}, {0, inputs}, is_finite, dy.data(), x.data(), present.data(),
+                             dweight.data());
+        for (const Range& columns : RandomParts(rng, inputs)) {
+          for (const Range& of_rows : RandomParts(rng, rows)) {
+            LinearBackwardInput(shape, of_rows, columns, is_finite, dy.data(), weight.data(), dx_parts.data());
+          }
+          for (const Range& of_outputs : RandomParts(rng, outputs)) {
+            LinearBackwardWeight(shape, of_outputs, columns, is_finite, dy.data(), x.data(), present.data(),
+                                 dweight_parts.data());
+          }
+        }
+        EXPECT_TRUE(same(dx, dx_parts));
+        EXPECT_TRUE(same(dweight, dweight_parts));
+      }
     }
-    Floats drow(inputs);
-    uint8_t is_present = 0;
-    LinearBackwardWeight(one, dy.data(), alone.data(), layer.x.data(), drow.data(), &is_present);
-    EXPECT_EQ(is_present, present[o]);
-    for (size_t i = 0; i < inputs && is_present != 0; ++i) EXPECT_EQ(drow[i], dweight[o * inputs + i]);
   }
 }
 

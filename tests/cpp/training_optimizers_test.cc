@@ -22,7 +22,7 @@ struct Element {
 };
 
 using Step = std::function<void(Element& element, double g, uint32_t step)>;
-using StepAll = std::function<void(const Gradient& gradient, uint32_t step, Floats& w, Floats& first, Floats& second)>;
+using StepAll = std::function<void(const Gradient& gradient, uint32_t step, float* w, float* first, float* second)>;
 
 // Takes kSteps steps, each with another row without a gradient, also where rows are not present.
 void Check(size_t columns, const Step& step_one, const StepAll& step_all, float initial_second) {
@@ -46,7 +46,12 @@ void Check(size_t columns, const Step& step_one, const StepAll& step_all, float 
       elements[i].largest = std::max(elements[i].largest, std::abs(elements[i].w));
       if (present[i / columns] == 0 && step % 2 == 0) g[i] = kNan;  // must not be read
     }
-    step_all({g.data(), step % 2 == 0 ? present.data() : nullptr, kRows, columns}, step, w, first, second);
+    // In two parts, as threads share a step; one of them may be empty.
+    const Gradient gradient = {g.data(), step % 2 == 0 ? present.data() : nullptr, kRows, columns};
+    const size_t split = step % (kRows + 1);
+    const size_t at = split * columns;
+    step_all(gradient.Slice(0, split), step, w.data(), first.data(), second.data());
+    step_all(gradient.Slice(split, kRows), step, w.data() + at, first.data() + at, second.data() + at);
     for (size_t i = 0; i < size; ++i) {
       // At most ten roundings a step, of numbers that are at most four times as large as the largest parameter or
       // state: |g| is at most 6, and so is what is made of it.
@@ -78,8 +83,8 @@ TEST_P(OptimizerColumns, Sgd) {
       }
       e.w -= options.lr * g;
     };
-    const auto step_all = [&](const Gradient& gradient, uint32_t step, Floats& w, Floats& first, Floats&) {
-      SgdStep(gradient, options, step, w.data(), options.momentum == 0 ? nullptr : first.data());
+    const auto step_all = [&](const Gradient& gradient, uint32_t step, float* w, float* first, float*) {
+      SgdStep(gradient, options, step, w, options.momentum == 0 ? nullptr : first);
     };
     Check(GetParam(), one, step_all, 1);
   }
@@ -102,8 +107,8 @@ TEST_P(OptimizerColumns, Adam) {
         const double second = e.second / (1 - std::pow(options.beta2, step));
         e.w -= options.lr * first / (std::sqrt(second) + options.eps);
       };
-      const auto step_all = [&](const Gradient& gradient, uint32_t step, Floats& w, Floats& first, Floats& second) {
-        AdamStep(gradient, options, step, w.data(), first.data(), second.data());
+      const auto step_all = [&](const Gradient& gradient, uint32_t step, float* w, float* first, float* second) {
+        AdamStep(gradient, options, step, w, first, second);
       };
       Check(GetParam(), one, step_all, 0);
     }
@@ -121,8 +126,8 @@ TEST_P(OptimizerColumns, Adagrad) {
           e.second += g * g;
           e.w -= options.lr / (1 + (step - 1) * lr_decay) * g / (std::sqrt(e.second) + eps);
         };
-        const auto step_all = [&](const Gradient& gradient, uint32_t step, Floats& w, Floats&, Floats& second) {
-          AdagradStep(gradient, options, step, w.data(), second.data());
+        const auto step_all = [&](const Gradient& gradient, uint32_t step, float* w, float*, float* second) {
+          AdagradStep(gradient, options, step, w, second);
         };
         Check(GetParam(), one, step_all, 0.25F);
       }

@@ -11,6 +11,7 @@ type Compute = Backend['compute'];
 
 // More than the machine may have; a remainder for most numbers of rows.
 const threads = await createThreadsBackend({ threads: 3 });
+real.useTrainingModule({ backend: threads });
 const room = { 4: threads.zeros(2 ** 22), 8: threads.zeros(2 ** 22, { dtype: 'float64' }) };
 
 /** Takes the scores to shared memory first: few scores that are not there are left to the backend of one thread. */
