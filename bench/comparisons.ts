@@ -5,7 +5,7 @@ import { formatPoint, GRID, type Point } from './grid.js';
 import type { WholeRun } from './run.js';
 import type { Spread } from './spread.js';
 import type { Measurement } from './timing.js';
-import { LOOP, OURS, TENSORFLOW, TORCH } from './training/run.js';
+import { LOOP, OURS, OURS_ON_THREADS, TENSORFLOW, TORCH } from './training/run.js';
 
 /** Users have these instead of this package; columns have this order. */
 export const ALTERNATIVES = [
@@ -22,6 +22,8 @@ export interface Comparison {
   work: string;
   /** Milliseconds that this package takes on one thread. */
   time: Spread;
+  /** The same on two threads, where it was measured. */
+  timeOnThreads?: Spread | undefined;
   /** The time of an alternative over that of this package. */
   ratios: Map<Alternative, Spread>;
 }
@@ -41,6 +43,7 @@ export function comparisonsOf({ training, loss, evaluation }: WholeRun): Compari
       return {
         work: name,
         time: steps.get(OURS)!.time,
+        timeOnThreads: steps.get(OURS_ON_THREADS)?.time,
         ratios: present([
           ['PyTorch', torch],
           ['TensorFlow.js', steps.get(TENSORFLOW)?.ratio],

@@ -12,6 +12,7 @@ import { type Input, makeInput, type Point } from './grid.js';
 import type { EvaluationRun } from './run.js';
 import { type Spread, spreadOf } from './spread.js';
 import { progress } from './timing.js';
+import { PYTHON_ENV } from './python.js';
 
 const run = promisify(execFile);
 const COMMAND = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
@@ -124,7 +125,7 @@ function timesOf(what: () => void): number[] {
 }
 
 async function timeScikitLearn(python: string, files: readonly string[]) {
-  const { stdout } = await run(python, [SCIKIT_LEARN, ...files]);
+  const { stdout } = await run(python, [SCIKIT_LEARN, ...files], { env: PYTHON_ENV });
   return JSON.parse(stdout) as { version: string; milliseconds: number[]; values: number[] };
 }
 

@@ -23,7 +23,7 @@ export function headlinePage(run: WholeRun): string {
     ...parts.flatMap(({ leftOut }) => leftOut.map((what) => `Left out: ${what}.`)),
     '## Training',
     'A step: forward, loss, gradients and optimizer, float32. PyTorch has its builtin loss and the better of one and two threads; ' +
-      'TensorFlow.js runs on its WebAssembly backend. Where dense products take most of a step, PyTorch can be faster: its BLAS has ' +
+      'TensorFlow.js runs on its WebAssembly backend. The comparisons are with this package on one thread. Where dense products take most of a step, PyTorch can be faster: its BLAS has ' +
       'vectors of 256 or 512 bits and fused multiply-add, WebAssembly vectors of 128 bits without.',
     tableOf('a step', training),
     '## Loss and gradient',
@@ -82,11 +82,13 @@ function chosen(run: WholeRun): Comparison[] {
 
 function tableOf(first: string, comparisons: readonly Comparison[], withTimes = true): string {
   const columns = ALTERNATIVES.filter((alternative) => comparisons.some(({ ratios }) => ratios.has(alternative)));
+  const withThreads = withTimes && comparisons.some(({ timeOnThreads }) => timeOnThreads !== undefined);
   return rowsOf({
-    head: [first, ...(withTimes ? ['this package'] : []), ...columns],
-    rows: comparisons.map(({ work, time, ratios }) => [
+    head: [first, ...(withTimes ? ['this package'] : []), ...(withThreads ? ['on 2 threads'] : []), ...columns],
+    rows: comparisons.map(({ work, time, timeOnThreads, ratios }) => [
       work,
       ...(withTimes ? [formatTime(time.median)] : []),
+      ...(withThreads ? [timeOnThreads === undefined ? '' : formatTime(timeOnThreads.median)] : []),
       ...columns.map((column) => {
         const ratio = ratios.get(column);
         return ratio === undefined ? '' : formatSpread(ratio);

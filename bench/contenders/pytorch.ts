@@ -3,6 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Batch } from '../grid.js';
 import { type Contender, type Name, NAMES, type Result } from './contender.js';
+import { PYTHON_ENV } from '../python.js';
 
 export interface PyTorch {
   version: string;
@@ -76,7 +77,7 @@ class PythonProcess {
       this.#ended = true;
       this.#wake();
     };
-    this.#process = spawn(python, [fileURLToPath(new URL('pytorch.py', import.meta.url))])
+    this.#process = spawn(python, [fileURLToPath(new URL('pytorch.py', import.meta.url))], { env: PYTHON_ENV })
       .on('error', (error) => {
         this.#errors = error.message;
         end();

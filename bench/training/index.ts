@@ -1,4 +1,5 @@
 /** Times training beside PyTorch, TensorFlow.js and a loop in TypeScript. */
+import * as thisPackage from 'multilabel-margin-loss';
 import { spreadOf } from '../spread.js';
 import { progress } from '../timing.js';
 import {
@@ -14,9 +15,9 @@ import {
   type WordNetBatch,
 } from './jobs.js';
 import { type Limits, measureLimits } from './limits.js';
-import { type JobTiming, LOOP, OURS, TENSORFLOW, TORCH, type TrainingRun } from './run.js';
+import { type JobTiming, LOOP, OURS, OURS_ON_THREADS, TENSORFLOW, TORCH, type TrainingRun } from './run.js';
 import { tensorFlowSteps } from './tensorflow.js';
-import { stepsOf, wordNetTrainer } from './this-package.js';
+import { copyOnThreads, stepsOf, wordNetTrainer } from './this-package.js';
 import { startTorch, type Torch } from './pytorch.js';
 import { wordNetLoop } from './typescript-loop.js';
 
@@ -30,6 +31,9 @@ interface Effort {
 
 export const FULL: Effort = { rounds: 7, turnMilliseconds: 300, documents: Infinity, part: 6400 };
 export const QUICK: Effort = { rounds: 3, turnMilliseconds: 50, documents: 3200, part: 1600 };
+
+const WARM_UP_CALLS = 10;
+const WARM_UP_MILLISECONDS = 10_000;
 
 /** Shows progress on a terminal. */
 export async function timeTraining(effort: Effort, python: string): Promise<TrainingRun> {
@@ -50,29 +54,40 @@ export async function timeTraining(effort: Effort, python: string): Promise<Trai
   progress('limits of this machine');
   const limits = measureLimits();
   const jobs = await timeWordNet(effort, limits, torchFor);
-  for (const job of STEP_JOBS) jobs.push(await timeSteps(job, effort, limits, torchFor));
+  const onThreads = await copyOnThreads(2);
+  for (const job of STEP_JOBS) jobs.push(await timeSteps(job, effort, limits, onThreads, torchFor));
   progress('');
   return { jobs, limits, versions, leftOut };
 }
 
 type TorchFor = (job: object, arrays: Parameters<typeof startTorch>[3]) => Promise<Map<string, Torch>>;
 
-async function timeSteps(job: StepJob, effort: Effort, limits: Limits, torchFor: TorchFor): Promise<JobTiming> {
+async function timeSteps(
+  job: StepJob,
+  effort: Effort,
+  limits: Limits,
+  onThreads: typeof thisPackage,
+  torchFor: TorchFor,
+): Promise<JobTiming> {
   progress(job.name);
   const data: StepData = stepData(job);
   const arrays = Object.fromEntries(data.weights.map((weight, i) => [`weight${i}`, weight]));
   const torch = await torchFor(job, { ...arrays, x: data.x, targets: data.targets });
   const contenders: [string, (steps: number) => Promise<number> | number][] = [
-    [OURS, stepsOf(job, data)],
+    [OURS, stepsOf(job, data, thisPackage)],
+    [OURS_ON_THREADS, stepsOf(job, data, onThreads)],
     [TENSORFLOW, await tensorFlowSteps(job, data)],
     ...[...torch].map(([name, { time }]): [string, (steps: number) => Promise<number>] => [
       name,
       (steps) => time({ steps }),
     ]),
   ];
-  // Calls until functions are compiled and memory is there; the last one tells how many make a turn.
+  // Calls until functions are compiled and memory is there: the heap of PyTorch grew for up to eight steps. The last one tells
+  // how many make a turn.
   const counts = new Map<string, number>();
   for (const [name, time] of contenders) {
+    const begin = performance.now();
+    for (let call = 0; call < WARM_UP_CALLS && performance.now() - begin < WARM_UP_MILLISECONDS; call++) await time(1);
     let steps = 1;
     while ((await time(steps)) < effort.turnMilliseconds / 2) steps *= 2;
     counts.set(name, steps);

@@ -8,7 +8,7 @@ FOLDER holds the arrays of the job, little-endian, and job.json. A line of JSON 
     {"begin": 0, "end": 6400}   -> {"milliseconds"} of training on these documents of WordNet, in batches
 
 In PyTorch's favour: batches are made before the timing; EmbeddingBag has sparse gradients; OpenBLAS has the kernels of the
-machine.
+machine; freed memory is kept (../python.ts).
 """
 
 import json

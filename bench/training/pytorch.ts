@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { PYTHON_ENV } from '../python.js';
 
 const PROGRAM = fileURLToPath(new URL('pytorch.py', import.meta.url));
 
@@ -26,7 +27,10 @@ export async function startTorch(
   try {
     writeFileSync(join(folder, 'job.json'), JSON.stringify(job));
     for (const [name, array] of Object.entries(arrays)) writeFileSync(join(folder, name), array);
-    const process = spawn(python, [PROGRAM, String(threads), folder], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const process = spawn(python, [PROGRAM, String(threads), folder], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: PYTHON_ENV,
+    });
     let errors = '';
     process.stderr.on('data', (data: Buffer) => (errors += data.toString()));
     // It may have ended when a request is written: the answer tells.

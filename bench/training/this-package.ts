@@ -1,23 +1,28 @@
 /** The jobs in this package, as its documentation has them. */
+import { createRequire } from 'node:module';
 import * as torch from 'multilabel-margin-loss';
+import { createThreadsBackend } from 'multilabel-margin-loss/threads';
 import type { Corpus, StepData, StepJob, WordNetBatch } from './jobs.js';
 
 /** Trains for so many steps, and returns the milliseconds that they took. */
 export type Steps = (steps: number) => Promise<number> | number;
 
-const lossFn = new torch.nn.MultiLabelMarginLoss();
-
-export function stepsOf({ rows, sizes, targets: width, optimizer: name, lr }: StepJob, data: StepData): Steps {
+export function stepsOf(
+  { rows, sizes, targets: width, optimizer: name, lr }: StepJob,
+  data: StepData,
+  { nn, optim, tensor }: typeof torch,
+): Steps {
+  const lossFn = new nn.MultiLabelMarginLoss();
   const layers = sizes.slice(1).flatMap((outputs, i) => {
-    const linear = new torch.nn.Linear(sizes[i]!, outputs);
+    const linear = new nn.Linear(sizes[i]!, outputs);
     linear.weight.data.set(data.weights[i]!);
     linear.bias!.data.fill(0);
-    return i === 0 ? [linear] : [new torch.nn.ReLU(), linear];
+    return i === 0 ? [linear] : [new nn.ReLU(), linear];
   });
-  const model = new torch.nn.Sequential(...layers);
-  const optimizer = new torch.optim[name](model.parameters(), { lr });
-  const x = torch.tensor(data.x, { shape: [rows, sizes[0]!] });
-  const targets = torch.tensor(data.targets, { shape: [rows, width] });
+  const model = new nn.Sequential(...layers);
+  const optimizer = new optim[name](model.parameters(), { lr });
+  const x = tensor(data.x, { shape: [rows, sizes[0]!] });
+  const targets = tensor(data.targets, { shape: [rows, width] });
   return (steps) => {
     const begin = performance.now();
     for (let step = 0; step < steps; step++) {
@@ -27,6 +32,13 @@ export function stepsOf({ rows, sizes, targets: width, optimizer: name, lr }: St
     }
     return performance.now() - begin;
   };
+}
+
+/** A copy of the package that trains on threads: there is one training core in each copy. */
+export async function copyOnThreads(threads: number): Promise<typeof torch> {
+  const copy = createRequire(import.meta.url)('../../dist/cjs/index.js') as typeof torch;
+  copy.useTrainingModule({ backend: await createThreadsBackend({ threads }) });
+  return copy;
 }
 
 class Tagger extends torch.nn.Module {

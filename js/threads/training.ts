@@ -31,7 +31,7 @@ export function trainingModule(
       }
     };
   }
-  const release: Kernel = (block) => (glue['_release'] as Kernel)(block as number);
+  const release: Kernel = (block) => (glue['_release'] as Kernel)(block);
   return {
     ...functions,
     release,
