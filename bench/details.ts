@@ -105,9 +105,8 @@ What was tried, measured in turns with the version before, where it is not in th
   thread that has to wait makes some calls long; one whose ways alternated did, because each found the other's data in the caches;
   one that tried the slower way every 32 calls made 128 x 80 1.1 to 1.4 times as long. Copying
   is one thread's work, and new arrays of megabytes are page faults, which threads do not share.
-- Training on threads: natively, on two cores, a step of a linear layer took 1.4 to 1.9 times less where rows share the forward pass, and
-  outputs the gradient and the step (128 x 1280-80 and 128 x 256-1000, dense gradients), 1.0 to 1.1 for 256 x 768-5000, which
-  memory bounds, and no less for steps below half a millisecond; look-ups of \`EmbeddingBag\` took 0.6 to 1.1 times. It is not
-  built: parameters would lie in shared memory, whose growth leaves old views in place, where the training core relies on their being
-  detached.
+- Training on threads: shared from two parts of 50 microseconds on, steps of 0.2 to 1.3 ms took 1.2 to 1.3 times as long, because a
+  thread that sleeps wakes too late; four parts are the least now. Parts of the gradient of a weight that are rows copy all of
+  its input; where there are few outputs, parts are columns. Look-ups of \`EmbeddingBag\` took 0.6 to 1.1 times as long natively,
+  and are left to one thread, as is what takes microseconds: ReLU, dropout, sums of columns.
 `;
