@@ -1,5 +1,5 @@
 /**
- * The loss on several threads.
+ * The loss and training on several threads.
  *
  * @example
  * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
@@ -62,8 +62,8 @@ export interface ThreadsBackendOptions {
 }
 
 /**
- * Makes a backend of several threads, for the `backend` option of `MultiLabelMarginLoss`. It works in Node and its
- * worker threads, in pages that are cross-origin isolated, and in their workers.
+ * Makes a backend of several threads, for the `backend` option of `MultiLabelMarginLoss` and for `useTrainingModule()`. It
+ * works in Node and its worker threads, in pages that are cross-origin isolated, and in their workers.
  *
  * @param options `threads`, from 1 to 64; `worker` and `maximumMemory` for where the defaults do not work
  * @returns a backend with the property `threads`, their number; its `dispose()` ends them
