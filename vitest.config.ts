@@ -31,8 +31,8 @@ const threads = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path(
 const webgpu = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('tests/webgpu/package.ts') }] };
 const webgpuSuites = ['tests/js/golden.test.ts', 'tests/js/properties.test.ts', 'tests/webgpu/**/*.test.ts'];
 
-// A software GPU takes milliseconds for the smallest batch, so its projects run a fourth of the cases; so does the suite
-// where tests/package repeats it in other versions of Node.
+// A software GPU takes milliseconds for the smallest batch, so its projects run a fourth of the cases; so do Chromium, whose
+// engine is that of Node, which runs all, and the suite where tests/package repeats it in other versions of Node.
 const fewer = { suiteShare: 0.25 };
 const repeated = process.env.REPEATED_SUITE === undefined ? {} : fewer;
 // Node uses the Vulkan driver of Chromium where it is installed, so that the tests do not depend on the machine's own.
@@ -91,7 +91,7 @@ export default defineConfig({
         resolve: one,
         // Vite reloads the page when it discovers a dependency while tests run.
         optimizeDeps: { include: ['@tensorflow/tfjs', '@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm'] },
-        test: { name: 'chromium', include: [...suites, 'tests/browser/**/*.test.ts'], ...browser() },
+        test: { name: 'chromium', include: [...suites, 'tests/browser/**/*.test.ts'], provide: fewer, ...browser() },
       },
       {
         resolve: threads,
@@ -108,6 +108,7 @@ export default defineConfig({
         test: {
           name: 'chromium-threads',
           include: ['tests/js/**/*.test.ts', 'tests/training/**/*.test.ts', 'tests/threads/**/*.test.ts'],
+          provide: fewer,
           ...browser(),
         },
       },
