@@ -1,4 +1,5 @@
-// How an operation of the training core is shared among the threads of its module. A module of one thread runs it whole.
+// How an operation of the training core is shared among the threads of its module. A module of one thread runs it
+// whole.
 #ifndef MULTILABEL_MARGIN_LOSS_BINDINGS_PARTS_H_
 #define MULTILABEL_MARGIN_LOSS_BINDINGS_PARTS_H_
 
@@ -17,16 +18,16 @@ namespace mlml {
 // Items that any number of parts may have.
 struct Work {
   size_t items = 0;
-  size_t cost = 0;             // of an item
-  size_t cost_of_part = 0;     // what is worth a thread: about 50 microseconds
-  size_t multiple = 1;         // the number of items in a part is a multiple of it
-  bool parts_repeat = false;   // each part repeats some of the work, so that one for each thread is enough
+  size_t cost = 0;            // of an item
+  size_t cost_of_part = 0;    // what is worth a thread: about 50 microseconds
+  size_t multiple = 1;        // the number of items in a part is a multiple of it
+  bool parts_repeat = false;  // each part repeats some of the work, so that one for each thread is enough
 };
 
 #ifdef __EMSCRIPTEN_PTHREADS__
 
-// Work is shared if it costs as many parts. A thread that sleeps takes some 50 microseconds to wake: work of two parts made
-// steps of 0.2 to 1.3 milliseconds take 1.2 to 1.3 times as long.
+// Work is shared if it costs as many parts. A thread that sleeps takes some 50 microseconds to wake: work of two parts
+// made steps of 0.2 to 1.3 milliseconds take 1.2 to 1.3 times as long.
 constexpr size_t kLeastParts = 4;
 
 // Functions of threads_bindings.cc. They trap where a worker is dead, and the module must not be used any more.

@@ -42,15 +42,17 @@ size_t TermsOf(const mlml::LinearShape& shape, bool is_finite, const float* dy) 
   return is_finite && mlml::NumThreads() > 1 ? mlml::CountNonzero(dy, size) : size;
 }
 
-// Calls multiply(columns, rows) for parts of a product [rows, columns] of dy: `terms` elements of dy, each times a row of the
-// other operand. A part copies its columns of that operand in blocks, and looks at its elements of dy. So parts are columns,
-// all of which look at dy, where that is little beside the copies, and else rows.
+// Calls multiply(columns, rows) for parts of a product [rows, columns] of dy: `terms` elements of dy, each times a row
+// of the other operand. A part copies its columns of that operand in blocks, and looks at its elements of dy. So parts
+// are columns, all of which look at dy, where that is little beside the copies, and else rows.
 template <typename Multiply>
 void ShareProducts(size_t columns, size_t rows, size_t terms, const Multiply& multiply) {
   if (columns >= 4 * rows) {
     mlml::InParts(
         {.items = columns, .cost = terms, .cost_of_part = kMultiplications, .multiple = 8, .parts_repeat = true},
-        [&](size_t begin, size_t end) { multiply(mlml::Range{begin, end}, mlml::Range{0, rows}); });
+        [&](size_t begin, size_t end) {
+          multiply(mlml::Range{begin, end}, mlml::Range{0, rows});
+        });
     return;
   }
   mlml::InParts({.items = rows,
@@ -58,7 +60,9 @@ void ShareProducts(size_t columns, size_t rows, size_t terms, const Multiply& mu
                  .cost_of_part = kMultiplications,
                  .multiple = 4,
                  .parts_repeat = true},
-                [&](size_t begin, size_t end) { multiply(mlml::Range{0, columns}, mlml::Range{begin, end}); });
+                [&](size_t begin, size_t end) {
+                  multiply(mlml::Range{0, columns}, mlml::Range{begin, end});
+                });
 }
 
 // A buffer from an element on. It is null where the optimizer has none.

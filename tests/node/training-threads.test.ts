@@ -168,8 +168,8 @@ test('what traps ends the backend', async () => {
   const { torch, backend } = await newCopy(2);
   const layer = new torch.nn.Linear(2, 3);
   const outside = 2 ** 30;
-  type Kernels = { training(): { linearForward(...args: number[]): void } };
-  const { linearForward } = (backend as unknown as Kernels).training();
+  type Kernels = { linearForward: (...args: number[]) => void };
+  const { linearForward } = (backend as unknown as { training(): Kernels }).training();
   const died = ['a worker of this threads backend died', 'make a new backend'];
   expectLossError(() => linearForward(1, 2, 3, outside, outside, 0, outside), 'ERR_BACKEND_UNAVAILABLE', died);
   expectLossError(() => layer.forward([[1, 2]]), 'ERR_BACKEND_UNAVAILABLE', died);
