@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { Worker as Thread } from 'node:worker_threads';
 import { connect, type DoJob } from './connection.js';
-import { fromReason, type TaskReport, toReason } from './task.js';
+import { fromReason, toReason } from './task.js';
+import { TaskThreads } from './task-threads.js';
 
 export interface ServeSettings {
   /** The name of this machine, for messages. */
@@ -26,19 +26,12 @@ export async function serve(
   stop: AbortSignal,
 ): Promise<void> {
   const connection = await connect(url);
+  const threads = new TaskThreads();
   const doJob: DoJob = async (job, _token, signal) => {
     log(`${job.name}: started`);
     // Read in this thread, which has the connection.
     const parts = 'parts' in job.data ? Object.values(await job.getChildrenValues<string>()) : [];
-    const thread = new Thread(new URL('task-thread.js', import.meta.url), { workerData: { task: job.data, parts } });
-    signal?.addEventListener('abort', () => void thread.terminate());
-    const ended = once(thread, 'exit').then(() => Promise.reject(new Error('its thread ended')));
-    let report: TaskReport;
-    try {
-      [report] = (await Promise.race([once(thread, 'message'), ended])) as [TaskReport];
-    } catch (error) {
-      report = { failure: { message: (error as Error).message, exitCode: 1 } };
-    }
+    const report = await threads.run({ task: job.data, parts }, signal);
     if ('failure' in report) throw connection.final(toReason(report.failure));
     return report.sums;
   };
@@ -68,6 +61,7 @@ export async function serve(
     void worker.close(true);
     throw error;
   } finally {
+    threads.close();
     await connection.close();
   }
 }

@@ -1,7 +1,9 @@
-// Does one task, apart from the thread that renews the lock on its job: a lock lasts less long than most tasks.
+// Does tasks, one after the other, apart from the thread that renews the lock on its job: a lock lasts less long than most
+// tasks.
 
-import { parentPort, workerData } from 'node:worker_threads';
-import { reportOf, type Task } from './task.js';
+import { parentPort } from 'node:worker_threads';
+import { reportOf, type TaskRequest } from './task.js';
 
-const { task, parts } = workerData as { task: Task; parts: string[] };
-void reportOf(task, parts).then((report) => parentPort?.postMessage(report));
+parentPort?.on('message', ({ task, parts }: TaskRequest) => {
+  void reportOf(task, parts).then((report) => parentPort?.postMessage(report));
+});

@@ -48,6 +48,12 @@ export function fromText(text: string): Evaluator {
   return Evaluator.fromJSON(JSON.parse(text));
 }
 
+/** The message to a task's thread: a task, and the results of the other jobs for one that merges. */
+export interface TaskRequest {
+  task: Task;
+  parts: readonly string[];
+}
+
 /** The message of a task's thread: the sums, or the reason why there are none. */
 export type TaskReport = { sums: string } | { failure: Failure };
 
