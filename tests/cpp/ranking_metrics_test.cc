@@ -550,8 +550,9 @@ TYPED_TEST(RankingMetricsTest, GroupsHaveEveryRowOnce) {
     }
     return GroupSums::kGroups;
   };
+  // Of rows thrown at random, 300 are expected in 177 groups.
   std::set<size_t> found;
-  for (uint64_t row = 0; row < 2000; ++row) {
+  for (uint64_t row = 0; row < 300; ++row) {
     const size_t group = group_of(row);
     ASSERT_LT(group, GroupSums::kGroups);
     if (row < 3) {
