@@ -22,7 +22,7 @@ export interface Comparison {
   work: string;
   /** Milliseconds that this package takes on one thread. */
   time: Spread;
-  /** The same on two threads, where it was measured. */
+  /** Milliseconds that this package takes on two threads; undefined where they were not measured. */
   timeOnThreads?: Spread | undefined;
   /** The time of an alternative over that of this package. */
   ratios: Map<Alternative, Spread>;

@@ -23,9 +23,9 @@ export function headlinePage(run: WholeRun): string {
     ...parts.flatMap(({ leftOut }) => leftOut.map((what) => `Left out: ${what}.`)),
     '## Training',
     'A step: forward, loss, gradients and optimizer, float32. PyTorch has its builtin loss and the better of one and two threads; ' +
-      'TensorFlow.js runs on its WebAssembly backend. The comparisons are with this package on one thread. Where dense products take most of a step, PyTorch can be faster: its BLAS has ' +
-      'vectors of 256 or 512 bits and fused multiply-add, WebAssembly vectors of 128 bits without. ' +
-      'Its C library keeps the memory that it frees: by default, page faults of new memory were most of its step in large layers.',
+      'TensorFlow.js runs on its WebAssembly backend. The comparisons are with this package on one thread. Where dense products ' +
+      'take most of a step, PyTorch can be faster: its BLAS has vectors of 256 or 512 bits and fused multiply-add, WebAssembly ' +
+      'vectors of 128 bits without. Its C library keeps the memory that it frees: by default, page faults of new memory were most of its step in large layers.',
     tableOf('a step', training),
     '## Loss and gradient',
     'Typed arrays of N x C random float32 scores and K targets a row in, the mean loss and a new array with its gradient out, ' +

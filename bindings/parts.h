@@ -15,18 +15,18 @@
 
 namespace mlml {
 
-// Items that any number of parts may have.
+// An operation on items, which can be split into parts.
 struct Work {
   size_t items = 0;
   size_t cost = 0;            // of an item
-  size_t cost_of_part = 0;    // what is worth a thread: about 50 microseconds
+  size_t cost_of_part = 0;    // the least cost that is worth a thread: about 50 microseconds
   size_t multiple = 1;        // the number of items in a part is a multiple of it
   bool parts_repeat = false;  // each part repeats some of the work, so that one for each thread is enough
 };
 
 #ifdef __EMSCRIPTEN_PTHREADS__
 
-// Work is shared if it costs as many parts. A thread that sleeps takes some 50 microseconds to wake: work of two parts
+// Work that costs fewer parts is not shared. A thread that sleeps takes some 50 microseconds to wake: work of two parts
 // made steps of 0.2 to 1.3 milliseconds take 1.2 to 1.3 times as long.
 constexpr size_t kLeastParts = 4;
 

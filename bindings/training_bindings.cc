@@ -25,7 +25,7 @@ mlml::KernelCall loss_call;
 // A cache line: rows of many widths then start at one.
 constexpr size_t kAlignment = 64;
 
-// What costs some 50 microseconds: multiplications of a linear layer, elements of an optimizer.
+// So many multiplications of a linear layer, or elements of an optimizer, take some 50 microseconds.
 constexpr size_t kMultiplications = 1 << 20;
 constexpr size_t kElements = 1 << 15;
 
@@ -36,7 +36,7 @@ void StepInParts(const mlml::Gradient& gradient, const Step& step) {
                 [&](size_t begin, size_t end) { step(gradient.Slice(begin, end), begin * gradient.columns); });
 }
 
-// The elements of dy that are multiplied.
+// Returns the number of elements of dy that are multiplied.
 size_t TermsOf(const mlml::LinearShape& shape, bool is_finite, const float* dy) {
   const size_t size = shape.rows * shape.outputs;
   return is_finite && mlml::NumThreads() > 1 ? mlml::CountNonzero(dy, size) : size;
@@ -65,7 +65,7 @@ void ShareProducts(size_t columns, size_t rows, size_t terms, const Multiply& mu
                 });
 }
 
-// A buffer from an element on. It is null where the optimizer has none.
+// Returns a buffer from an element on, or null where the optimizer has no buffer.
 float* From(float* buffer, size_t begin) { return buffer == nullptr ? nullptr : buffer + begin; }
 
 }  // namespace

@@ -84,7 +84,7 @@ export interface Backend {
    */
   compute(batch: Batch, options: LossOptions, withGradient: boolean, into: FloatArray | null): BackendResult;
   /**
-   * For useTrainingModule(): the functions of the training core, where the backend has them.
+   * Returns the functions of the training core for useTrainingModule(). A backend without them lacks this method.
    *
    * @hidden
    */

@@ -9,8 +9,8 @@ JSON, the reply another, or {"error": message}:
     {"op": "result", "form", "gradient", "threads"}                 -> {"loss"}, then, with gradient, a frame of it; of
                                                                     the first input
 
-In PyTorch's favour: tensors are made before the timing, freed memory is kept (../python.ts), and the compositions take it that targets hold no padding and no
-duplicates.
+In PyTorch's favour: tensors are made before the timing, freed memory is kept (../python.ts), and the compositions take it that
+targets hold no padding and no duplicates.
 """
 
 import json

@@ -9,8 +9,9 @@ Time of a step, loss and optimizer included, and how many times that of this pac
 after the other. Beside them the physical limit: what the operations of the matrix
 products take at the peak of SIMD128, or the bytes of weights, gradients and state at the speed of memory, both measured in this run;
 the longer of the two. For WordNet it is that of the forward pass alone, and where a table fits in a cache it can be beaten.
-PyTorch has its builtin loss, OpenBLAS where it is installed, sparse gradients for WordNet, and a C library that keeps freed memory. TensorFlow.js has the loss as ops with
-a gradient by hand; it has no AdamW, and runs Adam. Two threads of this package share all but WordNet's EmbeddingBag.`;
+PyTorch has its builtin loss, OpenBLAS where it is installed, sparse gradients for WordNet, and a C library that keeps freed
+memory. TensorFlow.js has the loss as ops with a gradient by hand; it has no AdamW, and runs Adam. Two threads of this package
+share all but WordNet's EmbeddingBag.`;
 
 /** The least ratio of a peer's time to this package's. PyTorch counts with its better number of threads. */
 const WANTED: { key: JobTiming['key']; peers: readonly string[]; text: string; ratio: number }[] = [

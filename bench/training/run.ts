@@ -4,7 +4,7 @@ import type { StepJob } from './jobs.js';
 import type { Limits } from './limits.js';
 
 export const OURS = 'this package';
-/** Of jobs whose layers threads share. */
+/** This contender takes part in the jobs whose layers threads share. */
 export const OURS_ON_THREADS = 'this package, 2 threads';
 export const TENSORFLOW = 'TensorFlow.js (WebAssembly)';
 export const TORCH = [1, 2].map((threads) => `PyTorch, ${threads} thread${threads === 1 ? '' : 's'}`);

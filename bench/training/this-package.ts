@@ -34,7 +34,7 @@ export function stepsOf(
   };
 }
 
-/** A copy of the package that trains on threads: there is one training core in each copy. */
+/** Returns a copy of the package that trains on threads. Each copy has one training core. */
 export async function copyOnThreads(threads: number): Promise<typeof torch> {
   const copy = createRequire(import.meta.url)('../../dist/cjs/index.js') as typeof torch;
   copy.useTrainingModule({ backend: await createThreadsBackend({ threads }) });

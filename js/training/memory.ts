@@ -174,7 +174,6 @@ export function useTrainingModule(options: { module: WasmModule } | { backend: B
       `nn and optim have their module already: call ${where} once, before anything else`,
     );
   }
-  shared = new TrainingMemory(
-    (backend?.training?.() as TrainingModule | undefined) ?? instantiate<TrainingModule>(module as WasmModule),
-  );
+  const core = backend === undefined ? instantiate(module as WasmModule) : backend.training?.();
+  shared = new TrainingMemory(core as TrainingModule);
 }

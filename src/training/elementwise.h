@@ -7,7 +7,7 @@
 
 namespace mlml {
 
-// A NaN counts.
+// Returns the number of elements that are not 0. A NaN counts.
 size_t CountNonzero(const float* x, size_t size);
 
 void Fill(float* x, size_t size, float value);

@@ -124,9 +124,11 @@ void LinearBackwardInput(const LinearShape& shape, Range of_rows, Range of_input
 
 void LinearPresent(const LinearShape& shape, bool is_finite, const float* dy, uint8_t* present) {
   const auto [rows, inputs, outputs] = shape;
-  std::fill_n(present, outputs, is_finite ? 0 : 1);
-  for (size_t n = 0; n < rows && is_finite; ++n) {
-    for (size_t o = 0; o < outputs; ++o) present[o] |= dy[n * outputs + o] != 0 ? 1 : 0;
+  // A dense gradient ends the search of an output at its first row.
+  for (size_t o = 0; o < outputs; ++o) {
+    bool is_present = !is_finite;
+    for (size_t n = 0; n < rows; ++n) is_present = is_present || dy[n * outputs + o] != 0;
+    present[o] = is_present ? 1 : 0;
   }
 }
 

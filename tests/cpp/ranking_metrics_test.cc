@@ -550,7 +550,7 @@ TYPED_TEST(RankingMetricsTest, GroupsHaveEveryRowOnce) {
     }
     return GroupSums::kGroups;
   };
-  // Of rows thrown at random, 300 are expected in 177 groups.
+  // 300 rows thrown at random are expected to fall into 177 groups.
   std::set<size_t> found;
   for (uint64_t row = 0; row < 300; ++row) {
     const size_t group = group_of(row);

@@ -162,7 +162,7 @@ std::vector<Range> RandomParts(Rng& rng, size_t size) {
   return parts;
 }
 
-// What threads share: the parts have the bits of the whole.
+// Threads share a product in parts, which have the bits of the whole.
 TEST(Linear, PartsHaveTheBitsOfTheWhole) {
   TRACE_SEED();
   Rng rng(Seed());

@@ -46,7 +46,7 @@ void Check(size_t columns, const Step& step_one, const StepAll& step_all, float 
       elements[i].largest = std::max(elements[i].largest, std::abs(elements[i].w));
       if (present[i / columns] == 0 && step % 2 == 0) g[i] = kNan;  // must not be read
     }
-    // In two parts, as threads share a step; one of them may be empty.
+    // The step is taken in two parts, as threads share it; one of them may be empty.
     const Gradient gradient = {g.data(), step % 2 == 0 ? present.data() : nullptr, kRows, columns};
     const size_t split = step % (kRows + 1);
     const size_t at = split * columns;

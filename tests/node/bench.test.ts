@@ -79,7 +79,7 @@ test('npm run bench writes pages that say what was measured', async () => {
     time: spreadOf([time]),
     ratio: spreadOf([ratio / 2, ratio, ratio * 2]),
   });
-  // What is timed is real; its times are not, so that the text of the pages is the same on every machine.
+  // The contenders run. Fixed times replace theirs, so that the pages have the same text on every machine.
   const [ours, loop, copies] = [step(0.0359, 1), step(8.886, 247.53), step(0.00718, 0.2)];
   const measurements = measured.map(({ timings, ...rest }) => ({
     ...rest,

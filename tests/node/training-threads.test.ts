@@ -1,29 +1,29 @@
-// Training on several threads against training on one, to the bit; its end.
+// These tests compare training on several threads with training on one, to the bit, and end the backend.
 
 import { createHash } from 'node:crypto';
 import type * as Package from 'multilabel-margin-loss';
+import type { ThreadsBackend, ThreadsBackendOptions } from 'multilabel-margin-loss/threads';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { expectLossError } from '../js/support.js';
 
 type Torch = typeof Package;
-type Backend = Awaited<ReturnType<(typeof import('multilabel-margin-loss/threads'))['createThreadsBackend']>>;
 
-/** A copy of the package with a training core of its own. */
-async function newCopy(threads: number): Promise<{ torch: Torch; backend: Backend | null }> {
+/** Returns a copy of the package with a training core of its own: that of a threads backend, or without options the default. */
+async function newCopy(options?: ThreadsBackendOptions): Promise<{ torch: Torch; backend: ThreadsBackend | null }> {
   vi.resetModules();
   const torch = await import('multilabel-margin-loss');
-  if (threads === 0) return { torch, backend: null };
+  if (options === undefined) return { torch, backend: null };
   const { createThreadsBackend } = await import('multilabel-margin-loss/threads');
-  const backend = await createThreadsBackend({ threads });
+  const backend = await createThreadsBackend(options);
   torch.useTrainingModule({ backend });
   return { torch, backend };
 }
 
-const THREADS = [0, 1, 2, 3, 16];
-const copies: { torch: Torch; backend: Backend | null }[] = [];
+const copies: { torch: Torch; backend: ThreadsBackend | null }[] = [];
 beforeAll(async () => {
-  for (const threads of THREADS) copies.push(await newCopy(threads));
+  copies.push(await newCopy());
+  for (const threads of [1, 2, 3, 16]) copies.push(await newCopy({ threads }));
 });
 afterAll(() => copies.forEach(({ backend }) => backend?.dispose()));
 
@@ -79,7 +79,7 @@ function expectSameOnAllThreads(run: Run): void {
 }
 
 describe('results have the bits of one thread', () => {
-  // Products that are shared by outputs, by rows and by inputs, and some that are too small to be shared.
+  // Threads share these products by outputs, by rows or by inputs; the last are too small to be shared.
   test.each([
     [64, 1280, 96, 80],
     [1000, 768, 64, 10],
@@ -134,7 +134,7 @@ test('says which module is wanted', async () => {
 });
 
 test('ends with the backend: parameters stay readable, and their memory can be given back', async () => {
-  const { torch, backend } = await newCopy(2);
+  const { torch, backend } = await newCopy({ threads: 2 });
   const model = new torch.nn.Linear(2, 1);
   const optimizer = new torch.optim.Adam(model.parameters());
   model.weight.data.set([1, 2]);
@@ -152,20 +152,17 @@ test('ends with the backend: parameters stay readable, and their memory can be g
 });
 
 test('memory that is exhausted is told, and can be used after some was given back', async () => {
-  vi.resetModules();
-  const torch = await import('multilabel-margin-loss');
-  const { createThreadsBackend } = await import('multilabel-margin-loss/threads');
-  using backend = await createThreadsBackend({ threads: 2, maximumMemory: 2 ** 26 });
-  torch.useTrainingModule({ backend });
+  const { torch, backend } = await newCopy({ threads: 2, maximumMemory: 2 ** 26 });
   const layer = new torch.nn.Linear(2 ** 12, 2 ** 11);
   const large = () => new torch.nn.Linear(2 ** 12, 2 ** 12);
   expectLossError(large, 'ERR_OUT_OF_MEMORY', ['the training core']);
   layer.dispose();
   expect(new torch.nn.Linear(2 ** 11, 2 ** 11).forward(torch.zeros([1, 2 ** 11])).shape).toEqual([1, 2 ** 11]);
+  backend!.dispose();
 });
 
 test('what traps ends the backend', async () => {
-  const { torch, backend } = await newCopy(2);
+  const { torch, backend } = await newCopy({ threads: 2 });
   const layer = new torch.nn.Linear(2, 3);
   const outside = 2 ** 30;
   type Kernels = { linearForward: (...args: number[]) => void };
