@@ -16,9 +16,8 @@ namespace mlml {
 // negative, nothing cancels: the sum is within 5 * 2^-24 of itself, were all roundings at their largest and in one
 // direction. They are neither; the largest error measured is 0.6 * 2^-24.
 //
-// A pair that the loss leaves out adds 0, since the maximum of NaN and 0 is 0: NaN, infinities that are equal, a
-// threshold of +Inf, a score of -Inf. The sum is +Inf if a term or 16 of them exceed the largest float, which an exact
-// sum may still hold.
+// A threshold of +Inf and a score of -Inf add 0. A score of NaN and infinities that are equal add 0 or NaN, by the sign
+// of the NaN. The sum is +Inf if a term or 16 of them exceed the largest float, which an exact sum may still hold.
 class HingeSums {
   using D = hn::ScalableTag<float>;
   using DD = hn::ScalableTag<double>;
@@ -57,6 +56,14 @@ class HingeSums {
     }
   }
 
+  // The maximum of `x` and 0, in integers, since the bits of positive floats order as integers and those of negative
+  // floats are negative integers. x86 adds floats in two of its four units for vectors, which the maximum of floats also
+  // keeps busy and that of integers does not: 1000 scores and 10 thresholds take 0.70 of the time on AMD's Zen 5.
+  static hn::Vec<D> Positive(hn::Vec<D> x) {
+    const hn::RebindToSigned<D> di;
+    return hn::BitCast(D(), hn::Max(hn::BitCast(di, x), hn::Zero(di)));
+  }
+
   template <size_t kSize>
   void AddGroup(const float* scores, size_t size, const float* thresholds) {
     const D d;
@@ -66,7 +73,7 @@ class HingeSums {
     const auto t3 = hn::Set(d, thresholds[kSize > 3 ? 3 : 0]);
     const auto hinges = [&](size_t j) {
       const auto x = hn::LoadU(d, scores + j);
-      const auto hinge = [&](auto t) { return hn::Max(hn::Sub(x, t), hn::Zero(d)); };
+      const auto hinge = [&](auto t) { return Positive(hn::Sub(x, t)); };
       auto sum = hinge(t0);
       if constexpr (kSize > 1) sum = hn::Add(sum, hinge(t1));
       if constexpr (kSize == 3) sum = hn::Add(sum, hinge(t2));

@@ -66,6 +66,19 @@ class LossAndGradient {
     StoreGradient(minus_counts, gradient);
   }
 
+  // The same for the counts of one threshold. They are masks, and all products are bitwise: 20,000 scores take half of
+  // the time.
+  void OfOne(hn::Vec<D> scores, hn::Vec<DI> minus_counts, T* gradient) {
+    static_assert(sizeof(T) == sizeof(float), "the reference is 0");
+    const DD dd;
+    const hn::Half<D> dh;
+    const auto counted = hn::BitCast(D(), minus_counts);
+    const auto x = hn::And(counted, scores);
+    sum0_ = hn::Add(sum0_, hn::PromoteTo(dd, hn::LowerHalf(dh, x)));
+    sum1_ = hn::Add(sum1_, hn::PromoteTo(dd, hn::UpperHalf(dh, x)));
+    hn::StoreU(hn::And(counted, scale_), D(), gradient);
+  }
+
   void StoreGradient(hn::Vec<DI> minus_counts, T* gradient) const {
     hn::StoreU(hn::Mul(ToFloat(minus_counts), scale_), D(), gradient);
   }
@@ -160,8 +173,10 @@ class RowComputation {
 
  private:
   static constexpr size_t kMany = std::numeric_limits<size_t>::max();
-  // Measured in WebAssembly: CountShortRow is the fastest for up to so many scores, with few targets.
+  // Measured in WebAssembly: CountShortRow is the fastest for up to so many scores, with few targets. Where no gradient
+  // is wanted, SumHinges takes over earlier: 64 scores take 0.55 of the time.
   static constexpr size_t kMostShortScores = 64;
+  static constexpr size_t kMostShortScoresWithoutGradient = 16;
 
   // The sum over the pairs of a target and another class. Writes the number of pairs of each target, and over the
   // scores the gradient, which is 0 for targets; without a gradient, perhaps neither.
@@ -169,7 +184,8 @@ class RowComputation {
     const T lowest = std::max(lowest_, std::numeric_limits<T>::lowest());
     LossAndGradient<T> non_targets(reference_, lowest, scale);
     if constexpr (kHasDirect<T>) {
-      if (classes_ <= kMostShortScores && num_targets <= kMostShortTargets && kernel_ == KernelChoice::kMeasured) {
+      const size_t most = with_gradient_ ? kMostShortScores : kMostShortScoresWithoutGradient;
+      if (classes_ <= most && num_targets <= kMostShortTargets && kernel_ == KernelChoice::kMeasured) {
         CountShortRow(row, classes_, buffers_.targets.data(), buffers_.thresholds.data(), non_targets,
                       buffers_.above.data());
         return SumOfCounts(non_targets.Sum(), num_targets, buffers_.above.data(), nullptr);
@@ -194,9 +210,14 @@ class RowComputation {
     return SumOfCounts(non_targets.Sum(), num_targets, buffers_.above.data(), nullptr);
   }
 
-  double SumHinges(const T* scores, size_t size, size_t num_targets) const {
+  // Replaces scores that are NaN by -Inf, if there are any.
+  double SumHinges(T* scores, size_t size, size_t num_targets) const {
     const T* thresholds = buffers_.thresholds.data();
-    const double sum = HingeSums::Sum(scores, size, thresholds, num_targets);
+    double sum = HingeSums::Sum(scores, size, thresholds, num_targets);
+    if (std::isnan(sum)) {
+      for (size_t j = 0; j < size; ++j) scores[j] = scores[j] == scores[j] ? scores[j] : -kInfinity<T>;
+      sum = HingeSums::Sum(scores, size, thresholds, num_targets);
+    }
     return sum < kInfinity<double> ? sum : SumLargeHinges(scores, size, thresholds, num_targets);
   }
 

@@ -18,6 +18,8 @@ namespace mlml {
 struct IgnoreCounts {
   template <typename Scores, typename Counts, typename At>
   void operator()(Scores /*scores*/, Counts /*minus_counts*/, At* /*at*/) const {}
+  template <typename Scores, typename Counts, typename At>
+  void OfOne(Scores /*scores*/, Counts /*minus_counts*/, At* /*at*/) const {}
 };
 
 // A row kernel counts the thresholds below each score and the scores above each threshold.
@@ -27,7 +29,8 @@ struct IgnoreCounts {
 //   CountScores(x, size, consume)
 //                    counts `size` more scores, a multiple of kLanes<T>. For each vector of them it calls
 //                    consume(scores, minus_counts, address), which may write to the address: the scores, and minus the
-//                    number of thresholds below each. `consume` can be copied and assigned.
+//                    number of thresholds below each. For one threshold it may call consume.OfOne instead. `consume`
+//                    can be copied and assigned.
 //   End(above)       writes the number of scores above threshold k since Begin to above[k]
 //
 // A NaN score is above no threshold, and no score is above a NaN threshold.

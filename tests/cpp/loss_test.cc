@@ -795,6 +795,23 @@ TEST(FloatLossTest, IsWithinItsBoundOfTheExactSum) {
   }
 }
 
+// Kernels that compare floats as integers see the sign of a NaN.
+TYPED_TEST(LossTest, NanOfEitherSign) {
+  using Score = TypeParam;
+  TRACE_SEED();
+  Rng rng(Seed());
+  for (const size_t classes : {7, 17, 40, 64, 130, 1000}) {
+    for (const size_t num_targets : {1, 2, 3, 4, 6}) {
+      auto batch = RandomBatch<Score>(rng, 3, classes, num_targets, Kind::kNormal);
+      for (size_t i = 0; i < 2 * classes; ++i) {  // the last row has none
+        if (Uniform(rng, 0, 3) == 0) batch.scores[i] = std::copysign(kNan<Score>, Score(i % 2 == 0 ? 1 : -1));
+      }
+      Check(batch, {.reduction = Reduction::kNone, .nan_policy = NanPolicy::kIgnore}, this->workspace_);
+      if (this->HasFailure()) return;
+    }
+  }
+}
+
 // Many terms, whose rounding errors would show if they were summed in float.
 TYPED_TEST(LossTest, LongRow) {
   using Score = TypeParam;
