@@ -75,7 +75,9 @@ class DirectCounts {
     switch (num_thresholds_ - k) {
       case 1:
         if constexpr (kFirst) {
-          const auto use_one = [scores, &consume](auto x, auto counts, size_t j) { consume.OfOne(x, counts, scores + j); };
+          const auto use_one = [scores, &consume](auto x, auto counts, size_t j) {
+            consume.OfOne(x, counts, scores + j);
+          };
           return CountGroup<1, true>(k, scores, size, before, use_one);
         }
         return CountGroup<1, kFirst>(k, scores, size, before, use);
