@@ -14,7 +14,7 @@ import {
 import { type Command, numberOf, parse, toCount } from '../command.js';
 import { defaultThreads, type Evaluated, evaluatePieces } from '../evaluation/evaluate-pieces.js';
 import { evaluateExactly } from '../evaluation/exact.js';
-import { describeShard, parseShard, shardOf } from '../evaluation/shards.js';
+import { checkShards, describeShard, parseShard, shardOf } from '../evaluation/shards.js';
 import { nameOf, type Piece, type Reading, type Source } from '../input/input.js';
 import { checkLabelCount, LABELS_USAGE, namesOf, readLabels } from '../input/labels.js';
 import { piecesOf } from '../input/pieces.js';
@@ -102,6 +102,7 @@ async function run(args: readonly string[]): Promise<void> {
   if (values.classes !== undefined && values.pairs !== true) throw new InputError('--classes is for --pairs');
   const named = { parts: null, model: null, files: sources.map(({ scoresFile }) => nameOf(scoresFile)).sort() };
   if (values.exact === true) checkExact(values, sources);
+  if (shard !== null) checkShards(sources, shard.of);
   if (values.queue !== undefined) {
     if (shard !== null) throw new InputError('--queue evaluates all shards: give no --shard');
     const { evaluator: merged, reading } = await evaluateOnQueue(values.queue, sources, options, values);

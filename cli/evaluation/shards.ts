@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Evaluator } from 'multilabel-margin-loss/evaluate';
-import { nameOf, type Piece } from '../input/input.js';
+import { nameOf, type Piece, type Source } from '../input/input.js';
 import { sizeOfFile } from '../input/sources.js';
 import { InputError } from '../errors.js';
 
@@ -26,12 +26,16 @@ export function parseShard(text: string): { index: number; of: number } {
   return { index, of };
 }
 
-/** The pieces of one shard, from 1: neighbours, about as many bytes as those of each other. */
-export function shardOf(pieces: readonly Piece[], index: number, of: number): Piece[] {
-  const pipe = pieces.find(({ isPipe }) => isPipe);
+/** Refuses shards of what can be read only once, before any of it is read. */
+export function checkShards(sources: readonly Source[], of: number): void {
+  const pipe = sources.find(({ isPipe }) => isPipe);
   if (pipe !== undefined && of > 1) {
     throw new InputError(`${nameOf(pipe.scoresFile)} cannot be read in shards: give regular files`);
   }
+}
+
+/** The pieces of one shard, from 1: neighbours, about as many bytes as those of each other. */
+export function shardOf(pieces: readonly Piece[], index: number, of: number): Piece[] {
   const total = pieces.reduce((sum, { bytes }) => sum + bytes, 0);
   let before = 0;
   return pieces.filter(({ bytes }) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { padded } from '../js/support.js';
-import { folder, half, metricsOf, npy, randomRows, run, write } from './command.js';
+import { folder, half, metricsOf, npy, randomRows, run, runHere, write } from './command.js';
 
 // More rows than are read at a time.
 const CLASSES = 140;
@@ -147,118 +147,6 @@ describe('threads', () => {
   });
 });
 
-describe('merge', () => {
-  test('gives what a single run gives, to the bit, in any order', () => {
-    const part = (name: string, begin: number, end: number): string => {
-      const input = lines.slice(begin, end).join('\n');
-      expect(run(['evaluate', '-', '--out', name], input).status).toBe(0);
-      return name;
-    };
-    const parts = [part('a.json', 0, 10), part('b.json', 10, 1500), part('c.json', 1500, ROWS)];
-    // Each part counts its rows from 0.
-    const single = metricsOf(JSON.parse(run(['evaluate', '-', '--json'], lines.join('\n')).stdout));
-    for (const order of [
-      [0, 1, 2],
-      [2, 0, 1],
-    ]) {
-      const { status, stdout } = run(['merge', '--json', ...order.map((i) => parts[i]!)]);
-      expect(status).toBe(0);
-      expect(metricsOf(JSON.parse(stdout))).toEqual(single);
-    }
-    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
-  });
-
-  describe('of shards', () => {
-    const sources = { npy: ['--scores', 'scores-f4.npy', '--targets', 'targets-i4.npy'], ndjson: ['rows.ndjson'] };
-    const shard = (i: number, n: number, input: readonly string[], name = `${input.at(-1)}-${i}-${n}.json`): string => {
-      const { status, stderr } = run(['evaluate', ...input, '--shard', `${i}/${n}`, '--out', name]);
-      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-      return name;
-    };
-    const few = (rows: number): string =>
-      Array.from({ length: rows }, (_, row) => `{"scores":[0.1,0.2,0.4,0.8],"targets":[${row % 4}]}`).join('\n');
-    const rowsIn = (name: string): number =>
-      Evaluator.fromJSON(JSON.parse(readFileSync(join(folder, name), 'utf8'))).result().rows;
-
-    test.each(Object.entries(sources))(
-      '%s: about as many rows each, and together the single run, to the bit',
-      (_, input) => {
-        const parts = [1, 2, 3].map((i) => shard(i, 3, input));
-        for (const part of parts) expect(Math.abs(rowsIn(part) - ROWS / 3)).toBeLessThan(ROWS / 16);
-        const single = run(['evaluate', ...input, '--json']).stdout;
-        expect(run(['merge', '--json', '--expect', '3', ...parts.reverse()])).toEqual({
-          status: 0,
-          stdout: single,
-          stderr: '',
-        });
-        // Two of them first.
-        expect(run(['merge', '--out', 'two-of-three.json', parts[2]!, parts[0]!]).status).toBe(0);
-        expect(run(['merge', '--json', '--expect', '3', parts[1]!, 'two-of-three.json']).stdout).toBe(single);
-      },
-    );
-
-    test('more of them than rows', () => {
-      write('three.ndjson', few(3));
-      const parts = Array.from({ length: 5 }, (_, i) => shard(i + 1, 5, ['three.ndjson']));
-      expect(parts.map(rowsIn).reduce((a, b) => a + b)).toBe(3);
-      const single = run(['evaluate', 'three.ndjson', '--json']).stdout;
-      expect(run(['merge', '--json', '--expect', '5', ...parts]).stdout).toBe(single);
-    });
-
-    test('gaps, doubles and parts of something else are refused', () => {
-      mkdirSync(join(folder, 'copy'));
-      write('few.ndjson', few(8));
-      write('copy/few.ndjson', few(8));
-      write('copy/more.ndjson', few(8));
-      const parts = [1, 2, 3, 4].map((i) => shard(i, 4, ['few.ndjson'], `part${i}.json`));
-      const elsewhere = shard(2, 4, ['copy/few.ndjson'], 'elsewhere.json');
-      const other = shard(2, 4, ['copy/more.ndjson'], 'other-input.json');
-      const options = shard(2, 4, ['few.ndjson', '--skip-non-finite'], 'other-options.json');
-      const fifth = shard(5, 5, ['few.ndjson'], 'fifth.json');
-      run(['evaluate', 'few.ndjson', '--out', 'whole.json']);
-      expect(run(['merge', '--expect', '4', parts[0]!, elsewhere, parts[2]!, parts[3]!]).status).toBe(0);
-      for (const [expected, files, message] of [
-        [4, [parts[3]!], /^multilabel-margin-loss: of 4 shards, these are missing: 1-3$/m],
-        [4, [parts[0]!, parts[2]!], /these are missing: 2, 4$/m],
-        [4, [...parts, parts[1]!], /part2\.json: shard 2 of 4 is there already/],
-        [4, [parts[0]!, other, parts[2]!, parts[3]!], /other-input\.json: is of other files or options/],
-        [4, [parts[0]!, options, parts[2]!, parts[3]!], /other-options\.json: is of other files or options/],
-        [4, [...parts, fifth], /fifth\.json: is of 5 shards, 4 are expected/],
-        [5, parts, /part1\.json: is of 4 shards, 5 are expected/],
-        [4, [...parts, 'whole.json'], /whole\.json: is of no shard/],
-        [null, [parts[0]!, fifth], /fifth\.json: is of 5 shards, those before are of 4/],
-        ['0', parts, /--expect must be a whole number from 1, got '0'/],
-        ['four', parts, /--expect must be a whole number from 1, got 'four'/],
-      ] as const) {
-        const args = expected === null ? [] : ['--expect', String(expected)];
-        const { status, stdout, stderr } = run(['merge', ...args, '--out', 'refused.json', ...files]);
-        expect(stderr).toMatch(message);
-        expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-      }
-      expect(existsSync(join(folder, 'refused.json'))).toBe(false);
-    });
-  });
-
-  test('refuses what is no part, and parts that differ', () => {
-    run(['evaluate', '-', '--out', 'k1.json', '--k', '1'], lines[0]);
-    run(['evaluate', '-', '--out', 'k2.json', '--k', '2'], lines[0]);
-    write('no.json', '{}');
-    write('cut.json', readFileSync(join(folder, 'k1.json'), 'utf8').slice(0, 200));
-    for (const [files, message] of [
-      [['no.json'], /no\.json: an evaluator's JSON has format/],
-      [['cut.json'], /cut\.json: .*JSON/],
-      [['k1.json', 'k2.json'], /k2\.json: evaluators to be merged must have the same k/],
-      [['missing.json'], /missing\.json: .*no such file/],
-      [[], /no parts/],
-      [['--k', '1', 'k1.json'], /Unknown option '--k'/],
-    ] as const) {
-      const { status, stdout, stderr } = run(['merge', ...files]);
-      expect(stderr).toMatch(message);
-      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-    }
-  });
-});
-
 describe('what is broken is named in one line, with exit code 2 and no output', () => {
   const whole = readFileSync(join(folder, 'scores-f4.npy'));
   const bad = (index: number, value: number): Float32Array => {
@@ -357,8 +245,8 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     ['a shard that is none', ['rows.ndjson', '--shard', '4/3'], /--shard must be i\/n, with i from 1 to n, got '4\/3'/],
     ['a shard of standard input', ['-', '--shard', '1/3'], /standard input cannot be read in shards/],
   ];
-  test.each(cases)('%s', (_, args, message) => {
-    const { status, stdout, stderr } = run(['evaluate', '--out', 'out.json', ...args]);
+  test.each(cases)('%s', async (_, args, message) => {
+    const { status, stdout, stderr } = await runHere(['evaluate', '--out', 'out.json', ...args]);
     expect(stderr).toMatch(message);
     // That a mask is read is said before its elements are.
     const lines = stderr
@@ -370,14 +258,18 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
     expect(readdirSync(folder).filter((name) => /^out\.json|\.tmp$/.test(name))).toEqual([]);
   });
 
-  test('an unknown command', () => {
+  test('an unknown command', async () => {
     for (const args of [[], ['toString'], ['--json']]) {
-      const { status, stdout, stderr } = run(args);
+      const { status, stdout, stderr } = await runHere(args);
       expect(stderr).toMatch(/Usage: multilabel-margin-loss <command>/);
       expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     }
     for (const args of [['--help'], ['evaluate', '-h'], ['merge', '--help']]) {
-      expect(run(args)).toMatchObject({ status: 0, stderr: '', stdout: expect.stringMatching(/^Usage: /) });
+      expect(await runHere(args)).toMatchObject({
+        status: 0,
+        stderr: '',
+        stdout: expect.stringMatching(/^Usage: /),
+      });
     }
   });
 });
