@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { type ClassificationMetrics, type ClassificationOptions, Evaluator } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import golden from '../fixtures/classification-golden.json' with { type: 'json' };
-import { expectLossError, expectWithin, untyped } from '../js/support.js';
+import { expectLossError, expectWithin, SHARE, untyped } from '../js/support.js';
 
 // Every engine that runs these tests is little-endian, as WebAssembly is.
 function decode(base64: string, dtype: string): Float32Array | Float64Array {
@@ -113,7 +113,7 @@ test('rows in parts, merged in any order and through JSON, give the same bits', 
         expect(merged.result().classification).toEqual(whole.result().classification);
       },
     ),
-    { numRuns: 30 },
+    { numRuns: Math.ceil(30 * SHARE) },
   );
 });
 

@@ -1,7 +1,16 @@
 import { type LossErrorCode, MultiLabelMarginLoss, tensor, topk } from 'multilabel-margin-loss';
 import { type EvaluationResult, Evaluator, type EvaluatorOptions } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
-import { expectLossError, expectWithin, lossErrorOf, normal, permutation, uniform, untyped } from '../js/support.js';
+import {
+  expectLossError,
+  expectWithin,
+  lossErrorOf,
+  normal,
+  permutation,
+  SHARE,
+  uniform,
+  untyped,
+} from '../js/support.js';
 
 interface Rows {
   scores: Float32Array;
@@ -212,11 +221,12 @@ describe('merging and JSON', () => {
       update(part, batch, [0, middle, middle + 1][i], end);
       return part;
     });
-    for (const order of [
-      [0, 1, 2],
+    const orders = [
       [2, 0, 1],
+      [0, 1, 2],
       [1, 2, 0],
-    ]) {
+    ];
+    for (const order of orders.slice(0, Math.ceil(orders.length * SHARE))) {
       const merged = new Evaluator(options);
       for (const i of order) merged.merge(Evaluator.fromJSON(JSON.parse(JSON.stringify(parts[i]))));
       expect(merged.result()).toEqual(expected);
