@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Comparison, Evaluator } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { normal, permutation, uniform } from '../js/support.js';
-import { folder, run, write } from './command.js';
+import { folder, runHere, write } from './command.js';
 
 const CLASSES = 10;
 const ROWS = 400;
@@ -29,11 +29,12 @@ function models(): [string, string] {
 const [weak, strong] = models();
 write('weak.ndjson', weak);
 write('strong.ndjson', strong);
-for (const name of ['weak', 'strong']) run(['evaluate', `${name}.ndjson`, '--k', '1,3', '--out', `${name}.json`]);
+for (const name of ['weak', 'strong'])
+  await runHere(['evaluate', `${name}.ndjson`, '--k', '1,3', '--out', `${name}.json`]);
 
 describe('compare', () => {
-  test('prints both models, the difference, and which is better', () => {
-    const { status, stdout, stderr } = run(['compare', 'weak.json', 'strong.json']);
+  test('prints both models, the difference, and which is better', async () => {
+    const { status, stdout, stderr } = await runHere(['compare', 'weak.json', 'strong.json']);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const lines = stdout.split('\n');
     expect(lines.slice(0, 3)).toEqual(['first:  weak.json', 'second: strong.json', '400 rows; intervals of 95 %']);
@@ -43,11 +44,11 @@ describe('compare', () => {
     expect(stdout).toMatch(new RegExp(`^ranking loss +${interval} +${interval} +${difference('-')} +better$`, 'm'));
     expect(stdout).toMatch(new RegExp(`^recall at 3 +${interval} +${interval} +${difference('+')} +better$`, 'm'));
     expect(stdout).toMatch(/^macro average precision +\d\.\d{4} +\d\.\d{4} +\+\d\.\d{4}$/m);
-    expect(run(['compare', 'strong.json', 'weak.json']).stdout).toMatch(/^ranking loss .* worse$/m);
-    expect(run(['compare', 'weak.json', 'weak.json']).stdout).not.toMatch(/better|worse/);
+    expect((await runHere(['compare', 'strong.json', 'weak.json'])).stdout).toMatch(/^ranking loss .* worse$/m);
+    expect((await runHere(['compare', 'weak.json', 'weak.json'])).stdout).not.toMatch(/better|worse/);
   });
 
-  test('as JSON it is what Evaluator.compare gives, with its options, the same every time', () => {
+  test('as JSON it is what Evaluator.compare gives, with its options, the same every time', async () => {
     const of = (name: string) => Evaluator.fromJSON(JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8')));
     const options = { level: 0.9, resamples: 500, seed: 3 };
     const args = [
@@ -63,28 +64,28 @@ describe('compare', () => {
       '3',
     ];
     const expected = { first: 'weak.json', second: 'strong.json', ...of('weak').compare(of('strong'), options) };
-    const { stdout } = run(args);
+    const { stdout } = await runHere(args);
     expect(JSON.parse(stdout)).toEqual(JSON.parse(JSON.stringify(expected)));
-    expect(run(args).stdout).toBe(stdout);
+    expect((await runHere(args)).stdout).toBe(stdout);
     const { metrics, at } = JSON.parse(stdout) as Comparison;
     expect(metrics.loss.first.value).toBe(of('weak').result().loss);
     expect(at[3]!.ndcg.second.value).toBe(of('strong').result().at[3]!.ndcg);
   });
 
-  test('as a page', () => {
-    const { status, stderr } = run(['compare', 'weak.json', 'strong.json', '--out', 'compared.html']);
+  test('as a page', async () => {
+    const { status, stderr } = await runHere(['compare', 'weak.json', 'strong.json', '--out', 'compared.html']);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const page = readFileSync(join(folder, 'compared.html'), 'utf8');
     expect(page).toContain('<th scope="row">coverage error</th>');
     expect(page).toContain('First: weak.json. Second: strong.json. 400 rows.');
   });
 
-  test('refuses what cannot be compared, in one line, with exit code 2', () => {
+  test('refuses what cannot be compared, in one line, with exit code 2', async () => {
     write('other.ndjson', weak.split('\n').reverse().join('\n'));
-    run(['evaluate', 'other.ndjson', '--k', '1,3', '--out', 'other.json']);
-    run(['evaluate', 'weak.ndjson', '--k', '2', '--out', 'k.json']);
+    await runHere(['evaluate', 'other.ndjson', '--k', '1,3', '--out', 'other.json']);
+    await runHere(['evaluate', 'weak.ndjson', '--k', '2', '--out', 'k.json']);
     write('few.ndjson', weak.split('\n').slice(0, 9).join('\n'));
-    run(['evaluate', 'few.ndjson', '--k', '1,3', '--out', 'few.json']);
+    await runHere(['evaluate', 'few.ndjson', '--k', '1,3', '--out', 'few.json']);
     for (const [args, message] of [
       [['weak.json', 'other.json'], /must know their rows by the same: .*--row-id/],
       [['weak.json', 'few.json'], /got 400 and 9 rows/],
@@ -100,7 +101,7 @@ describe('compare', () => {
       ],
       [['weak.json', 'strong.json', '--out', 'a.txt'], /must end in \.html/],
     ] as const) {
-      const { status, stdout, stderr } = run(['compare', ...args]);
+      const { status, stdout, stderr } = await runHere(['compare', ...args]);
       expect(stderr).toMatch(message);
       expect(stderr.trim().split('\n')).toHaveLength(1);
       expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
@@ -117,44 +118,45 @@ describe('rows in several files', () => {
       write(`${prefix}-${String(row).padStart(3, '0')}.ndjson`, line);
       return pattern;
     }, `${prefix}-*.ndjson`);
-  const evaluate = (name: string, ...args: string[]): string => {
-    expect(run(['evaluate', ...args, '--k', '1,3', '--out', name])).toMatchObject({ status: 0, stderr: '' });
+  const evaluate = async (name: string, ...args: string[]): Promise<string> => {
+    expect(await runHere(['evaluate', ...args, '--k', '1,3', '--out', name])).toMatchObject({ status: 0, stderr: '' });
     return name;
   };
-  const differenceOf = (first: string, second: string): { low: number; high: number } => {
-    const { status, stdout } = run(['compare', first, second, '--json']);
+  const differenceOf = async (first: string, second: string): Promise<{ low: number; high: number }> => {
+    const { status, stdout } = await runHere(['compare', first, second, '--json']);
     expect(status).toBe(0);
     return (JSON.parse(stdout) as Comparison).metrics.loss.difference as { low: number; high: number };
   };
 
-  test('of one row each have intervals', () => {
-    const [first, second] = [evaluate('w.json', files('w', lines)), evaluate('s.json', files('s', strongLines))];
-    const { low, high } = differenceOf(first, second);
+  test('of one row each have intervals', async () => {
+    const first = await evaluate('w.json', files('w', lines));
+    const second = await evaluate('s.json', files('s', strongLines));
+    const { low, high } = await differenceOf(first, second);
     expect(low).toBeLessThan(high);
   });
 
-  test('that were cut differently are refused, unless rows have ids', () => {
+  test('that were cut differently are refused, unless rows have ids', async () => {
     write('s-all.ndjson', strongLines.slice(0, rows).join('\n'));
-    evaluate('s-all.json', 's-all.ndjson');
-    const { status, stdout, stderr } = run(['compare', 'w.json', 's-all.json']);
+    await evaluate('s-all.json', 's-all.ndjson');
+    const { status, stdout, stderr } = await runHere(['compare', 'w.json', 's-all.json']);
     expect(stderr).toMatch(/^multilabel-margin-loss: .*--row-id.*\n$/);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-    evaluate('w-id.json', files('w', lines), '--row-id', 'id', '--threads', '2');
-    evaluate('s-id.json', 's-all.ndjson', '--row-id', 'id');
-    expect(differenceOf('w-id.json', 's-id.json').low).toBeLessThan(0);
+    await evaluate('w-id.json', files('w', lines), '--row-id', 'id', '--threads', '2');
+    await evaluate('s-id.json', 's-all.ndjson', '--row-id', 'id');
+    expect((await differenceOf('w-id.json', 's-id.json')).low).toBeLessThan(0);
   });
 
-  test('an id that is missing is named with its row', () => {
+  test('an id that is missing is named with its row', async () => {
     write('no-id.ndjson', [lines[0], strong.split('\n')[1]].join('\n'));
-    const { status, stderr } = run(['evaluate', 'no-id.ndjson', '--row-id', 'id']);
+    const { status, stderr } = await runHere(['evaluate', 'no-id.ndjson', '--row-id', 'id']);
     expect(stderr).toMatch(/no-id\.ndjson: row 1 needs "id", text or a whole number, for --row-id/);
     expect(status).toBe(2);
   });
 
-  test('few rows have no intervals, and the reason is given', () => {
+  test('few rows have no intervals, and the reason is given', async () => {
     write('ten.ndjson', lines.slice(0, 10).join('\n'));
-    for (const name of ['ten.json', 'ten-again.json']) evaluate(name, 'ten.ndjson');
-    const { status, stdout } = run(['compare', 'ten.json', 'ten-again.json', '--json']);
+    for (const name of ['ten.json', 'ten-again.json']) await evaluate(name, 'ten.ndjson');
+    const { status, stdout } = await runHere(['compare', 'ten.json', 'ten-again.json', '--json']);
     expect(status).toBe(0);
     const { intervalsMissing, metrics } = JSON.parse(stdout) as Comparison;
     expect(intervalsMissing).toMatch(/at least 30/);
@@ -162,16 +164,16 @@ describe('rows in several files', () => {
   });
 });
 
-test('a state with one changed bit is refused', () => {
+test('a state with one changed bit is refused', async () => {
   const bytes = readFileSync(join(folder, 'weak.json'));
-  const whole = run(['merge', 'weak.json', '--json']).stdout;
+  const whole = (await runHere(['merge', 'weak.json', '--json'])).stdout;
   const size = bytes.length;
   for (let i = 0; i < 24; i++) {
     const changed = Buffer.from(bytes);
     const at = Math.floor((i * size) / 24);
     changed[at]! ^= 1 << (i % 7);
     write('bit.json', changed);
-    const { status, stdout } = run(['merge', 'bit.json', '--json']);
+    const { status, stdout } = await runHere(['merge', 'bit.json', '--json']);
     // A change that JSON does not see, as of white space, gives the same result.
     if (status === 0) expect(stdout).toBe(whole);
     else expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

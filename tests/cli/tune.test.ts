@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type EvaluationResult, Evaluator, type TunedThresholds } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { padded } from '../js/support.js';
-import { folder, npy, randomRows, run, write } from './command.js';
+import { folder, npy, randomRows, runHere, write } from './command.js';
 
 const CLASSES = 6;
 const { scores, targets } = randomRows(400, CLASSES, 3);
@@ -20,20 +20,20 @@ const lines = labels.map((row, i) =>
 write('rows.ndjson', `${lines.join('\n')}\n`);
 const ARRAYS = ['--scores', 's.npy', '--targets', 't.npy'];
 
-function evaluated(...args: string[]): EvaluationResult {
-  const { status, stdout, stderr } = run(['evaluate', '--json', ...args]);
+async function evaluated(...args: string[]): Promise<EvaluationResult> {
+  const { status, stdout, stderr } = await runHere(['evaluate', '--json', ...args]);
   expect([status, stderr]).toEqual([0, '']);
   return JSON.parse(stdout) as EvaluationResult;
 }
 
-const { status, stdout, stderr } = run(['tune', ...ARRAYS, '--out', 'thresholds.json']);
+const { status, stdout, stderr } = await runHere(['tune', ...ARRAYS, '--out', 'thresholds.json']);
 const thresholds = JSON.parse(readFileSync(join(folder, 'thresholds.json'), 'utf8')) as (number | null)[];
 
 describe('tune', () => {
-  test('writes thresholds that evaluate reads, with the metrics that it printed', () => {
+  test('writes thresholds that evaluate reads, with the metrics that it printed', async () => {
     expect(status).toBe(0);
     expect(thresholds).toHaveLength(CLASSES);
-    const { classification } = evaluated(...ARRAYS, '--thresholds', 'thresholds.json');
+    const { classification } = await evaluated(...ARRAYS, '--thresholds', 'thresholds.json');
     expect(classification?.thresholds).toEqual(thresholds);
     for (const { label, f1, predicted } of classification!.perLabel) {
       const line = stdout.split('\n').find((each) => each.trim().startsWith(`${label} `));
@@ -48,12 +48,12 @@ describe('tune', () => {
     expect(stderr).toMatch(/label 4: fewer than 10 rows have it/);
   });
 
-  test('finds the same in lines of JSON, for a wanted recall, in JSON', () => {
-    const json = run(['tune', 'rows.ndjson', '--json', '--recall', '0.8']);
+  test('finds the same in lines of JSON, for a wanted recall, in JSON', async () => {
+    const json = await runHere(['tune', 'rows.ndjson', '--json', '--recall', '0.8']);
     const { perLabel } = JSON.parse(json.stdout) as TunedThresholds;
     expect(json.stderr).toContain('look better than they are');
     expect(perLabel.filter(({ support }) => support > 0).every(({ recall }) => recall >= 0.8)).toBe(true);
-    const arrays = run(['tune', ...ARRAYS, '--json', '--recall', '0.8']);
+    const arrays = await runHere(['tune', ...ARRAYS, '--json', '--recall', '0.8']);
     expect(arrays.stdout).toBe(json.stdout);
   });
 
@@ -74,26 +74,28 @@ describe('tune', () => {
       [write('broken.ndjson', `${lines[0]}\n{"scores":[1,2,3,4,5,null],"targets":[]}\n`)],
       'broken.ndjson: row 1',
     ],
-  ])('refuses %s', (_name, args, message) => {
-    const refused = run(['tune', ...args]);
+  ])('refuses %s', async (_name, args, message) => {
+    const refused = await runHere(['tune', ...args]);
     expect([refused.status, refused.stdout]).toEqual([2, '']);
     expect(refused.stderr).toContain(message);
     expect(refused.stderr.trim().split('\n')).toHaveLength(1);
   });
 });
 
-describe('evaluate', () => {
-  const whole = evaluated('rows.ndjson', '--threshold', '0.5', '--top', '2', '--beta', '2', '--zero-division', '1');
+const whole = await evaluated(
+  ...['rows.ndjson', '--threshold', '0.5', '--top', '2', '--beta', '2', '--zero-division', '1'],
+);
 
+describe('evaluate', () => {
   test('gives what the Evaluator gives', () => {
     const evaluator = new Evaluator({ classification: { thresholds: 0.5, k: 2, beta: 2, zeroDivision: 1 } });
     evaluator.update({ data: Float64Array.from(scores), shape: [400, CLASSES] }, labels);
     expect(whole.classification).toEqual(evaluator.result().classification);
   });
 
-  test('prints a table of them', () => {
-    const table = run(['evaluate', ...ARRAYS, '--threshold', '0.5', '--beta', '2']).stdout;
-    const { classification } = evaluated(...ARRAYS, '--threshold', '0.5', '--beta', '2');
+  test('prints a table of them', async () => {
+    const table = (await runHere(['evaluate', ...ARRAYS, '--threshold', '0.5', '--beta', '2'])).stdout;
+    const { classification } = await evaluated(...ARRAYS, '--threshold', '0.5', '--beta', '2');
     expect(table).toContain('Predicted labels: scores of at least 0.5\n');
     const { precision, recall, f1, fBeta, jaccard } = classification!.weighted;
     const line = table.split('\n').find((each) => each.trim().startsWith('weighted'));
@@ -102,43 +104,44 @@ describe('evaluate', () => {
     );
   });
 
-  test('gives the same bits in shards and on threads; parts with other thresholds are refused', () => {
+  test('gives the same bits in shards and on threads; parts with other thresholds are refused', async () => {
     const options = ['--threshold', '0.5', '--top', '2', '--beta', '2', '--zero-division', '1'];
-    for (const i of [2, 1]) run(['evaluate', 'rows.ndjson', ...options, '--shard', `${i}/2`, '--out', `part${i}.json`]);
-    const merged = run(['merge', '--json', '--expect', '2', 'part1.json', 'part2.json']);
+    for (const i of [2, 1])
+      await runHere(['evaluate', 'rows.ndjson', ...options, '--shard', `${i}/2`, '--out', `part${i}.json`]);
+    const merged = await runHere(['merge', '--json', '--expect', '2', 'part1.json', 'part2.json']);
     expect((JSON.parse(merged.stdout) as EvaluationResult).classification).toEqual(whole.classification);
-    expect(evaluated('rows.ndjson', ...options, '--threads', '2').classification).toEqual(whole.classification);
+    expect((await evaluated('rows.ndjson', ...options, '--threads', '2')).classification).toEqual(whole.classification);
 
-    run(['evaluate', 'rows.ndjson', '--threshold', '0.25', '--shard', '2/2', '--out', 'other.json']);
-    const refused = run(['merge', 'part1.json', 'other.json']);
+    await runHere(['evaluate', 'rows.ndjson', '--threshold', '0.25', '--shard', '2/2', '--out', 'other.json']);
+    const refused = await runHere(['merge', 'part1.json', 'other.json']);
     expect([refused.status, refused.stdout]).toEqual([2, '']);
     expect(refused.stderr).toContain('other files or options');
-    run(['evaluate', 'rows.ndjson', '--threshold', '0.25', '--out', 'other.json']);
-    expect(run(['merge', 'part1.json', 'other.json']).stderr).toContain('the same classification');
+    await runHere(['evaluate', 'rows.ndjson', '--threshold', '0.25', '--out', 'other.json']);
+    expect((await runHere(['merge', 'part1.json', 'other.json'])).stderr).toContain('the same classification');
   });
 
-  test('reads thresholds by index', () => {
+  test('reads thresholds by index', async () => {
     const byIndex = Object.fromEntries(thresholds.map((threshold, label) => [label, threshold]));
     const file = write('object.json', JSON.stringify(byIndex));
-    expect(evaluated(...ARRAYS, '--thresholds', file).classification?.thresholds).toEqual(thresholds);
+    expect((await evaluated(...ARRAYS, '--thresholds', file)).classification?.thresholds).toEqual(thresholds);
   });
 
-  test('reads thresholds by name, and tune writes them where names are known', () => {
+  test('reads thresholds by name, and tune writes them where names are known', async () => {
     const names = ['a', 'b', 'c', '7', '__proto__', '5'];
     const file = write('names.txt', names.join('\n'));
-    const tuned = run(['tune', ...ARRAYS, '--labels', file, '--out', 'by-name.json']);
+    const tuned = await runHere(['tune', ...ARRAYS, '--labels', file, '--out', 'by-name.json']);
     expect(tuned.stderr).toContain('label 5 5: no row has it');
     expect(tuned.stdout).toMatch(/ Jaccard {2}name\n/);
     const written = JSON.parse(readFileSync(join(folder, 'by-name.json'), 'utf8')) as Record<string, unknown>;
     expect(names.map((name) => written[name])).toEqual(thresholds);
-    const read = run(['evaluate', ...ARRAYS, '--json', '--labels', file, '--thresholds', 'by-name.json']);
+    const read = await runHere(['evaluate', ...ARRAYS, '--json', '--labels', file, '--thresholds', 'by-name.json']);
     expect((JSON.parse(read.stdout) as EvaluationResult).classification?.thresholds).toEqual(thresholds);
     const others = write('others.txt', names.join('\n').replace('c', 'd'));
-    const refused = run(['evaluate', ...ARRAYS, '--labels', others, '--thresholds', 'by-name.json']);
+    const refused = await runHere(['evaluate', ...ARRAYS, '--labels', others, '--thresholds', 'by-name.json']);
     expect([refused.status, refused.stdout]).toEqual([2, '']);
     expect(refused.stderr).toContain("by-name.json: has a threshold for 'c', which is none of the names of --labels");
     const short = write('short.json', '{"a":1,"b":1,"c":1,"7":1,"5":1}');
-    const missing = run(['evaluate', ...ARRAYS, '--labels', file, '--thresholds', short]);
+    const missing = await runHere(['evaluate', ...ARRAYS, '--labels', file, '--thresholds', short]);
     expect(missing.stderr).toContain("short.json: has no threshold for '__proto__'");
   });
 
@@ -156,14 +159,21 @@ describe('evaluate', () => {
       "names.json: has a threshold for 'jazz', which is no number of a class",
     ],
     ['thresholds of text', ['--thresholds', write('text.json', '["1"]')], 'text.json: must be a list of numbers'],
-  ])('refuses %s', (_name, args, message) => {
-    const refused = run(['evaluate', ...ARRAYS, ...args]);
+  ])('refuses %s', async (_name, args, message) => {
+    const refused = await runHere(['evaluate', ...ARRAYS, ...args]);
     expect([refused.status, refused.stdout]).toEqual([2, '']);
     expect(refused.stderr).toContain(message);
   });
 
-  test('a report has a section of them', () => {
-    const { status: written } = run(['evaluate', ...ARRAYS, '--thresholds', 'thresholds.json', '--out', 'report.html']);
+  test('a report has a section of them', async () => {
+    const { status: written } = await runHere([
+      'evaluate',
+      ...ARRAYS,
+      '--thresholds',
+      'thresholds.json',
+      '--out',
+      'report.html',
+    ]);
     expect(written).toBe(0);
     const page = readFileSync(join(folder, 'report.html'), 'utf8');
     expect(page).toContain('<h2>Predicted labels</h2>');
