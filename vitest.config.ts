@@ -31,9 +31,11 @@ const threads = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path(
 const webgpu = { alias: [{ find: /^multilabel-margin-loss$/, replacement: path('tests/webgpu/package.ts') }] };
 const webgpuSuites = ['tests/js/golden.test.ts', 'tests/js/properties.test.ts', 'tests/webgpu/**/*.test.ts'];
 
-// A software GPU takes milliseconds for the smallest batch, so its projects run a fourth of the cases; so do Chromium, whose
-// engine is that of Node, which runs all, and the suite where tests/package repeats it in other versions of Node.
+// A software GPU takes milliseconds for the smallest batch: Node runs a fourth of the cases there, and Chromium, whose WebGPU is
+// Node's, a tenth. A fourth suffices in Chromium too, whose engine is that of Node, which runs all, and where tests/package
+// repeats the suite in other versions of Node.
 const fewer = { suiteShare: 0.25 };
+const fewest = { suiteShare: 0.1 };
 const repeated = process.env.REPEATED_SUITE === undefined ? {} : fewer;
 // Node uses the Vulkan driver of Chromium where it is installed, so that the tests do not depend on the machine's own.
 const vulkan = ['/usr/lib/chromium/vk_swiftshader_icd.json'].find((file) => existsSync(file));
@@ -137,7 +139,7 @@ export default defineConfig({
         test: {
           name: 'chromium-webgpu',
           include: webgpuSuites,
-          provide: fewer,
+          provide: fewest,
           ...browser('--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', `--${dawnFeatures}`),
         },
       },
