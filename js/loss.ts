@@ -107,8 +107,8 @@ export const OPTION_NAMES: readonly string[] = ['margin', ...Object.keys(CHOICES
  * the float64 one. A float32 loss is within 2.1e-7 relative of the exact sum of its pairs as float32 compares them, with
  * the thresholds `x[k] - margin` rounded to float32, as in PyTorch. For x = [-0.3, -1.2999] and y = [0], that sum differs
  * from the one in real arithmetic by 6e-4 of its value: two numbers close to each other are subtracted. A float32 loss
- * without its gradient is summed in float32 in part: it is proven to be within 3.6e-7, and the largest error measured is
- * 1e-7.
+ * without its gradient is summed in float32 in part: it is proven to be within 3.6e-7. The largest error measured is 1e-7
+ * for random scores, and 2.3e-7 for rows that repeat a few scores, in a search for such errors.
  *
  * @example
  * import { MultiLabelMarginLoss, tensor } from 'multilabel-margin-loss';

@@ -14,7 +14,8 @@ namespace mlml {
 // Terms are added in float up to 16 at a time, four thresholds of four vectors, and these sums in double. So a term
 // meets five roundings to float: its subtraction, two additions of thresholds and two of vectors. As no term is
 // negative, nothing cancels: the sum is within 5 * 2^-24 of itself, were all roundings at their largest and in one
-// direction. They are neither; the largest error measured is 0.6 * 2^-24.
+// direction. The largest error measured is 0.6 * 2^-24 for random scores. A search over rows that repeat four scores
+// found 3.5 * 2^-24.
 //
 // A threshold of +Inf and a score of -Inf add 0. A score of NaN and infinities that are equal add 0 or NaN, by the sign
 // of the NaN. The sum is +Inf if a term or 16 of them exceed the largest float, which an exact sum may still hold.
