@@ -102,7 +102,6 @@ async function run(args: readonly string[]): Promise<void> {
   if (values.classes !== undefined && values.pairs !== true) throw new InputError('--classes is for --pairs');
   const named = { parts: null, model: null, files: sources.map(({ scoresFile }) => nameOf(scoresFile)).sort() };
   if (values.exact === true) checkExact(values, sources);
-  if (shard !== null) checkShards(sources, shard.of);
   if (values.queue !== undefined) {
     if (shard !== null) throw new InputError('--queue evaluates all shards: give no --shard');
     const { evaluator: merged, reading } = await evaluateOnQueue(values.queue, sources, options, values);
@@ -110,6 +109,7 @@ async function run(args: readonly string[]): Promise<void> {
     return;
   }
   if (values.shards !== undefined) throw new InputError('--shards is for --queue; one of them is --shard i/n');
+  if (shard !== null) checkShards(sources, shard.of);
   const all = await piecesOf(sources, namesOf(options.labels), shard?.of);
   checkClasses(values, options, all);
   if (all.every(({ classes, isPipe }) => classes === null && !isPipe) && values['allow-empty'] !== true) {

@@ -57,9 +57,10 @@ class HingeSums {
     }
   }
 
-  // The maximum of `x` and 0, in integers: the bits of positive floats order as integers, and those of negative floats
-  // are negative integers. x86 adds floats in two of its four units for vectors, which the maximum of floats also keeps
-  // busy and that of integers does not: 1000 scores and 10 thresholds take 0.70 of the time on AMD's Zen 5.
+  // Returns the maximum of `x` and 0, as one of integers: the bits of positive floats order as integers, and those of
+  // negative floats are negative integers. x86 adds floats in two of its four units for vectors, which the maximum of
+  // floats also keeps busy and that of integers does not: 1000 scores and 10 thresholds take 0.70 of the time on AMD's
+  // Zen 5.
   static hn::Vec<D> Positive(hn::Vec<D> x) {
     const hn::RebindToSigned<D> di;
     return hn::BitCast(D(), hn::Max(hn::BitCast(di, x), hn::Zero(di)));

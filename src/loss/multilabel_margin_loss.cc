@@ -66,8 +66,8 @@ class LossAndGradient {
     StoreGradient(minus_counts, gradient);
   }
 
-  // The same for the counts of one threshold. They are masks, and all products are bitwise: 20,000 scores take half of
-  // the time.
+  // Does the same for the counts of one threshold, which are masks. Products with a mask are bitwise: a row of 1000
+  // scores takes 0.72 of the time.
   void OfOne(hn::Vec<D> scores, hn::Vec<DI> minus_counts, T* gradient) {
     static_assert(sizeof(T) == sizeof(float), "the reference is 0");
     const DD dd;

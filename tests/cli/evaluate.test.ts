@@ -1,4 +1,4 @@
-// The command multilabel-margin-loss, as a process: what it reads, what it prints, and what it says of broken input.
+// The command multilabel-margin-loss reads files and standard input, prints results, and refuses broken input.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

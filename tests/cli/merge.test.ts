@@ -1,4 +1,4 @@
-// Parts of an evaluation: those that the command writes, of any rows and of numbered shards, and what it merges.
+// The command writes parts of an evaluation, of any rows and of numbered shards, and merges them.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -82,9 +82,8 @@ describe('tune', () => {
   });
 });
 
-const whole = await evaluated(
-  ...['rows.ndjson', '--threshold', '0.5', '--top', '2', '--beta', '2', '--zero-division', '1'],
-);
+const OPTIONS = ['--threshold', '0.5', '--top', '2', '--beta', '2', '--zero-division', '1'];
+const whole = await evaluated('rows.ndjson', ...OPTIONS);
 
 describe('evaluate', () => {
   test('gives what the Evaluator gives', () => {
@@ -105,12 +104,11 @@ describe('evaluate', () => {
   });
 
   test('gives the same bits in shards and on threads; parts with other thresholds are refused', async () => {
-    const options = ['--threshold', '0.5', '--top', '2', '--beta', '2', '--zero-division', '1'];
     for (const i of [2, 1])
-      await runHere(['evaluate', 'rows.ndjson', ...options, '--shard', `${i}/2`, '--out', `part${i}.json`]);
+      await runHere(['evaluate', 'rows.ndjson', ...OPTIONS, '--shard', `${i}/2`, '--out', `part${i}.json`]);
     const merged = await runHere(['merge', '--json', '--expect', '2', 'part1.json', 'part2.json']);
     expect((JSON.parse(merged.stdout) as EvaluationResult).classification).toEqual(whole.classification);
-    expect((await evaluated('rows.ndjson', ...options, '--threads', '2')).classification).toEqual(whole.classification);
+    expect((await evaluated('rows.ndjson', ...OPTIONS, '--threads', '2')).classification).toEqual(whole.classification);
 
     await runHere(['evaluate', 'rows.ndjson', '--threshold', '0.25', '--shard', '2/2', '--out', 'other.json']);
     const refused = await runHere(['merge', 'part1.json', 'other.json']);
