@@ -40,16 +40,19 @@ const repeated = process.env.REPEATED_SUITE === undefined ? {} : fewer;
 // Node uses the Vulkan driver of Chromium where it is installed, so that the tests do not depend on the machine's own.
 const vulkan = ['/usr/lib/chromium/vk_swiftshader_icd.json'].find((file) => existsSync(file));
 
+// A machine can be several times slower than usual, and nothing is wrong then. A test that waits for ever fails all the same.
+const patience = { testTimeout: 300_000, hookTimeout: 120_000, expect: { poll: { timeout: 60_000 } } };
+
 const node = {
+  ...patience,
   environment: 'node',
   execArgv: ['--expose-gc'],
   env: vulkan === undefined ? {} : { VK_DRIVER_FILES: vulkan, NODEVICE_SELECT: '1' },
-  testTimeout: 120_000,
 };
 
 // Each project needs an object of its own, because Vitest writes into it.
 const browser = (...args: string[]) => ({
-  testTimeout: 120_000,
+  ...patience,
   browser: {
     enabled: true,
     headless: true,
@@ -148,8 +151,8 @@ export default defineConfig({
           name: 'package',
           include: ['tests/package/*.test.ts'],
           globalSetup: 'tests/package/workspace.ts',
+          ...patience,
           testTimeout: 600_000,
-          hookTimeout: 120_000,
           // This project runs after the others, because it runs some of them again on other versions of Node.
           sequence: { groupOrder: 1 },
         },

@@ -1,9 +1,13 @@
 import { InterruptedError } from './errors.js';
 
-/** A signal that the first Ctrl+C or SIGTERM aborts. A second one ends the process. */
+let controller: AbortController | undefined;
+
+/** The signal of this process that the first Ctrl+C or SIGTERM aborts. A second one ends the process. */
 export function interruption(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort(signal));
+  if (controller === undefined) {
+    const made = (controller = new AbortController());
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => made.abort(signal));
+  }
   return controller.signal;
 }
 

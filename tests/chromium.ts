@@ -6,6 +6,7 @@ const chromium = ['/usr/bin/chromium'].find((path) => existsSync(path));
 /** Launch options for Playwright. */
 export const launchOptions = {
   ...(chromium === undefined ? {} : { executablePath: chromium }),
+  timeout: 100_000,
   args: [
     '--headless=new',
     '--no-sandbox',

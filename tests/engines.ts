@@ -99,7 +99,7 @@ async function openWebKit(variables: Record<string, string> = {}): Promise<Engin
       capabilities: { alwaysMatch: { 'webkitgtk:browserOptions': browserOptions } },
     })) as { sessionId: string; capabilities: { browserVersion: string } };
     const session = `/session/${sessionId}`;
-    await call('POST', `${session}/timeouts`, { script: 120_000, pageLoad: 60_000 });
+    await call('POST', `${session}/timeouts`, { script: 280_000, pageLoad: 100_000 });
     return {
       version: capabilities.browserVersion,
       goto: async (url) => void (await call('POST', `${session}/url`, { url })),
@@ -141,7 +141,7 @@ async function listens(ask: () => Promise<unknown>): Promise<void> {
       await ask();
       return;
     } catch (error) {
-      if (tries === 50) throw error;
+      if (tries === 600) throw error;
       await sleep(100);
     }
   }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { LossError, type LossErrorCode } from 'multilabel-margin-loss';
 import { describe, expect, test } from 'vitest';
 import { failureOf, InputError, InterruptedError, RunError, toCommandError } from '../../cli/errors.js';
-import { folder, main, npy, run, write } from './command.js';
+import { folder, main, npy, runHere, write } from './command.js';
 
 describe('an error', () => {
   const system = (code: string): Error => Object.assign(new Error(code), { code, syscall: 'open' });
@@ -62,9 +62,9 @@ ftruncateSync(huge, header.length + 2 * classes * 4);
 closeSync(huge);
 write('huge-targets.npy', npy('<i4', [2, 1], new Int32Array(2)));
 
-test.each(['1', '2'])('memory that does not suffice is exit code 1, with %s threads', (threads) => {
+test.each(['1', '2'])('memory that does not suffice is exit code 1, with %s threads', async (threads) => {
   const files = ['--scores', 'huge.npy', '--targets', 'huge-targets.npy'];
-  const { status, stdout, stderr } = run(['evaluate', ...files, '--threads', threads]);
+  const { status, stdout, stderr } = await runHere(['evaluate', ...files, '--threads', threads]);
   expect(stderr).toMatch(/^multilabel-margin-loss: huge\.npy: the metrics of 134217728 labels do not fit .*\n$/);
   expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
 });
@@ -95,6 +95,6 @@ describe('standard output', () => {
     child.stdin.end('{"scores":[0.1,0.2,0.4,0.8],"targets":[3,0]}');
     const [code] = (await once(child, 'close')) as [number | null];
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(run(['merge', 'piped.json']).status).toBe(0);
+    expect((await runHere(['merge', 'piped.json'])).status).toBe(0);
   });
 });

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { folder, main, npy, run, write } from './command.js';
+import { folder, main, npy, run, runHere, write } from './command.js';
 import { Process } from './servers.js';
 
 const LINE = '{"scores":[0.1,0.2,0.4,0.8],"targets":[3,0]}';
@@ -33,16 +33,16 @@ describe('a place that cannot be written to is named before the input is read', 
       ['train', ['train', '--features', 'no-such-file.npy', '--targets', y, '--out', `${place}.safetensors`]] as const,
     ]),
     ['a folder', ['evaluate', 'no-such-file.ndjson', '--out', 'folder.json']] as const,
-  ])('%s: %j', (_, args) => {
+  ])('%s: %j', async (_, args) => {
     mkdirSync(join(folder, 'folder.json'), { recursive: true });
-    const { status, stdout, stderr } = run(args);
+    const { status, stdout, stderr } = await runHere(args);
     expect(stderr).toMatch(/^multilabel-margin-loss: \S+: cannot be written: .*\n$/);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   });
 
-  test('and a file that is there stays as it is', () => {
+  test('and a file that is there stays as it is', async () => {
     write('there.json', 'before');
-    run(['evaluate', 'no-such-file.ndjson', '--out', 'there.json']);
+    await runHere(['evaluate', 'no-such-file.ndjson', '--out', 'there.json']);
     expect(readFileSync(join(folder, 'there.json'), 'utf8')).toBe('before');
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
@@ -68,9 +68,9 @@ test('a folder that goes away meanwhile costs neither the metrics nor the sums',
     stderr,
   )?.[1];
   expect(kept?.startsWith(tmpdir())).toBe(true);
-  const merged = run(['merge', '--json', kept!]);
+  const merged = await runHere(['merge', '--json', kept!]);
   expect(merged.status).toBe(0);
-  expect(run(['merge', '--json', 'stays.json']).stdout).toBe(merged.stdout);
+  expect((await runHere(['merge', '--json', 'stays.json'])).stdout).toBe(merged.stdout);
   rmSync(join(kept!, '..'), { recursive: true });
 });
 
@@ -108,10 +108,10 @@ describe('train', () => {
     expect(bytes.length).toBe(8 + Number(bytes.readBigUInt64LE(0)) + 16 * Float32Array.BYTES_PER_ELEMENT);
   });
 
-  test('a mistyped target is named, and nothing is allocated for it', () => {
+  test('a mistyped target is named, and nothing is allocated for it', async () => {
     const typo = Int32Array.from({ length: ROWS }, (_, i) => (i === 77 ? 400_000_000 : i % 4));
     write('typo.npy', npy('<i4', [ROWS], typo));
-    const { status, stdout, stderr } = run([
+    const { status, stdout, stderr } = await runHere([
       'train',
       '--features',
       x,
@@ -125,7 +125,7 @@ describe('train', () => {
     );
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(existsSync(join(folder, 'typo.safetensors'))).toBe(false);
-    const asked = run(['train', ...input, '--classes', '2147483647', '--out', 'typo.safetensors']);
+    const asked = await runHere(['train', ...input, '--classes', '2147483647', '--out', 'typo.safetensors']);
     expect(asked.stderr).toMatch(
       /^multilabel-margin-loss: a head of 3 x 2,147,483,647 is too large: at most 268,435,456 weights can be trained\n$/,
     );

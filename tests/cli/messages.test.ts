@@ -9,11 +9,11 @@ import * as arrow from 'apache-arrow';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Progress } from '../../cli/output/progress.js';
 import { LineClock } from '../../cli/output/status-line.js';
-import { folder, main, npy, run, write } from './command.js';
+import { folder, main, npy, run, runHere, runWith, write } from './command.js';
 
 const LINES = ['{"scores":[1,2,3],"targets":[2]}', '{"scores":[3,2,1],"targets":[1,0]}'];
 const zstd = (bytes: Buffer): Buffer => spawnSync('zstd', ['-c'], { input: bytes }).stdout;
-const plain = run(['evaluate', '--json', write('plain.ndjson', LINES.join('\n'))]).stdout;
+const plain = (await runHere(['evaluate', '--json', write('plain.ndjson', LINES.join('\n'))])).stdout;
 
 /** The result, but for the names of files. */
 function metrics(stdout: string): unknown {
@@ -27,44 +27,44 @@ describe('lines of JSON', () => {
     ['.gz', 'rows.ndjson.gz', gzipSync(LINES.join('\n'))],
     ['.gz in parts', 'parts.ndjson.gz', Buffer.concat(LINES.map((line) => gzipSync(`${line}\n`)))],
     ['.zst', 'rows.ndjson.zst', zstd(Buffer.from(LINES.join('\n')))],
-  ])('%s', (_, name, bytes) => {
-    const { status, stdout, stderr } = run(['evaluate', '--json', write(name, bytes)]);
+  ])('%s', async (_, name, bytes) => {
+    const { status, stdout, stderr } = await runHere(['evaluate', '--json', write(name, bytes)]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(metrics(stdout)).toEqual(metrics(plain));
   });
 
-  test('a compressed file by threads and in shards', () => {
+  test('a compressed file by threads and in shards', async () => {
     const args = ['evaluate', 'rows.ndjson.gz', 'rows.ndjson.zst'];
-    const single = run([...args, '--json']).stdout;
+    const single = (await runHere([...args, '--json'])).stdout;
     expect(JSON.parse(single)).toMatchObject({ rows: 4 });
-    expect(run([...args, '--json', '--threads', '2']).stdout).toBe(single);
-    const parts = [1, 2].map((i) => {
-      expect(run([...args, '--shard', `${i}/2`, '--out', `z${i}.json`]).status).toBe(0);
-      return `z${i}.json`;
-    });
-    expect(run(['merge', '--json', '--expect', '2', ...parts]).stdout).toBe(single);
+    expect((await runHere([...args, '--json', '--threads', '2'])).stdout).toBe(single);
+    const parts = ['z1.json', 'z2.json'];
+    for (const [i, part] of parts.entries()) {
+      expect((await runHere([...args, '--shard', `${i + 1}/2`, '--out', part])).status).toBe(0);
+    }
+    expect((await runHere(['merge', '--json', '--expect', '2', ...parts])).stdout).toBe(single);
   });
 
-  test('a compressed file that is damaged or truncated', () => {
+  test('a compressed file that is damaged or truncated', async () => {
     for (const [name, bytes, message] of [
       ['cut.ndjson.gz', gzipSync(LINES.join('\n')).subarray(0, 40), /cut\.ndjson\.gz: is truncated/],
       ['bad.ndjson.gz', Buffer.from('not gzip'), /bad\.ndjson\.gz: its compressed data is damaged/],
       ['bad.ndjson.zst', Buffer.from('not ZSTD at all'), /bad\.ndjson\.zst: its compressed data is damaged/],
     ] as const) {
-      const { status, stdout, stderr } = run(['evaluate', write(name, bytes)]);
+      const { status, stdout, stderr } = await runHere(['evaluate', write(name, bytes)]);
       expect(stderr).toMatch(message);
       expect(stderr.trim().split('\n')).toHaveLength(1);
       expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     }
   });
 
-  test("Python's NaN and Infinity are scores that are not finite", () => {
+  test("Python's NaN and Infinity are scores that are not finite", async () => {
     const rows = ['NaN', 'Infinity', '-Infinity'].map((number) => `{"scores":[1, ${number},3],"targets":[2]}`);
     write('python.ndjson', [...rows, ...LINES].join('\n'));
-    const skipped = run(['evaluate', '--json', 'python.ndjson', '--skip-non-finite']);
+    const skipped = await runHere(['evaluate', '--json', 'python.ndjson', '--skip-non-finite']);
     expect(skipped.status).toBe(0);
     expect(JSON.parse(skipped.stdout)).toMatchObject({ rows: 2, rowsSkipped: 3 });
-    const { status, stderr } = run(['evaluate', 'python.ndjson']);
+    const { status, stderr } = await runHere(['evaluate', 'python.ndjson']);
     expect(stderr).toMatch(
       /^multilabel-margin-loss: python\.ndjson: score at row 0, column 1 is NaN: .*unless --skip-non-finite leaves such rows out\n$/,
     );
@@ -73,7 +73,7 @@ describe('lines of JSON', () => {
     expect(targets.stderr).toContain('row 0 needs "targets"');
   });
 
-  test('control characters of a file do not reach the terminal', () => {
+  test('control characters of a file do not reach the terminal', async () => {
     const lines = ['{"scores":[\u001b[31m1]}', '{"\u009b31m":1}', '\u0007'];
     for (const line of lines) {
       const { status, stderr } = run(['evaluate', '-'], line);
@@ -81,7 +81,7 @@ describe('lines of JSON', () => {
       expect(stderr).toMatch(/^[^\0-\x09\x0b-\x1f\x7f-\x9f]+\n$/);
       expect(status).toBe(2);
     }
-    const name = run(['evaluate', '\u001b[31mmissing.ndjson']);
+    const name = await runHere(['evaluate', '\u001b[31mmissing.ndjson']);
     expect(name.stderr).toBe('multilabel-margin-loss: \\u001b[31mmissing.ndjson: no such file\n');
   });
 });
@@ -154,14 +154,15 @@ describe('no rows', () => {
       ],
     ],
     ['only rows that are skipped', [write('nan.ndjson', '{"scores":[NaN,1],"targets":[0]}'), '--skip-non-finite']],
-  ])('%s: exit code 2, unless --allow-empty', (_, input) => {
-    const { status, stdout, stderr } = run(['evaluate', ...input, '--out', 'empty.json']);
+  ])('%s: exit code 2, unless --allow-empty', async (_, input) => {
+    const stdin = input.includes('-') ? '' : undefined;
+    const { status, stdout, stderr } = await runWith(['evaluate', ...input, '--out', 'empty.json'], stdin);
     expect(stderr).toMatch(/^multilabel-margin-loss: there are no rows to evaluate.*--allow-empty.*\n$/);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-    const allowed = run(['evaluate', ...input, '--allow-empty', '--out', 'empty.json']);
+    const allowed = await runWith(['evaluate', ...input, '--allow-empty', '--out', 'empty.json'], stdin);
     expect(allowed).toMatchObject({ status: 0, stderr: '', stdout: expect.stringMatching(/^0 rows of/) });
-    expect(run(['merge', 'empty.json']).status).toBe(2);
-    expect(run(['merge', 'empty.json', '--allow-empty']).status).toBe(0);
+    expect((await runHere(['merge', 'empty.json'])).status).toBe(2);
+    expect((await runHere(['merge', 'empty.json', '--allow-empty'])).status).toBe(0);
   });
 });
 
@@ -220,8 +221,8 @@ describe('a file of another kind is named', () => {
       /lines\.parquet: is not a Parquet file, but text, perhaps lines of JSON/,
     ],
     ['another file as .npz', [write('a.npz', 'nothing of the kind')], /a\.npz: is not an \.npz file, or is truncated/],
-  ])('%s', (_, args, message) => {
-    const { status, stdout, stderr } = run(['evaluate', ...args]);
+  ])('%s', async (_, args, message) => {
+    const { status, stdout, stderr } = await runHere(['evaluate', ...args]);
     expect(stderr).toMatch(message);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
@@ -247,13 +248,13 @@ test('without a terminal, a line of progress comes every ten seconds', () => {
   ]);
 });
 
-test('--row-id is refused for arrays, which have no columns', () => {
+test('--row-id is refused for arrays, which have no columns', async () => {
   const scores = write('ids-scores.npy', npy('<f4', [1, 3], Float32Array.of(1, 2, 3)));
   for (const [file, args] of [
     [scores, ['--scores', scores, '--targets', write('ids-targets.npy', npy('<i4', [1], Int32Array.of(0)))]],
     ['ids.npz', ['plain.ndjson', write('ids.npz', 'whatever is in it')]],
   ] as const) {
-    expect(run(['evaluate', '--row-id', 'id', ...args])).toEqual({
+    expect(await runHere(['evaluate', '--row-id', 'id', ...args])).toEqual({
       status: 2,
       stdout: '',
       stderr: `multilabel-margin-loss: ${file}: --row-id names a column of ids, which .npy and .npz files do not have: give Arrow, Parquet or lines of JSON\n`,

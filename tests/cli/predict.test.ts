@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nn, saveSafetensors, tensor } from 'multilabel-margin-loss';
 import { describe, expect, test } from 'vitest';
-import { folder, npy, run, write } from './command.js';
+import { folder, npy, run, runHere, write } from './command.js';
 
 const layer = new nn.Linear(2, 3);
 layer.weight.data.set([1, 0, 0, 1, 1, 1]);
@@ -25,24 +25,26 @@ const lines = features.map((row, i) => JSON.stringify({ id: `r${i}`, features: r
 const rows = write('rows.ndjson', lines.join('\n'));
 const x = write('x.npy', npy('<f8', [3, 2], Float64Array.from(features.flat())));
 
-function predict(...args: string[]): string {
-  const { status, stdout, stderr } = run(['predict', '--head', head, ...args]);
+async function predict(...args: string[]): Promise<string> {
+  const { status, stdout, stderr } = await runHere(['predict', '--head', head, ...args]);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return stdout;
 }
 
 describe('predict', () => {
-  test('prints a table, and no control characters of a file', () => {
+  test('prints a table, and no control characters of a file', async () => {
     const table = [
       '0  p\\u001bop 4.000, rock 3.500, jazz 2.000',
       '1  rock 1.500, jazz 0.000, p\\u001bop 0.000',
       '2  rock 0.500, jazz -1.000, p\\u001bop -2.000',
       '',
     ];
-    expect(predict(rows)).toBe(table.join('\n'));
-    expect(predict('--features', x)).toBe(table.join('\n'));
-    expect(predict(rows, '--row-id', 'id', '--k', '1')).toBe('r0  p\\u001bop 4.000\nr1  rock 1.500\nr2  rock 0.500\n');
-    expect(predict(rows, rows, '--k', '1').split('\n')[3]).toBe('rows.ndjson:0  p\\u001bop 4.000');
+    expect(await predict(rows)).toBe(table.join('\n'));
+    expect(await predict('--features', x)).toBe(table.join('\n'));
+    expect(await predict(rows, '--row-id', 'id', '--k', '1')).toBe(
+      'r0  p\\u001bop 4.000\nr1  rock 1.500\nr2  rock 0.500\n',
+    );
+    expect((await predict(rows, rows, '--k', '1')).split('\n')[3]).toBe('rows.ndjson:0  p\\u001bop 4.000');
   });
 
   test('reads standard input as it comes', () => {
@@ -66,13 +68,15 @@ describe('predict', () => {
   test.each([
     ['a list', '[2, 2, 4]'],
     ['an object', '{"rock":2,"p\\u001bop":4,"jazz":2}'],
-  ])('thresholds in %s decide which labels are predicted', (_, json) => {
+  ])('thresholds in %s decide which labels are predicted', async (_, json) => {
     const thresholds = write('thresholds.json', json);
-    expect(predict(rows, '--thresholds', thresholds)).toBe('0  p\\u001bop 4.000, rock 3.500, jazz 2.000\n1  -\n2  -\n');
+    expect(await predict(rows, '--thresholds', thresholds)).toBe(
+      '0  p\\u001bop 4.000, rock 3.500, jazz 2.000\n1  -\n2  -\n',
+    );
   });
 
-  test('the scores of all labels, as .npy, are what evaluate reads', () => {
-    predict(rows, '--format', 'npy', '--out', 'scores.npy');
+  test('the scores of all labels, as .npy, are what evaluate reads', async () => {
+    await predict(rows, '--format', 'npy', '--out', 'scores.npy');
     const file = readFileSync(join(folder, 'scores.npy'));
     expect(file.toString('latin1', 0, 10)).toBe('\x93NUMPY\x01\x00v\x00');
     expect(file.toString('latin1', 10, 128)).toMatch(
@@ -80,7 +84,7 @@ describe('predict', () => {
     );
     expect([...new Float32Array(Uint8Array.from(file.subarray(128)).buffer)]).toEqual(expected.flat());
     write('y.npy', npy('<i4', [3, 1], Int32Array.of(2, 1, 1)));
-    const evaluated = run(['evaluate', '--scores', 'scores.npy', '--targets', 'y.npy', '--json']);
+    const evaluated = await runHere(['evaluate', '--scores', 'scores.npy', '--targets', 'y.npy', '--json']);
     expect(JSON.parse(evaluated.stdout)).toMatchObject({ rows: 3, oneError: 0 });
   });
 
@@ -96,9 +100,9 @@ describe('predict', () => {
     expect(readFileSync(join(folder, 'many-scores.npy')).length).toBe(128 + many * 3 * 4);
   });
 
-  test('names of labels from a file, and heads of 0.1.0', () => {
+  test('names of labels from a file, and heads of 0.1.0', async () => {
     const labels = write('labels.txt', 'a\nb\nc\n');
-    expect(predict(rows, '--labels', labels, '--k', '1')).toBe('0  c 4.000\n1  b 1.500\n2  b 0.500\n');
+    expect(await predict(rows, '--labels', labels, '--k', '1')).toBe('0  c 4.000\n1  b 1.500\n2  b 0.500\n');
     const weight = tensor([
       [1, 0, 1],
       [0, 1, 1],
@@ -108,7 +112,7 @@ describe('predict', () => {
       { description: 'scores = features * weight + bias' },
     );
     write('old.safetensors', Buffer.from(old));
-    expect(run(['predict', '--head', 'old.safetensors', rows, '--k', '1']).stdout).toBe(
+    expect((await runHere(['predict', '--head', 'old.safetensors', rows, '--k', '1'])).stdout).toBe(
       '0  2 4.000\n1  1 1.500\n2  1 0.500\n',
     );
   });
@@ -142,15 +146,15 @@ describe('what is broken is named in one line, with exit code 2', () => {
     ['a place', ['--head', head, rows, '--out', 'missing/out.txt'], /missing\/out\.txt: cannot be written/],
     ['no input', ['--head', head], /no input/],
   ];
-  test.each(cases)('%s', (_, args, message) => {
-    const { status, stderr } = run(['predict', ...args]);
+  test.each(cases)('%s', async (_, args, message) => {
+    const { status, stderr } = await runHere(['predict', ...args]);
     expect(stderr).toMatch(message);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(status).toBe(2);
   });
 
-  test('no half of a file is left', () => {
-    expect(run(['predict', '--head', head, bad, '--out', 'half.txt']).status).toBe(2);
+  test('no half of a file is left', async () => {
+    expect((await runHere(['predict', '--head', head, bad, '--out', 'half.txt'])).status).toBe(2);
     expect(existsSync(join(folder, 'half.txt'))).toBe(false);
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });

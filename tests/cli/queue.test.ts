@@ -68,7 +68,7 @@ beforeAll(async () => {
   expect(ofNamed).toContain('"labels":["n0",');
   redis = await Redis.start();
   postgres = await Postgres.start();
-}, 120_000);
+});
 
 const serverOf = (database: string): Redis | Postgres => (database === 'Redis' ? redis : postgres);
 

@@ -11,7 +11,7 @@ import { barsOf } from '../../cli/output/charts.js';
 import { launchOptions } from '../chromium.js';
 import { accessibilityViolations } from '../demo/site.js';
 import { normal, permutation, uniform } from '../js/support.js';
-import { folder, run, runAlone, write } from './command.js';
+import { folder, runAlone, runHere, write } from './command.js';
 
 const ROWS = 300;
 const CLASSES = 12;
@@ -41,13 +41,21 @@ let result: EvaluationResult;
 const seen: string[] = [];
 
 beforeAll(async () => {
-  const { status, stderr, stdout } = run(['evaluate', file, '--json', '--out', 'state.json', '--out', 'report.html']);
+  const { status, stderr, stdout } = await runHere([
+    'evaluate',
+    file,
+    '--json',
+    '--out',
+    'state.json',
+    '--out',
+    'report.html',
+  ]);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   result = JSON.parse(stdout) as EvaluationResult;
-  const other = run(['evaluate', 'other.ndjson', '--model', 'other <model>', '--out', 'other.json']);
+  const other = await runHere(['evaluate', 'other.ndjson', '--model', 'other <model>', '--out', 'other.json']);
   expect({ status: other.status, stderr: other.stderr }).toEqual({ status: 0, stderr: '' });
   const args = ['--labels', 'names.json', '--threshold', '1', '--against', 'other.json', '--out', 'against.html'];
-  const against = run(['evaluate', file, ...args]);
+  const against = await runHere(['evaluate', file, ...args]);
   expect({ status: against.status, stderr: against.stderr }).toEqual({ status: 0, stderr: '' });
   browser = await chromium.launch(launchOptions);
   page = await browser.newPage();
@@ -55,7 +63,7 @@ beforeAll(async () => {
   page.on('pageerror', (error) => seen.push(`error: ${error.message}`));
   page.on('request', (request) => seen.push(`request: ${request.url()}`));
   await page.goto(pathToFileURL(join(folder, 'report.html')).href);
-}, 60_000);
+});
 afterAll(async () => browser.close());
 
 const evaluatorOf = (name: string): Evaluator =>
@@ -254,7 +262,7 @@ describe('the report', () => {
 
   test.each(['light', 'dark'] as const)('is accessible, and so is the page of compare: %s', async (colorScheme) => {
     copyFileSync(join(folder, 'state.json'), join(folder, 'second-state.json'));
-    expect(run(['compare', 'state.json', 'second-state.json', '--out', 'compared.html']).status).toBe(0);
+    expect((await runHere(['compare', 'state.json', 'second-state.json', '--out', 'compared.html'])).status).toBe(0);
     for (const name of ['report.html', 'against.html', 'compared.html']) {
       const context = await browser.newContext({ colorScheme });
       const own = await context.newPage();
@@ -270,49 +278,53 @@ function undated(name: string): string {
   return readFileSync(join(folder, name), 'utf8').replace(/\d{4}-\d\d-\d\d \d\d:\d\d UTC/, '');
 }
 
-test('merge makes the same report of the same rows', () => {
+test('merge makes the same report of the same rows', async () => {
   const half = ROWS / 2;
   // Row numbers are of the file, so that the parts are taken from it by what is not finite.
-  const parts = [0, 1].map((part) => {
+  const parts = ['part-0.json', 'part-1.json'];
+  for (const [part, state] of parts.entries()) {
     const own = lines.map((line, row) => (Math.floor(row / half) === part ? line : line.replace(/\[[^,]*/, '[1e999')));
     writeFileSync(join(folder, file), own.join('\n'));
-    const state = `part-${part}.json`;
-    expect(run(['evaluate', file, '--skip-non-finite', '--out', state]).status).toBe(0);
-    return state;
-  });
+    expect((await runHere(['evaluate', file, '--skip-non-finite', '--out', state])).status).toBe(0);
+  }
   writeFileSync(join(folder, file), lines.join('\n'));
-  const pages = [parts, [...parts].reverse()].map((order) => {
-    const { status, stderr } = run(['merge', ...order, '--out', 'merged.html']);
+  for (const order of [parts, [...parts].reverse()]) {
+    const { status, stderr } = await runHere(['merge', ...order, '--out', 'merged.html']);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    return undated('merged.html')
+    const page = undated('merged.html')
       .replace(`<dd>${ROWS}</dd></div></dl>`, '<dd>0</dd></div></dl>')
       .replace('not finite: skipped', 'not finite: refused');
-  });
-  expect(pages[0]).toBe(undated('report.html'));
-  expect(pages[1]).toBe(pages[0]);
+    expect(page).toBe(undated('report.html'));
+  }
 });
 
 describe('what goes wrong is said in one line, with exit code 2, and nothing is written', () => {
-  const fails = (args: readonly string[], message: RegExp): void => {
-    const { status, stdout, stderr } = run(args);
+  const fails = async (args: readonly string[], message: RegExp): Promise<void> => {
+    const { status, stdout, stderr } = await runHere(args);
     expect(stderr).toMatch(message);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   };
 
-  test('a name that is neither a page’s nor one of sums', () => {
-    fails(['evaluate', file, '--out', 'part.json', '--out', 'part.txt'], /in \.json.* in \.html; got 'part\.txt'/);
+  test('a name that is neither a page’s nor one of sums', async () => {
+    await fails(
+      ['evaluate', file, '--out', 'part.json', '--out', 'part.txt'],
+      /in \.json.* in \.html; got 'part\.txt'/,
+    );
   });
 
-  test('another model that is of other rows, of no report, or that is not there', () => {
+  test('another model that is of other rows, of no report, or that is not there', async () => {
     write('few.ndjson', lines.slice(0, 9).join('\n'));
-    fails(
+    await fails(
       ['evaluate', 'few.ndjson', '--against', 'other.json', '--out', 'few.html'],
       /other\.json: .*same rows and labels, got 300 and 9 rows/,
     );
     expect(existsSync(join(folder, 'few.html'))).toBe(false);
-    fails(['evaluate', file, '--against', 'other.json', '--out', 'part.json'], /--against .*give --out <file\.html>/);
-    fails(['evaluate', file, '--against', 'none.json', '--out', 'few.html'], /none\.json: .*no such file/);
+    await fails(
+      ['evaluate', file, '--against', 'other.json', '--out', 'part.json'],
+      /--against .*give --out <file\.html>/,
+    );
+    await fails(['evaluate', file, '--against', 'none.json', '--out', 'few.html'], /none\.json: .*no such file/);
   });
 
   test('packages that are not installed', () => {
@@ -324,8 +336,8 @@ describe('what goes wrong is said in one line, with exit code 2, and nothing is 
     expect(existsSync(join(folder, 'none.html'))).toBe(false);
   });
 
-  test('a folder that is not there', () => {
-    fails(['evaluate', file, '--out', 'missing/report.html'], /missing\/report\.html: cannot be written/);
+  test('a folder that is not there', async () => {
+    await fails(['evaluate', file, '--out', 'missing/report.html'], /missing\/report\.html: cannot be written/);
   });
 });
 

@@ -152,10 +152,10 @@ describe.each(WRITERS)('%s', (name, writer) => {
     expectMetrics(await evaluated([file], READ_AS_MASK));
     expectMetrics(await evaluated([file, '--threads', '2'], READ_AS_MASK));
     expectMetrics(await evaluated([file, '--targets-are', 'mask']));
-    const parts = [1, 2].map((shard) => {
-      expect(run(['evaluate', file, '--shard', `${shard}/2`, '--out', `mask-${shard}.json`]).status).toBe(0);
-      return `mask-${shard}.json`;
-    });
+    const parts = ['mask-1.json', 'mask-2.json'];
+    for (const [i, part] of parts.entries()) {
+      expect((await runHere(['evaluate', file, '--shard', `${i + 1}/2`, '--out', part])).status).toBe(0);
+    }
     expectMetrics(JSON.parse((await runHere(['merge', '--json', '--expect', '2', ...parts])).stdout));
     // Read as indices, as the option says: labels 0 and 1, repeated.
     const result = (await evaluated(
@@ -217,7 +217,8 @@ test('one file of masks beside one of indices is refused, and so is a merge of t
     );
     expect(status).toBe(2);
   }
-  for (const name of ['m', 'i']) expect(run(['evaluate', `${name}.ndjson`, '--out', `${name}.json`]).status).toBe(0);
+  for (const name of ['m', 'i'])
+    expect((await runHere(['evaluate', `${name}.ndjson`, '--out', `${name}.json`])).status).toBe(0);
   const { status, stdout, stderr } = await runHere(['merge', 'm.json', 'i.json']);
   expect(stderr).toMatch(
     /^multilabel-margin-loss: i\.json: its targets were read as class indices, those before as 0\/1 masks: /,
@@ -225,7 +226,7 @@ test('one file of masks beside one of indices is refused, and so is a merge of t
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   // The state records the option too.
   write('more.ndjson', linesOf(all('indices')));
-  expect(run(['evaluate', 'more.ndjson', '--targets-are', 'indices', '--out', 'said.json']).status).toBe(0);
+  expect((await runHere(['evaluate', 'more.ndjson', '--targets-are', 'indices', '--out', 'said.json'])).status).toBe(0);
   expect((await runHere(['merge', 'said.json', 'i.json'])).status).toBe(0);
 });
 
@@ -402,24 +403,24 @@ describe('train', () => {
   test.each([
     ['.npy', ['--features', 'scores-le-f4-C.npy', '--targets', 'mask-be-i4-F.npy']],
     ['lines of JSON', ['features.ndjson']],
-  ])('takes the width of a mask as the number of classes: %s', (_, input) => {
+  ])('takes the width of a mask as the number of classes: %s', async (_, input) => {
     // The last class is nobody's, and no index names it.
     const lines = golden.scores.map((features, row) =>
       JSON.stringify({ features, targets: [...mask[row]!.slice(0, 4), 0] }),
     );
     write('features.ndjson', lines.join('\n'));
-    const { status, stdout, stderr } = run(['train', ...input, '--epochs', '1', '--out', 'head.safetensors']);
+    const { status, stdout, stderr } = await runHere(['train', ...input, '--epochs', '1', '--out', 'head.safetensors']);
     expect(stderr).toMatch(READ_AS_MASK);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^\d+ rows to train on.*; 5 features, 5 classes$/m);
   });
 
-  test('refuses a mask of another width than --classes, and masks of two widths', () => {
-    const wrong = run(['train', 'features.ndjson', '--classes', '6', '--out', 'head.safetensors']);
+  test('refuses a mask of another width than --classes, and masks of two widths', async () => {
+    const wrong = await runHere(['train', 'features.ndjson', '--classes', '6', '--out', 'head.safetensors']);
     expect(wrong.stderr).toMatch(/features\.ndjson: row 0 has a mask of 5, where 6 are wanted/);
     expect(wrong.status).toBe(2);
     write('narrow.ndjson', '{"features":[1,2,3,4,5],"targets":[0,1,1]}');
-    const two = run(['train', 'features.ndjson', 'narrow.ndjson', '--out', 'head.safetensors']);
+    const two = await runHere(['train', 'features.ndjson', 'narrow.ndjson', '--out', 'head.safetensors']);
     expect(two.stderr).toMatch(/narrow\.ndjson: has masks of 3 classes, but features\.ndjson has masks of 5/);
     expect(two.status).toBe(2);
   });
@@ -466,7 +467,7 @@ describe('names of files are not patterns', () => {
     for (const name of ['s-a', 's-b']) write(`pairs/${name}.npy`, scores);
     for (const name of ['t-a', 't-c']) write(`pairs/${name}.npy`, targets);
     const args = ['evaluate', '--scores', 'pairs/s-*.npy', '--targets', 'pairs/t-*.npy'];
-    const { status, stdout, stderr } = run(args);
+    const { status, stdout, stderr } = await runHere(args);
     expect(stderr).toMatch(/pairs\/s-b\.npy and pairs\/t-c\.npy do not belong together: .* matched 'b' and 'c'/);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expectMetrics(await evaluated(['--scores', 'pairs/s-a.npy', '--targets', 'pairs/t-?.npy'.replace('?', 'a')]));
@@ -496,24 +497,25 @@ describe('names of labels', () => {
     'by-both.ndjson',
     linesOf((label) => (label % 2 === 0 ? label : NAMES[label]!)),
   );
-  const evaluateAll = (...args: string[]) => run(['evaluate', '--labels', labels, ...args]);
+  const evaluateAll = (...args: string[]) => runHere(['evaluate', '--labels', labels, ...args]);
 
   test('targets are looked up, and results, states and tables have the names', async () => {
-    const [ofNames, ...others] = ['by-name', 'by-index', 'by-both'].map((file) => {
-      const { status, stdout, stderr } = evaluateAll(`${file}.ndjson`, '--json', '--out', `${file}.json`);
+    const metricsFrom = async (file: string): Promise<object> => {
+      const { status, stdout, stderr } = await evaluateAll(`${file}.ndjson`, '--json', '--out', `${file}.json`);
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
       return metricsOf(JSON.parse(stdout));
-    });
+    };
+    const ofNames = await metricsFrom('by-name');
     expect(ofNames).toMatchObject({ rows: 3, labels: NAMES, rowsWithoutLabels: 1 });
-    for (const other of others) expect(other).toEqual(ofNames);
-    const table = evaluateAll(names).stdout;
+    for (const file of ['by-index', 'by-both']) expect(await metricsFrom(file)).toEqual(ofNames);
+    const table = (await evaluateAll(names)).stdout;
     expect(table).toContain(' AP  name\n');
     expect(table).toContain('  red\\u001b[31m\n');
     expect(table).toContain('  two\\nlines');
 
     const merged = await runHere(['merge', '--json', 'by-name.json', 'by-index.json']);
     expect(JSON.parse(merged.stdout)).toMatchObject({ rows: 6, labels: NAMES });
-    run(['evaluate', 'by-index.ndjson', '--out', 'nameless.json']);
+    await runHere(['evaluate', 'by-index.ndjson', '--out', 'nameless.json']);
     expect(await runHere(['merge', 'by-name.json', 'nameless.json'])).toMatchObject({
       status: 2,
       stderr: expect.stringContaining('the same labels, got names and none') as string,
@@ -521,11 +523,11 @@ describe('names of labels', () => {
   });
 
   test('in shards and on threads', async () => {
-    const whole = metricsOf(JSON.parse(evaluateAll(names, '--json').stdout));
-    for (const i of [1, 2]) evaluateAll(names, '--shard', `${i}/2`, '--out', `names${i}.json`, '--allow-empty');
+    const whole = metricsOf(JSON.parse((await evaluateAll(names, '--json')).stdout));
+    for (const i of [1, 2]) await evaluateAll(names, '--shard', `${i}/2`, '--out', `names${i}.json`, '--allow-empty');
     const merged = await runHere(['merge', '--json', '--expect', '2', 'names1.json', 'names2.json']);
     expect(metricsOf(JSON.parse(merged.stdout))).toEqual(whole);
-    expect(metricsOf(JSON.parse(evaluateAll(names, '--json', '--threads', '2').stdout))).toEqual(whole);
+    expect(metricsOf(JSON.parse((await evaluateAll(names, '--json', '--threads', '2')).stdout))).toEqual(whole);
     await runHere([
       'evaluate',
       names,
@@ -601,8 +603,8 @@ describe('names of labels', () => {
       ],
       'mask-then-names.ndjson: row 1 has names of labels, but the first row',
     ],
-  ])('refused: %s', (_name, args, message) => {
-    const { status, stdout, stderr } = run(args);
+  ])('refused: %s', async (_name, args, message) => {
+    const { status, stdout, stderr } = await runHere(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     // The line before may say that targets are read as masks.
     expect(stderr.trim().split('\n').at(-1)).toContain(message);
@@ -646,7 +648,7 @@ describe('--pairs', () => {
       },
     });
     expect(result.classification?.micro).toMatchObject({ precision: 1 / 6, recall: 1 / 3 });
-    const table = run(args).stdout;
+    const table = (await runHere(args)).stdout;
     expect(table).toContain(
       'one-error                            1.0000\nLeft out are multi-label margin loss, ranking loss',
     );
@@ -656,9 +658,9 @@ describe('--pairs', () => {
   test('in shards and on threads', async () => {
     const whole = (await runHere([...args, '--json'])).stdout;
     expect((await runHere([...args, '--json', '--threads', '2'])).stdout).toBe(whole);
-    for (const i of [1, 2]) run([...args, '--shard', `${i}/2`, '--out', `pairs${i}.json`]);
+    for (const i of [1, 2]) await runHere([...args, '--shard', `${i}/2`, '--out', `pairs${i}.json`]);
     expect((await runHere(['merge', '--json', '--expect', '2', 'pairs1.json', 'pairs2.json'])).stdout).toBe(whole);
-    for (const name of ['a', 'b']) run([...args, '--out', `pairs-${name}.json`]);
+    for (const name of ['a', 'b']) await runHere([...args, '--out', `pairs-${name}.json`]);
     const compared = (await runHere(['compare', 'pairs-a.json', 'pairs-b.json'])).stdout;
     expect(compared).toContain('\nLeft out are multi-label margin loss');
     expect(compared).not.toMatch(/^ranking loss/m);
@@ -734,13 +736,13 @@ describe('targets of other types are refused by their type', () => {
     ['lists of lists', () => arrow.vectorFromArray([[[1]]], list(list(new arrow.Int32()))), /List<List<Int32>>/],
     ['text alone', () => arrow.vectorFromArray(['a'], new arrow.Utf8()), /it is Utf8/],
   ];
-  test.each(cases)('Arrow: %s', (_, column, type) => {
+  test.each(cases)('Arrow: %s', async (_, column, type) => {
     const file = write(
       'type.arrow',
       Buffer.from(arrow.tableToIPC(new arrow.Table({ scores, targets: column() }), 'file')),
     );
     const stream = arrow.tableToIPC(new arrow.Table({ scores, targets: column() }), 'stream');
-    for (const { status, stdout, stderr } of [run(['evaluate', file]), run(['evaluate', '-'], stream)]) {
+    for (const { status, stdout, stderr } of [await runHere(['evaluate', file]), run(['evaluate', '-'], stream)]) {
       expect(stderr).toMatch(
         /^multilabel-margin-loss: (type\.arrow|standard input): needs a column targets of targets, lists of integers, text or bool; it is .*\n$/,
       );

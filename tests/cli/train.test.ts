@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { normal, padded, uniform } from '../js/support.js';
-import { folder, npy, run, write } from './command.js';
+import { folder, npy, runHere, write } from './command.js';
 
 const FEATURES = 6;
 const CLASSES = 5;
@@ -62,8 +62,8 @@ function readHead(name: string): Head {
   return { tensors, metadata };
 }
 
-function train(...args: string[]): string {
-  const { status, stdout, stderr } = run(['train', ...args]);
+async function train(...args: string[]): Promise<string> {
+  const { status, stdout, stderr } = await runHere(['train', ...args]);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return stdout;
 }
@@ -71,8 +71,8 @@ function train(...args: string[]): string {
 const ofNpy = ['--features', 'x.npy', '--targets', 'y.npy'];
 
 describe('train', () => {
-  test('learns what there is to learn, and says how well', () => {
-    const stdout = train(
+  test('learns what there is to learn, and says how well', async () => {
+    const stdout = await train(
       ...ofNpy,
       '--out',
       'head.safetensors',
@@ -129,14 +129,14 @@ describe('train', () => {
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
-  test('a step is Adagrad’s', () => {
+  test('a step is Adagrad’s', async () => {
     // Scores are 0, so all pairs violate the margin: gradients [-2, 1, 1] / 3 and [1, -2, 1] / 3. The mean of the rows is 0, and
     // their norm becomes 8.
     const x = [2, 0, -0.5];
     write('one.ndjson', '{"x":[2,0,-0.5],"y":[0]}\n{"x":[-2,0,0.5],"y":[1]}');
     const columns = ['--features-column', 'x', '--targets-column', 'y'];
     const options = [...columns, '--classes', '3', '--epochs', '1', '--validation', '0', '--learning-rate', '0.5'];
-    const { stdout } = run(['train', 'one.ndjson', '--out', 'one.safetensors', ...options]);
+    const { stdout } = await runHere(['train', 'one.ndjson', '--out', 'one.safetensors', ...options]);
     expect(stdout).toMatch(/^epoch 1\/1 {2}loss 0\.6667 {3}/m);
     expect(stdout).not.toMatch(/validation/i);
     const { weight, bias } = readHead('one.safetensors').tensors;
@@ -149,17 +149,17 @@ describe('train', () => {
     [-1 / 3, -1 / 3, 2 / 3].forEach((g, j) => expect(Math.abs(bias!.data[j]! - step(g))).toBeLessThan(5 * 2 ** -23));
   });
 
-  test('gives the same head every time, for another seed another one', () => {
-    const bytes = (name: string, ...args: string[]): Buffer => {
-      train(...ofNpy, '--epochs', '1', '--out', name, ...args);
+  test('gives the same head every time, for another seed another one', async () => {
+    const bytes = async (name: string, ...args: string[]): Promise<Buffer> => {
+      await train(...ofNpy, '--epochs', '1', '--out', name, ...args);
       return readFileSync(join(folder, name));
     };
-    const first = bytes('first.safetensors');
-    expect(bytes('again.safetensors').equals(first)).toBe(true);
-    bytes('other.safetensors', '--seed', '2');
+    const first = await bytes('first.safetensors');
+    expect((await bytes('again.safetensors')).equals(first)).toBe(true);
+    await bytes('other.safetensors', '--seed', '2');
     expect(readHead('other.safetensors').tensors).not.toEqual(readHead('first.safetensors').tensors);
     // A mask of another width than the features, and the same rows.
-    const read = run([
+    const read = await runHere([
       'train',
       '--features',
       'x.npy',
@@ -177,11 +177,11 @@ describe('train', () => {
     expect(readHead('mask.safetensors').tensors).toEqual(readHead('first.safetensors').tensors);
   });
 
-  test('reads lines of JSON, and passes options on', () => {
+  test('reads lines of JSON, and passes options on', async () => {
     const loss = ['--margin', '0.5', '--normalization', 'targets', '--target-order', 'ranked', '--epochs', '1'];
     const options = ['--optimizer', 'adamw', '--weight-decay', '0.01', '--learning-rate', '0.01', '--hidden', '7'];
     const others = ['--dropout', '0.1', '--patience', '2', '--batch-size', '16', '--seed', '3', '--standardize'];
-    train('rows.ndjson', '--out', 'lines.safetensors', ...loss, ...options, ...others);
+    await train('rows.ndjson', '--out', 'lines.safetensors', ...loss, ...options, ...others);
     const { metadata, tensors } = readHead('lines.safetensors');
     expect(JSON.parse(metadata['training']!)).toMatchObject({
       loss: { margin: 0.5, normalization: 'targets', targetOrder: 'ranked' },
@@ -204,46 +204,46 @@ describe('train', () => {
     ]);
   });
 
-  test('goes on from its checkpoint with the bits of a training that was not interrupted', () => {
+  test('goes on from its checkpoint with the bits of a training that was not interrupted', async () => {
     const options = [...ofNpy, '--optimizer', 'adam', '--hidden', '8', '--dropout', '0.2', '--standardize'];
     const patient = ['--patience', '100'];
-    train(...options, ...patient, '--epochs', '5', '--out', 'whole.safetensors');
-    train(...options, ...patient, '--epochs', '2', '--out', 'parts.safetensors');
-    const stdout = train(...options, ...patient, '--epochs', '5', '--out', 'parts.safetensors', '--resume');
+    await train(...options, ...patient, '--epochs', '5', '--out', 'whole.safetensors');
+    await train(...options, ...patient, '--epochs', '2', '--out', 'parts.safetensors');
+    const stdout = await train(...options, ...patient, '--epochs', '5', '--out', 'parts.safetensors', '--resume');
     expect(stdout).toMatch(/; going on after epoch 2$/m);
     expect(stdout).not.toMatch(/^epoch 2\//m);
     const [whole, parts] = ['whole', 'parts'].map((name) => readFileSync(join(folder, `${name}.safetensors`)));
     expect(parts!.equals(whole!)).toBe(true);
-    const other = run(['train', ...options, '--seed', '9', '--out', 'parts.safetensors', '--resume']);
+    const other = await runHere(['train', ...options, '--seed', '9', '--out', 'parts.safetensors', '--resume']);
     expect(other.stderr).toBe(
       'multilabel-margin-loss: parts.safetensors.checkpoint: this checkpoint was made with --seed 1, and now it is 9\n',
     );
     expect(other).toMatchObject({ status: 2, stdout: '' });
-    const none = run(['train', ...options, '--out', 'new.safetensors', '--resume']);
+    const none = await runHere(['train', ...options, '--out', 'new.safetensors', '--resume']);
     expect(none.stderr).toMatch(/^multilabel-margin-loss: --resume: new\.safetensors\.checkpoint: .*ENOENT.*\n$/);
     expect(none).toMatchObject({ status: 2, stdout: '' });
   });
 
-  test('rows with ids and in other files are split alike', () => {
+  test('rows with ids and in other files are split alike', async () => {
     const named = lines.map((line, row) => line.replace('{', `{"id":"row ${row}",`));
     write('ids.ndjson', named.join('\n'));
     write('mixed.ndjson', [...named].reverse().join('\n'));
     const options = ['--row-id', 'id', '--epochs', '1', '--test', '0.3'];
-    const counts = ['ids', 'mixed'].map(
-      (name) =>
-        /^.* rows to train on.*$/m.exec(train(`${name}.ndjson`, ...options, '--out', `${name}.safetensors`))![0],
-    );
-    expect(counts[1]).toBe(counts[0]);
+    const counts = async (name: string): Promise<string> => {
+      const stdout = await train(`${name}.ndjson`, ...options, '--out', `${name}.safetensors`);
+      return /^.* rows to train on.*$/m.exec(stdout)![0];
+    };
+    expect(await counts('mixed')).toBe(await counts('ids'));
   });
 
-  test('reports on rows of other files at the end', () => {
-    const stdout = train('rows.ndjson', '--test', 'rows.ndjson', '--epochs', '1', '--out', 'file.safetensors');
+  test('reports on rows of other files at the end', async () => {
+    const stdout = await train('rows.ndjson', '--test', 'rows.ndjson', '--epochs', '1', '--out', 'file.safetensors');
     expect(stdout).toMatch(/^Test: 3,000 rows of 5 classes/m);
     const pair = ['--test-features', 'x.npy', '--test-targets', 'mask.npy'];
-    expect(train(...ofNpy, ...pair, '--epochs', '1', '--out', 'file.safetensors')).toMatch(/^Test: 3,000 rows/m);
+    expect(await train(...ofNpy, ...pair, '--epochs', '1', '--out', 'file.safetensors')).toMatch(/^Test: 3,000 rows/m);
   });
 
-  test('sampleWeight and unknown columns', () => {
+  test('sampleWeight and unknown columns', async () => {
     write(
       'weighted.ndjson',
       [
@@ -254,7 +254,7 @@ describe('train', () => {
         .join('\n'),
     );
     const options = ['--validation', '0', '--epochs', '1', '--classes', '4', '--optimizer', 'sgd'];
-    train(
+    await train(
       'weighted.ndjson',
       ...options,
       '--sample-weight-column',
@@ -269,10 +269,10 @@ describe('train', () => {
     [-0.05, 0.1, -0.05, 0].forEach((value, j) => expect(Math.abs(bias!.data[j]! - value)).toBeLessThan(2 ** -24));
   });
 
-  test('a diverging run says where and what to try, and keeps the best head', () => {
+  test('a diverging run says where and what to try, and keeps the best head', async () => {
     write('two.ndjson', '{"features":[1],"targets":[0]}\n{"features":[2],"targets":[1]}');
     const options = ['--optimizer', 'sgd', '--learning-rate', '1', '--weight-decay', '1e9', '--validation', '0'];
-    const { status, stdout, stderr } = run(['train', 'two.ndjson', ...options, '--out', 'two.safetensors']);
+    const { status, stdout, stderr } = await runHere(['train', 'two.ndjson', ...options, '--out', 'two.safetensors']);
     expect(stdout).toMatch(/^epoch 1\/50/m);
     expect(stderr).toMatch(
       /^multilabel-margin-loss: training ended early: the head, of epoch (\d+), the best so far, is in two\.safetensors\nmultilabel-margin-loss: training diverged in epoch \d+: the parameter (weight|bias) has (NaN|-?Infinity); try a learning rate below 1, or standardized features\n$/,
@@ -281,8 +281,8 @@ describe('train', () => {
     expect(readHead('two.safetensors').tensors['weight']!.data.every(Number.isFinite)).toBe(true);
   });
 
-  test('--out report.html has the learning curves and the metrics', () => {
-    train(...ofNpy, '--epochs', '3', '--test', '0.1', '--out', 'r.safetensors', '--out', 'r.html');
+  test('--out report.html has the learning curves and the metrics', async () => {
+    await train(...ofNpy, '--epochs', '3', '--test', '0.1', '--out', 'r.safetensors', '--out', 'r.html');
     const page = readFileSync(join(folder, 'r.html'), 'utf8');
     expect(page.match(/<svg role="img" aria-label="(Loss|LRAP in validation) by epoch[^"]*"/g)).toHaveLength(4);
     expect(page).toMatch(/<h1>Validation, by which epoch [1-3] was chosen<\/h1>/);
@@ -306,32 +306,45 @@ describe('sparse features', () => {
   test.each([
     ['linear', []],
     ['standardized, with a hidden layer', ['--standardize', '--hidden', '8']],
-  ])('lists of [index, value] train a head of the same kind: %s', (_, options) => {
-    const stdout = train('sparse.ndjson', '--epochs', '3', '--test', '0.2', '--out', 'sparse.safetensors', ...options);
+  ])('lists of [index, value] train a head of the same kind: %s', async (_, options) => {
+    const stdout = await train(
+      'sparse.ndjson',
+      '--epochs',
+      '3',
+      '--test',
+      '0.2',
+      '--out',
+      'sparse.safetensors',
+      ...options,
+    );
     // Labels of which the feature is above 1 are told without fail.
     expect(Number(/^Test: [^]*?label ranking average precision +(\S+)$/m.exec(stdout)![1])).toBeGreaterThan(0.98);
     const { tensors } = readHead('sparse.safetensors');
     expect((tensors['weight'] ?? tensors['0.weight'])!.shape[1]).toBe(CLASSES);
     // The scores of sparse rows and of dense ones differ by rounding.
-    const scoresOf = (name: string, ...input: string[]): Float32Array => {
+    const scoresOf = async (name: string, ...input: string[]): Promise<Float32Array> => {
       const out = `${name}.scores.npy`;
-      expect(run(['predict', '--head', 'sparse.safetensors', ...input, '--format', 'npy', '--out', out]).status).toBe(
-        0,
-      );
+      expect(
+        (await runHere(['predict', '--head', 'sparse.safetensors', ...input, '--format', 'npy', '--out', out])).status,
+      ).toBe(0);
       return new Float32Array(Uint8Array.from(readFileSync(join(folder, out)).subarray(128)).buffer);
     };
-    const [sparse, dense] = [scoresOf('sparse', 'sparse.ndjson'), scoresOf('dense', '--features', 'zeroed.npy')];
+    const [sparse, dense] = [
+      await scoresOf('sparse', 'sparse.ndjson'),
+      await scoresOf('dense', '--features', 'zeroed.npy'),
+    ];
     sparse.forEach((score, i) => expect(Math.abs(score - dense[i]!)).toBeLessThan(1e-4 * (1 + Math.abs(score))));
   });
 
-  test('matrices of scipy, compressed or not, in 32 or 64 bits', () => {
-    const bytes = ['csr', 'csr-stored', 'csr-wide'].map((name) => {
+  test('matrices of scipy, compressed or not, in 32 or 64 bits', async () => {
+    const weightOf = async (name: string): Promise<number[]> => {
       const files = ['--features', fixture(`${name}.npz`), '--targets', fixture('csr-targets.npy')];
-      train(...files, '--epochs', '2', '--validation', '0', '--out', `${name}.safetensors`);
-      return JSON.stringify([...readHead(`${name}.safetensors`).tensors['weight']!.data]);
-    });
-    expect(new Set(bytes).size).toBe(1);
-    const other = run([
+      await train(...files, '--epochs', '2', '--validation', '0', '--out', `${name}.safetensors`);
+      return [...readHead(`${name}.safetensors`).tensors['weight']!.data];
+    };
+    const weight = await weightOf('csr');
+    for (const name of ['csr-stored', 'csr-wide']) expect(await weightOf(name)).toEqual(weight);
+    const other = await runHere([
       'train',
       '--features',
       fixture('csc.npz'),
@@ -420,15 +433,18 @@ describe('what is broken is named in one line, with exit code 2 and no head', ()
     ],
     ['an unknown option', [...ofNpy, '--speed', '1'], /Unknown option '--speed'/],
   ];
-  test.each(cases)('%s', (_, args, message) => {
-    const { status, stdout, stderr } = run(['train', '--out', 'none.safetensors', ...args]);
+  test.each(cases)('%s', async (_, args, message) => {
+    const { status, stdout, stderr } = await runHere(['train', '--out', 'none.safetensors', ...args]);
     expect(stderr).toMatch(message);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(existsSync(join(folder, 'none.safetensors'))).toBe(false);
   });
 
-  test('no name for the head', () => {
-    expect(run(['train', ...ofNpy])).toMatchObject({ status: 2, stderr: expect.stringMatching(/train needs --out/) });
+  test('no name for the head', async () => {
+    expect(await runHere(['train', ...ofNpy])).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/train needs --out/),
+    });
   });
 });

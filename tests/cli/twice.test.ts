@@ -3,7 +3,7 @@
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { folder, npy, run, write } from './command.js';
+import { folder, npy, runHere, write } from './command.js';
 
 const line = (first: number): string => `{"scores":[${first},0.5,0.25],"targets":[2]}\n`;
 const a = write('a.ndjson', line(1) + line(2));
@@ -14,14 +14,14 @@ symlinkSync(join(folder, a), join(folder, 'link.ndjson'));
 const scores = ['s1.npy', 's2.npy'].map((name) => write(name, npy('<f4', [1, 3], Float32Array.of(0.5, 0.25, 1))));
 const targets = write('t.npy', npy('<i4', [1, 1], Int32Array.of(2)));
 
-const evaluated = (out: string, ...args: string[]): string => {
-  expect(run(['evaluate', ...args, '--out', out]).status).toBe(0);
+const evaluated = async (out: string, ...args: string[]): Promise<string> => {
+  expect((await runHere(['evaluate', ...args, '--out', out])).status).toBe(0);
   return out;
 };
-const rowsOf = (args: readonly string[]): number =>
-  (JSON.parse(run([...args, '--json']).stdout) as { rows: number }).rows;
-const refused = (args: readonly string[]): string => {
-  const { status, stdout, stderr } = run(args);
+const rowsOf = async (args: readonly string[]): Promise<number> =>
+  (JSON.parse((await runHere([...args, '--json'])).stdout) as { rows: number }).rows;
+const refused = async (args: readonly string[]): Promise<string> => {
+  const { status, stdout, stderr } = await runHere(args);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   return stderr;
 };
@@ -37,43 +37,60 @@ describe('a file', () => {
       ['--scores', scores[0]!, '--targets', targets, '--scores', scores[0]!, '--targets', targets],
       /s1\.npy with t\.npy is given twice/,
     ],
-  ] as const)('%s', (_, files, message) => {
-    expect(refused(['evaluate', ...files])).toMatch(message);
+  ] as const)('%s', async (_, files, message) => {
+    expect(await refused(['evaluate', ...files])).toMatch(message);
   });
 
-  test('of the same content under another name is another file', () => {
-    expect(rowsOf(['evaluate', b, sameContent])).toBe(2);
+  test('of the same content under another name is another file', async () => {
+    expect(await rowsOf(['evaluate', b, sameContent])).toBe(2);
     expect(
-      rowsOf(['evaluate', '--scores', scores[0]!, '--targets', targets, '--scores', scores[1]!, '--targets', targets]),
+      await rowsOf([
+        'evaluate',
+        '--scores',
+        scores[0]!,
+        '--targets',
+        targets,
+        '--scores',
+        scores[1]!,
+        '--targets',
+        targets,
+      ]),
     ).toBe(2);
   });
 });
 
+const first = await evaluated('first.json', a);
+const second = await evaluated('second.json', b);
+
 describe('an evaluation', () => {
-  const first = evaluated('first.json', a);
-  const second = evaluated('second.json', b);
-
-  test('by its file', () => {
-    expect(refused(['merge', first, first])).toMatch(/first\.json: has an evaluation that first\.json has too/);
-    expect(refused(['compare', first, `./${first}`])).toMatch(/compare needs two files, got first\.json twice/);
+  test('by its file', async () => {
+    expect(await refused(['merge', first, first])).toMatch(/first\.json: has an evaluation that first\.json has too/);
+    expect(await refused(['compare', first, `./${first}`])).toMatch(/compare needs two files, got first\.json twice/);
   });
 
-  test('that was run again', () => {
-    expect(refused(['merge', first, evaluated('again.json', a)])).toMatch(/again\.json: has an evaluation that first/);
+  test('that was run again', async () => {
+    expect(await refused(['merge', first, await evaluated('again.json', a)])).toMatch(
+      /again\.json: has an evaluation that first/,
+    );
   });
 
-  test('within what was merged before', () => {
-    expect(run(['merge', first, second, '--out', 'both.json']).status).toBe(0);
-    expect(refused(['merge', 'both.json', second])).toMatch(/second\.json: has an evaluation that both\.json has too/);
-    expect(refused(['merge', second, 'both.json'])).toMatch(/both\.json: has an evaluation that second\.json has too/);
-    const third = evaluated('third.json', sameContent);
-    expect(rowsOf(['merge', third, 'both.json'])).toBe(4);
+  test('within what was merged before', async () => {
+    expect((await runHere(['merge', first, second, '--out', 'both.json'])).status).toBe(0);
+    expect(await refused(['merge', 'both.json', second])).toMatch(
+      /second\.json: has an evaluation that both\.json has too/,
+    );
+    expect(await refused(['merge', second, 'both.json'])).toMatch(
+      /both\.json: has an evaluation that second\.json has too/,
+    );
+    const third = await evaluated('third.json', sameContent);
+    expect(await rowsOf(['merge', third, 'both.json'])).toBe(4);
   });
 
-  test('without rows is no double', () => {
-    const shards = [1, 2, 3, 4].map((i) => evaluated(`shard${i}.json`, b, '--shard', `${i}/4`));
-    expect(rowsOf(['merge', ...shards])).toBe(1);
-    expect(refused(['merge', ...shards, shards[2]!])).toMatch(/shard3\.json: shard 3 of 4 is there already/);
+  test('without rows is no double', async () => {
+    const shards: string[] = [];
+    for (const i of [1, 2, 3, 4]) shards.push(await evaluated(`shard${i}.json`, b, '--shard', `${i}/4`));
+    expect(await rowsOf(['merge', ...shards])).toBe(1);
+    expect(await refused(['merge', ...shards, shards[2]!])).toMatch(/shard3\.json: shard 3 of 4 is there already/);
   });
 });
 
@@ -90,8 +107,8 @@ test.each([
   ['worker', ['--queue', 'redis://nowhere', '--concurrency', 'x'], 'concurrency'],
   ['train', ['--margin', 'x', '--out', 'head.safetensors'], 'margin'],
   ['train', ['--epochs', 'x', '--out', 'head.safetensors'], 'epochs'],
-] as const)('%s %j says the text that is no number', (command, options, name) => {
+] as const)('%s %j says the text that is no number', async (command, options, name) => {
   const files = { evaluate: [a], merge: [a], compare: ['first.json', 'second.json'], worker: [], train: [a] }[command];
-  const stderr = refused([command, ...options, ...files]);
+  const stderr = await refused([command, ...options, ...files]);
   expect(stderr).toMatch(new RegExp(`^multilabel-margin-loss: --${name} must be .*, got '(x|)'\n$`));
 });

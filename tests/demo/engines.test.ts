@@ -40,7 +40,7 @@ describe.each(engines)('%s', (_, open) => {
     server = await plainServer({ isolated: true });
     page = await open();
     await page.goto(server.url);
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await page.close();

@@ -67,9 +67,9 @@ test('the first load has less than 3.2 MB, and nothing is fetched twice, not for
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   });
-  await expect.poll(sheets, { timeout: 30_000 }).toBe(8);
+  await expect.poll(sheets).toBe(8);
   await other.getByRole('button', { name: 'Keep this page for offline use' }).click();
-  await other.getByText('This page works offline.').waitFor({ timeout: 60_000 });
+  await other.getByText('This page works offline.').waitFor();
   // The page itself is asked for again, in case that there is another version.
   const again = requested.filter((name, i) => requested.indexOf(name) !== i && name !== '/some/folder/');
   expect(again).toEqual([]);
@@ -147,7 +147,7 @@ describe('training', () => {
 describe('one picture', () => {
   test('a dropped picture gets its tags', async () => {
     await drop(page, 'flag.png', 'image/png', FLAG);
-    await page.getByText('Press the tags that are true').waitFor({ timeout: 60_000 });
+    await page.getByText('Press the tags that are true').waitFor();
     const tags = await shownTags(page);
     expect(tags.slice(0, 5)).toEqual(expect.arrayContaining(['flag', 'country']));
     expect(await page.locator('#picture-name').textContent()).toBe('flag.png');
@@ -196,8 +196,7 @@ describe('one picture', () => {
   });
 
   test('chosen, pasted, drawn, and from the camera', async () => {
-    const shows = (name: string): Promise<void> =>
-      page.locator('#picture-name', { hasText: name }).waitFor({ timeout: 60_000 });
+    const shows = (name: string): Promise<void> => page.locator('#picture-name', { hasText: name }).waitFor();
     await page.locator('#file').setInputFiles({ name: 'chosen.png', mimeType: 'image/png', buffer: FLAG });
     await shows('chosen.png');
     await page.evaluate((base64) => {
@@ -218,7 +217,7 @@ describe('one picture', () => {
     await page.getByRole('button', { exact: true, name: 'Camera' }).click();
     await page.getByRole('button', { exact: true, name: 'Take the picture' }).click();
     await shows('From the camera');
-    await page.getByText('Press the tags that are true').waitFor({ timeout: 60_000 });
+    await page.getByText('Press the tags that are true').waitFor();
   });
 
   test('files that are no pictures get a friendly message, and the page goes on', async () => {
@@ -243,15 +242,13 @@ describe('one picture', () => {
     expect(await page.evaluate(() => 'ran' in window)).toBe(false);
     const plain = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="9"/></svg>';
     await drop(page, 'plain.svg', 'image/svg+xml', Buffer.from(plain));
-    await page.getByText('Press the tags that are true').waitFor({ timeout: 60_000 });
+    await page.getByText('Press the tags that are true').waitFor();
   });
 });
 
 test('the benchmark runs, and all it times compute the same loss', async () => {
   await page.getByRole('button', { exact: true, name: 'Run the benchmark' }).click();
-  await page
-    .getByRole('button', { exact: true, name: 'Run the benchmark', disabled: false })
-    .waitFor({ timeout: 100_000 });
+  await page.getByRole('button', { exact: true, name: 'Run the benchmark', disabled: false }).waitFor();
   expect(await page.locator('#bench-message').textContent()).toBe('');
   // Threads make no difference to the smaller batch.
   expect(await page.locator('.bench-row').count()).toBe(7);
@@ -347,7 +344,7 @@ describe('where it is served', () => {
     await other.getByRole('button', { exact: true, name: 'Run the benchmark' }).click();
     await other.getByText(/Not timed here. Several threads: .*Cross-Origin-Opener-Policy/).waitFor();
     // The clock ticks in tenths of a millisecond here.
-    await expect.poll(() => other.locator('.bench-row').count(), { timeout: 60_000 }).toBeGreaterThan(0);
+    await expect.poll(() => other.locator('.bench-row').count()).toBeGreaterThan(0);
     expect(parseFloat((await other.locator('.bench-row span').nth(1).textContent())!)).toBeGreaterThan(0);
     expect(problems.get(other)).toEqual([]);
   });
@@ -357,7 +354,7 @@ describe('where it is served', () => {
     const other = await openPage(browser, plain.url);
     expect(await other.evaluate(() => crossOriginIsolated)).toBe(false);
     await other.getByRole('button', { name: 'Keep this page for offline use' }).click();
-    await other.getByText('This page works offline.').waitFor({ timeout: 60_000 });
+    await other.getByText('This page works offline.').waitFor();
     await train(other, 1);
     await plain.close();
     await other.reload();
@@ -366,7 +363,7 @@ describe('where it is served', () => {
     await other.getByText(/^Paused in epoch/).waitFor();
     expect(await other.evaluate(() => crossOriginIsolated)).toBe(true);
     await drop(other, 'flag.png', 'image/png', FLAG);
-    await other.getByText('Press the tags that are true').waitFor({ timeout: 60_000 });
+    await other.getByText('Press the tags that are true').waitFor();
     expect(problems.get(other)).toEqual([]);
   });
 });

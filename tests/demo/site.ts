@@ -105,6 +105,7 @@ export const problems = new WeakMap<Page, string[]>();
 /** A page of its own, with no cache, that has loaded. */
 export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Page> {
   const context = await browser.newContext(options);
+  context.setDefaultTimeout(100_000);
   const page = await context.newPage();
   const found: string[] = [];
   problems.set(page, found);
@@ -126,7 +127,7 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
 }
 
 export async function isReady(page: Page): Promise<void> {
-  await page.getByText('Ready. Press Train.').waitFor({ timeout: 60_000 });
+  await page.getByText('Ready. Press Train.').waitFor();
 }
 
 /** Trains for so many epochs more, and pauses. On a slow machine, it can be more than that before the pause is seen. */
@@ -136,7 +137,6 @@ export async function train(page: Page, epochs: number): Promise<void> {
   await page.waitForFunction(
     (wanted) => document.querySelector<HTMLProgressElement>('#epoch-bar')!.value >= wanted,
     done + epochs,
-    { timeout: 110_000 },
   );
   await page.locator('#start', { hasText: 'Pause' }).click();
   await page.locator('#start', { hasText: 'Go on' }).waitFor();

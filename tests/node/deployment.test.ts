@@ -86,7 +86,7 @@ beforeAll(async () => {
     ...(existsSync('/usr/bin/chromium') ? { executablePath: '/usr/bin/chromium' } : {}),
     args: ['--headless=new', '--no-sandbox', '--disable-quic', '--disable-background-networking'],
   });
-}, 120_000);
+});
 
 afterAll(async () => {
   await browser?.close();

@@ -29,7 +29,7 @@ const programs = [...pages, ...examples].filter(
 );
 const runner = new Programs('documentation');
 
-beforeAll(() => runner.write(programs), 120_000);
+beforeAll(() => runner.write(programs));
 afterAll(() => runner.remove());
 
 test('there is code, and it says what comes out', () => {

@@ -10,7 +10,7 @@ function node(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, args, {
     cwd: root,
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 120_000,
   });
   return { status, stdout: stdout.trim(), stderr: stderr.trim() };
 }

@@ -18,7 +18,7 @@ function node(module: string) {
       import { Worker } from 'node:worker_threads';
       ${module}`,
     ],
-    { cwd: root, encoding: 'utf8', timeout: 60_000 },
+    { cwd: root, encoding: 'utf8', timeout: 120_000 },
   );
   return { status, stdout: stdout.trim(), stderr: stderr.trim() };
 }
@@ -52,7 +52,7 @@ test.runIf((process.features as { require_module?: boolean }).require_module)('r
         console.log(new MultiLabelMarginLoss({ backend }).forward(scores, targets).item().toFixed(6));
       });`,
     ],
-    { cwd: root, encoding: 'utf8', timeout: 60_000 },
+    { cwd: root, encoding: 'utf8', timeout: 120_000 },
   );
   expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '0.999000\n', stderr: '' });
 });

@@ -41,7 +41,7 @@ export const ISOLATED = {
  *
  * @param headers sent with every response
  * @returns the lines that the page prints on the console before 'done'
- * @throws an Error with those lines if the page does not print 'done' within a minute
+ * @throws an Error with those lines if the page does not print 'done' within two minutes
  */
 export async function open(
   browser: Browser,
@@ -64,7 +64,7 @@ export async function open(
       page.on('console', (message) => say(message.text()));
       page.on('pageerror', (error) => say(`not caught: ${error.message}`));
       page.on('requestfailed', (request) => say(`not loaded: ${request.url()}`));
-      setTimeout(() => reject(new Error(`the page did not print 'done', but:\n${lines.join('\n')}`)), 60_000).unref();
+      setTimeout(() => reject(new Error(`the page did not print 'done', but:\n${lines.join('\n')}`)), 120_000).unref();
       page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`).catch(reject);
     });
   } finally {

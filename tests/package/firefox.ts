@@ -8,5 +8,5 @@ const executablePath = ['/usr/bin/firefox-esr', '/usr/bin/firefox'].find((path) 
 export async function launchFirefox(): Promise<Browser | undefined> {
   return executablePath === undefined
     ? undefined
-    : puppeteer.launch({ browser: 'firefox', executablePath, headless: true });
+    : puppeteer.launch({ browser: 'firefox', executablePath, headless: true, timeout: 100_000 });
 }

@@ -24,7 +24,7 @@ export async function run(provided: Record<string, unknown>): Promise<Outcome> {
     sequence: { seed: 0, hooks: 'stack', setupFiles: 'list' },
     chaiConfig: undefined,
     maxConcurrency: 1,
-    testTimeout: 120_000,
+    testTimeout: 300_000,
     hookTimeout: 120_000,
     retry: 0,
     includeTaskLocation: false,
