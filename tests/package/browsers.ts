@@ -13,7 +13,7 @@ interface Page {
   on(event: 'console', listener: (message: { text(): string }) => void): unknown;
   on(event: 'pageerror', listener: (error: Error) => void): unknown;
   on(event: 'requestfailed', listener: (request: { url(): string }) => void): unknown;
-  goto(url: string): Promise<unknown>;
+  goto(url: string, options: { timeout: number }): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -41,14 +41,17 @@ export const ISOLATED = {
  *
  * @param headers sent with every response
  * @returns the lines that the page prints on the console before 'done'
- * @throws an Error with those lines if the page does not print 'done' within two minutes
+ * @throws an Error with those lines, and requests under way, if the page does not print 'done' within two minutes
  */
 export async function open(
   browser: Browser,
   handler: RequestListener,
   headers: Record<string, string>,
 ): Promise<string[]> {
+  const unanswered = new Set<string>();
   const server = createServer((request, response) => {
+    unanswered.add(request.url!);
+    response.on('close', () => unanswered.delete(request.url!));
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     handler(request, response);
   });
@@ -64,8 +67,12 @@ export async function open(
       page.on('console', (message) => say(message.text()));
       page.on('pageerror', (error) => say(`not caught: ${error.message}`));
       page.on('requestfailed', (request) => say(`not loaded: ${request.url()}`));
-      setTimeout(() => reject(new Error(`the page did not print 'done', but:\n${lines.join('\n')}`)), 120_000).unref();
-      page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`).catch(reject);
+      const fail = (): void => {
+        const seen = [...lines, ...Array.from(unanswered, (url) => `not answered: ${url}`)];
+        reject(new Error(`the page did not print 'done', but:\n${seen.join('\n')}`));
+      };
+      setTimeout(fail, 120_000).unref();
+      page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, { timeout: 100_000 }).catch(reject);
     });
   } finally {
     await page.close();
