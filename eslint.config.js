@@ -55,7 +55,7 @@ const ROOMS = [
   ...LIBRARY.map((room, i) => ({ room, imports: [...LIBRARY.slice(0, i), ...(room.endsWith('/') ? [room] : [])] })),
   { room: 'js/threads/', imports: ['js/threads/', ...upTo('js/wasm/')] },
   { room: 'js/webgpu/', imports: ['js/webgpu/', ...upTo('js/wasm/'), 'webgpu'] },
-  // Of evaluate/, these alone know the WebAssembly module.
+  // In evaluate/, only these files import the WebAssembly module.
   { room: 'js/evaluate/metrics', imports: ['js/evaluate/', ...upTo('js/loss')] },
   { room: 'js/evaluate/module', imports: upTo('js/wasm/') },
   { room: 'js/evaluate/evaluator', imports: ['js/evaluate/', ...upTo('js/loss')] },

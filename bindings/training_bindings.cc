@@ -116,11 +116,6 @@ MLML_EXPORT(columnSums) void ColumnSums(const float* x, size_t rows, size_t colu
 
 MLML_EXPORT(scale) void Scale(const float* x, size_t size, float factor, float* y) { mlml::Scale(x, size, factor, y); }
 
-MLML_EXPORT(scaleRows)
-void ScaleRows(const float* x, const float* factors, size_t rows, size_t columns, float* y) {
-  mlml::ScaleRows(x, factors, rows, columns, y);
-}
-
 MLML_EXPORT(linearForward)
 void LinearForward(size_t rows, size_t inputs, size_t outputs, const float* x, const float* weight, const float* bias,
                    float* y) {

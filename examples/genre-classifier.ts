@@ -35,7 +35,7 @@ interface Tracks {
 
 const random = mulberry32(SEED);
 
-/** Of the standard normal distribution. */
+/** A random number of the standard normal distribution. */
 function normal(): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }

@@ -12,7 +12,7 @@ export class Progress {
         stream: process.stderr,
         barsize: 20, // Leaves the line within 80 columns.
         clearOnComplete: true,
-        // With false, the library switches line wrapping off and leaves it off after Ctrl-C. With true, it cuts long lines.
+        // With false, the library switches line wrapping off and leaves it off after Ctrl+C. With true, it cuts long lines.
         linewrap: true,
       },
       Presets.shades_classic,

@@ -145,7 +145,7 @@ export function printNext(): void {
 Next:
   npm start -- --tag "a small fast warship"   tags a text of yours with the trained model
   npm run demo                                opens a page in which an image tagger is trained
-  docs/training.md                            trains on your own embeddings or texts`);
+  docs/guides/text-tagger.md                  trains on texts of yours, docs/guides/tagger.md on embeddings`);
 }
 
 function highest(scores: Tensor): number[] {

@@ -98,7 +98,7 @@ export interface DeviceBatch extends Omit<Batch, 'scores' | 'targets'> {
 }
 
 export interface DeviceResult extends Omit<BackendResult, 'grad'> {
-  /** As of {@link BackendResult}; where the scores are in a device's memory and nowhere to write it was given, there too. */
+  /** The gradient, as in {@link BackendResult}. It is in the device's memory if the scores are and no `grad` was given. */
   grad: BackendResult['grad'] | DeviceTensor;
 }
 

@@ -7,14 +7,14 @@ import { brand } from './brand.js';
  * - `ERR_DTYPE`: an array or value of a type that is not accepted there
  * - `ERR_TARGET_RANGE`: a target outside [-1, C)
  * - `ERR_OPTION`: an unknown option or option value
- * - `ERR_NAN`: a NaN score, under `nan: 'error'`
- * - `ERR_NON_FINITE`: a NaN or infinite score, under `nonFinite: 'error'` of an evaluator
- * - `ERR_STATE`: evaluators that cannot be merged or compared, JSON that is not an evaluator's, bytes that
- * are not a safetensors file, or a function called too late
- * - `ERR_BACKWARD`: `backward()` on a tensor that has no gradient to propagate
+ * - `ERR_NAN`: a NaN score, under `nan: 'error'`; a training that diverges
+ * - `ERR_NON_FINITE`: a NaN or infinite score, under `nonFinite: 'error'` of an evaluator, or feature of a tagger
+ * - `ERR_STATE`: evaluators that cannot be merged or compared, JSON that is not an evaluator's, bytes that are not a
+ * safetensors file, a state that does not fit its model or optimizer, or a function called at the wrong time
+ * - `ERR_BACKWARD`: `backward()` without a gradient to propagate, a second time, or without the gradOutput it needs
  * - `ERR_OUT_OF_MEMORY`: a result or a row of scores that does not fit in memory
  * - `ERR_BACKEND_UNAVAILABLE`: this environment cannot run the backend, or not any more; the message and `cause` say why
- * - `ERR_DISPOSED`: a backend used after its `dispose()`
+ * - `ERR_DISPOSED`: a backend, model or optimizer used after its `dispose()`, or a result of a layer that was recycled
  */
 export type LossErrorCode =
   | 'ERR_SHAPE'
@@ -30,8 +30,8 @@ export type LossErrorCode =
   | 'ERR_DISPOSED';
 
 /**
- * The one error this package throws, before anything is computed. The message says what was given, what was wanted, and
- * where.
+ * The one class of error that this package throws, before anything is computed; only a training that diverges throws one later.
+ * The message says what was given, what was wanted, and where.
  *
  * @example
  * import { LossError, MultiLabelMarginLoss } from 'multilabel-margin-loss';

@@ -1,5 +1,5 @@
 /**
- * The multi-label margin loss and its gradient, computed in WebAssembly.
+ * The multi-label margin loss and its gradient, layers and optimizers, computed in WebAssembly.
  *
  * @example
  * import { MultiLabelMarginLoss } from 'multilabel-margin-loss';

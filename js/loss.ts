@@ -49,7 +49,7 @@ export interface MultiLabelMarginLossOptions<B extends Backend | AsyncBackend = 
   nan?: 'ignore' | 'propagate' | 'error' | undefined;
   /**
    * Where the loss is computed: what `createThreadsBackend()` of `multilabel-margin-loss/threads` resolves to, or
-   * `createWebGPUBackend()` of `multilabel-margin-loss/webgpu`.
+   * `createWebGPUBackend()` or `createAutoBackend()` of `multilabel-margin-loss/webgpu`.
    * @default one thread
    */
   backend?: B | undefined;
@@ -157,7 +157,7 @@ export class MultiLabelMarginLoss {
     if (backend !== undefined && typeof compute !== 'function' && typeof computeAsync !== 'function') {
       throw new LossError(
         'ERR_OPTION',
-        `backend must be what createThreadsBackend() or createWebGPUBackend() resolves to, got ${describe(backend)}`,
+        `backend must be what createThreadsBackend(), createWebGPUBackend() or createAutoBackend() resolves to, got ${describe(backend)}`,
       );
     }
     this.options = Object.freeze({ ...chosen, margin });
@@ -191,8 +191,8 @@ export class MultiLabelMarginLoss {
   }
 
   /**
-   * As {@link forward}, in a promise: the form that every backend has. Scores and targets must be left as they are until
-   * it is settled.
+   * Does what {@link forward} does, in a promise: the form that every backend has. Scores and targets must be left as they
+   * are until it is settled.
    *
    * @param scores as for {@link forward}; or in a GPU's memory, where a WebGPU backend reads them
    * @param targets as for forward; or in a GPU's memory
@@ -245,8 +245,8 @@ export class MultiLabelMarginLoss {
   }
 
   /**
-   * As {@link valueAndGrad}, in a promise: the form that every backend has. Scores, targets and `grad` must be left as
-   * they are until it is settled.
+   * Does what {@link valueAndGrad} does, in a promise: the form that every backend has. Scores, targets and `grad` must be
+   * left as they are until it is settled.
    *
    * @param scores as for {@link forwardAsync}
    * @param targets as for forwardAsync
@@ -277,7 +277,7 @@ export class MultiLabelMarginLoss {
   ): Promise<{
     /** In memory, of the shape that forward gives. */
     loss: Tensor<DTypeOf<S>>;
-    /** Of the shape and dtype of the scores. */
+    /** The gradient, with the shape and dtype of the scores. */
     grad: GradOf<S, G>;
   }> {
     const given = checkOptions(options, VALUE_AND_GRAD_OPTIONS, 'valueAndGradAsync()');

@@ -5,6 +5,19 @@ import { sizeOf } from './shapes.js';
 import { type ShapeArguments, shapeArguments } from './creation.js';
 import { Tensor } from './tensor.js';
 
+const GOLDEN_GAMMA = 0x9e3779b97f4a7c15n;
+
+/**
+ * The number of 64 bits that SplitMix64 gives for a state: Steele, Lea and Flood, "Fast splittable pseudorandom number
+ * generators" (2014).
+ */
+export function splitMix64(state: bigint): bigint {
+  let x = BigInt.asUintN(64, state + GOLDEN_GAMMA);
+  x = BigInt.asUintN(64, (x ^ (x >> 30n)) * 0xbf58476d1ce4e5b9n);
+  x = BigInt.asUintN(64, (x ^ (x >> 27n)) * 0x94d049bb133111ebn);
+  return x ^ (x >> 31n);
+}
+
 /**
  * Random numbers that are the same on every machine for the same seed: only + - * / and sqrt of floating point are used,
  * because logarithms and cosines differ from engine to engine.
@@ -19,15 +32,7 @@ export class Generator {
   /** @param seed an integer; seeds that differ in their lowest 64 bits give other numbers */
   constructor(seed: bigint) {
     // SplitMix64, which its authors recommend for the state.
-    let z = seed;
-    const word = (): bigint => {
-      z = BigInt.asUintN(64, z + 0x9e3779b97f4a7c15n);
-      let mixed = z;
-      mixed = BigInt.asUintN(64, (mixed ^ (mixed >> 30n)) * 0xbf58476d1ce4e5b9n);
-      mixed = BigInt.asUintN(64, (mixed ^ (mixed >> 27n)) * 0x94d049bb133111ebn);
-      return mixed ^ (mixed >> 31n);
-    };
-    const [first, second] = [word(), word()];
+    const [first, second] = [splitMix64(seed), splitMix64(seed + GOLDEN_GAMMA)];
     this.#a = Number(first & 0xffffffffn) | 0;
     this.#b = Number(first >> 32n) | 0;
     this.#c = Number(second & 0xffffffffn) | 0;

@@ -102,7 +102,7 @@ const DATA_IN_MEMORY = {
 /**
  * A typed array with a shape. Its elements are `data`, row-major; nothing is copied when one is made from a typed array.
  *
- * It is no framework's tensor: it has no arithmetic, and autograd ends at the loss of this package.
+ * A tensor has no arithmetic of its own. Autograd goes through the loss, the layers of `nn`, `relu()`, `add()` and `clone()`.
  *
  * @example
  * import { tensor, Tensor } from 'multilabel-margin-loss';
@@ -205,8 +205,8 @@ export class Tensor<D extends DType = DType> implements TensorLike {
 
   /**
    * Adds the gradient of this loss to `grad` of all that it was computed from and that requires a gradient: scores, and the
-   * parameters of a model. As in PyTorch, once: the memory is freed, and a second call is an error, unless `retain_graph` is
-   * true.
+   * parameters of a model. It can be called once, as in PyTorch: it frees the memory, and a second call is an error, unless
+   * `retain_graph` is true.
    *
    * @param options `retain_graph`: whether `backward()` may be called again
    * @throws LossError ERR_BACKWARD if this was not computed from tensors that require a gradient, if it was called before,
@@ -342,8 +342,8 @@ export class Tensor<D extends DType = DType> implements TensorLike {
   }
 
   /**
-   * The tensor as PyTorch prints it: four digits, a width in common, and the first and last three of each dimension from
-   * 1,000 elements on. `console.log()` in Node prints this.
+   * The tensor as PyTorch prints it: four digits, a width in common, and the first and last three of each dimension where
+   * there are more than 1,000 elements. `console.log()` in Node prints this.
    *
    * @returns of an activation that is recycled, or an array whose memory is gone, why there are no elements
    * @example
@@ -519,7 +519,7 @@ export function toTensor(value: unknown, nestedDType: DType, name: string): Tens
 }
 
 /** Refuses what cannot be added to as the gradient of a tensor. */
-export function checkGrad(grad: unknown, { dtype, shape }: Tensor): void {
+function checkGrad(grad: unknown, { dtype, shape }: Tensor): void {
   if (!isTensor(grad)) {
     throw new LossError('ERR_DTYPE', `grad of a tensor must be null or a Tensor, got ${describe(grad)}`);
   }

@@ -5,7 +5,7 @@ import { isDeviceTensor } from './device-tensor.js';
 import { Tensor } from './tensor.js';
 
 /**
- * The k largest scores of each row, in descending order. Of equal scores, that of the lower class comes first. NaN counts as
+ * The k largest scores of each row, in descending order. Equal scores come in ascending order of their classes. NaN counts as
  * the largest, as in PyTorch.
  *
  * @param scores float32 or float64, [N, C] or [C]

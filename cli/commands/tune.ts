@@ -22,7 +22,7 @@ const usage = `tune [options] --out <thresholds.json> <file>...
 Finds the threshold of each label that has the best F1, for --thresholds of evaluate and of predict. On the rows that it was
 chosen on, a threshold looks better than it is: evaluate on other rows.
 
-Files are read twice, so that standard input and other pipes cannot be. Thresholds are exact, whatever the number of rows;
+Files are read twice, so standard input and other pipes are refused. Thresholds are exact, whatever the number of rows;
 memory is up to ${ThresholdTuner.BYTES_PER_LABEL} bytes for each label of a row.
 
 ${INPUT_USAGE}

@@ -8,9 +8,9 @@ const usage = `worker [options] --queue <address>
 Evaluates shards for evaluate --queue, until it is stopped. Run it on as many machines as there are: they must see the same
 files under the same names.
 
-  --queue <address>       redis://…, rediss://… or postgres://…
+  --queue <address>       redis://…, rediss://…, postgres://… or postgresql://…
   --concurrency <n>       shards at a time, each on a core of its own (default: as many as there are cores)
-  --lock <seconds>        a worker that is not heard of for so long loses its shards to others (default: 30)
+  --lock <seconds>        a worker that is not heard of for so long, 0.1 to 86400, loses its shards to others (default: 30)
 
 With SIGTERM or Ctrl+C it ends when the shards under way are done; with a second one, at once.`;
 

@@ -37,9 +37,9 @@ export class NpyArray {
   ) {}
 
   /** @throws InputError for another file, an array of another type or of other dimensions, and a file that is truncated */
-  static async open(bytes: Bytes, what: string, types: readonly string[], mostDimensions: 1 | 2): Promise<NpyArray> {
+  static async open(bytes: Bytes, what: string, types: readonly string[], leastDimensions: 1 | 2): Promise<NpyArray> {
     try {
-      return await NpyArray.#open(bytes, what, types, mostDimensions);
+      return await NpyArray.#open(bytes, what, types, leastDimensions);
     } catch (error) {
       bytes.close();
       throw error;

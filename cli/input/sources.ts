@@ -31,10 +31,11 @@ export const INPUT_OPTIONS = {
 
 export const INPUT_USAGE = `\
 Input: files of rows, or standard input (-), each row with scores and targets:
-  .arrow .feather         columns of an Arrow file or stream, by the package apache-arrow: lists of float16, 32 or 64,
-                          and lists of integers or bool
-  .parquet                columns of a Parquet file, by the package @duckdb/node-api: lists of numbers, and lists of
-                          integers or booleans
+  .arrow .arrows .feather .ipc
+                          columns of an Arrow file or stream, by the package apache-arrow: lists of float16, 32 or 64,
+                          and lists of integers, bool or text
+  .parquet .pq            columns of a Parquet file, by the package @duckdb/node-api: lists of numbers, and lists of
+                          integers, booleans or text
   .npz                    arrays of NumPy, named scores and targets
   any other name          lines of JSON, each { "scores": [...], "targets": [...] }
 or .npy files of scores (float16, 32 or 64, [N, C]) and targets (integers or bool).

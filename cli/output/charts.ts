@@ -69,7 +69,7 @@ export interface Bar extends MarginBin {
 const BEYOND = 0.005;
 
 /**
- * Bars of one width, at most 40 or so: so wide as the bins of margins are at the ends of the axis. Rows beyond are in the
+ * Bars of one width, at most 40 or so: as wide as the bins of margins are at the ends of the axis. Rows beyond are in the
  * outermost bars.
  */
 export function barsOf(bins: readonly MarginBin[]): { bars: Bar[]; beyond: number } {

@@ -8,11 +8,9 @@ import type {
 } from 'multilabel-margin-loss/evaluate';
 import { formatMetric, formatWhole } from './metrics.js';
 import { labelName } from './names.js';
-import { type Column, escape, plainTable, sortableTable } from './page.js';
+import { type Column, escape, MOST_LABELS, numberColumn, plainTable, sortableTable } from './page.js';
 
 const AVERAGES = ['micro', 'macro', 'weighted', 'samples'] as const;
-/** More would make a page that browsers are slow to show: those of the lowest F1. */
-const LABELS = 5000;
 
 /** The names of the metrics, and how to get them, in the order of tables. */
 export function columnsOf(beta: number | null): [name: string, metric: keyof ClassificationMetrics][] {
@@ -53,13 +51,12 @@ export function classificationLines(result: ClassificationResult): string[] {
 export function classificationSection({ classification: result, labels }: EvaluationResult): string {
   if (result === null || result.perLabel.length === 0) return '';
   const columns = columnsOf(result.beta);
-  const toNumberColumn = (name: string): Column => ({ name, kind: 'number' });
   const averages = AVERAGES.map((average) => [
     average,
     ...columns.map(([, metric]) => formatMetric(result[average][metric])),
   ]);
   const { thresholds } = result;
-  const worst = [...result.perLabel].sort((a, b) => a.f1 - b.f1 || a.label - b.label).slice(0, LABELS);
+  const worst = [...result.perLabel].sort((a, b) => a.f1 - b.f1 || a.label - b.label).slice(0, MOST_LABELS);
   const number = (value: number | null, text: string) => ({ html: value === null ? '-' : text, value });
   const rows = worst.map((label: LabelClassification) => [
     number(label.label, String(label.label)),
@@ -71,10 +68,7 @@ export function classificationSection({ classification: result, labels }: Evalua
     number(label.predicted, formatWhole(label.predicted)),
     ...columns.map(([, metric]) => number(label[metric], formatMetric(label[metric]))),
   ]);
-  const keys: Column[] = [
-    toNumberColumn('label'),
-    ...(labels === null ? [] : [{ name: 'name', kind: 'name' } as const]),
-  ];
+  const keys: Column[] = [numberColumn('label'), ...(labels === null ? [] : [{ name: 'name', kind: 'name' } as const])];
   const names = [...(Array.isArray(thresholds) ? ['threshold'] : []), 'rows', 'predicted'];
   const which =
     worst.length < result.perLabel.length
@@ -83,11 +77,11 @@ export function classificationSection({ classification: result, labels }: Evalua
   return `<h2>Predicted labels</h2>
 <p>Predicted are ${ruleOf(result)}. Hamming loss ${formatMetric(result.hammingLoss)}, subset accuracy
 ${formatMetric(result.subsetAccuracy)}.</p>
-${plainTable('Metrics of predicted labels', [{ name: 'average' }, ...columns.map(([name]) => toNumberColumn(name))], averages)}
+${plainTable('Metrics of predicted labels', [{ name: 'average' }, ...columns.map(([name]) => numberColumn(name))], averages)}
 <p>The labels of the lowest F1 come first.${which}</p>
 <div class="tall">${sortableTable(
     'Predictions of labels',
-    [...keys, ...[...names, ...columns.map(([name]) => name)].map(toNumberColumn)],
+    [...keys, ...[...names, ...columns.map(([name]) => name)].map(numberColumn)],
     rows,
     keys.length + names.length + 2,
   )}</div>`;

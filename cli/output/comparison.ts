@@ -15,12 +15,10 @@ import type {
 import { columnsOf } from './classification.js';
 import { formatMetric, formatWhole, knownMetrics, rankingNote } from './metrics.js';
 import { labelName, nameCell } from './names.js';
-import { type Cell, type Column, escape, page, plainTable, sortableTable } from './page.js';
+import { type Cell, type Column, escape, MOST_LABELS, page, plainTable, sortableTable } from './page.js';
 
 /** Labels to list in a terminal. */
 const FEW_LABELS = 10;
-/** Labels to list in a page. */
-const LABELS = 5000;
 
 export interface Compared {
   files: readonly [first: string, second: string];
@@ -221,7 +219,7 @@ function interval(html: string): string {
 function comparedLabelsSection(comparison: Comparison): string {
   const { perLabel, labels, classification } = comparison;
   if (perLabel.length === 0) return '';
-  const shown = perLabel.slice(0, LABELS);
+  const shown = perLabel.slice(0, MOST_LABELS);
   const cell = (difference: LabelDifference): Cell => ({
     html: interval(escape(labelDifference(difference))),
     value: difference.difference,

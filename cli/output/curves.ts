@@ -131,8 +131,8 @@ async function calibrationSection(micro: PrecisionRecallCurve, draw: Draw): Prom
   ];
   const drawing = await calibrationChart(draw, bars, 'Share of labels by score: the table below has the numbers.');
   return `<h2>Scores and labels</h2>
-<p>Of the scores of all rows and classes that lie in a range, the share whose class is a label of the row. Where it grows with the
-score, one threshold suits all labels. Where scores are probabilities, the share of a range should lie in it.</p>
+<p>For the scores of all rows and classes in a range, each bar shows the share whose class is a label of the row. Where it grows
+with the score, one threshold suits all labels. Where scores are probabilities, the share of a range should lie in it.</p>
 ${figure(drawing, 'Share of labels by score. The outermost ranges hold all scores beyond.')}
 <div class="tall">${plainTable('Share of labels by score', columns, rows)}</div>`;
 }

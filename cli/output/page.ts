@@ -18,6 +18,14 @@ export interface Column {
   kind?: 'number' | 'long' | 'name';
 }
 
+/** A column of numbers. */
+export function numberColumn(name: string): Column {
+  return { name, kind: 'number' };
+}
+
+/** Labels to list in a table of a page. More would make one that browsers are slow to show. */
+export const MOST_LABELS = 5000;
+
 export interface Cell {
   html: string;
   /** The number to sort by; null sorts last. */

@@ -16,11 +16,19 @@ import {
   knownMetrics,
 } from './metrics.js';
 import { labelName } from './names.js';
-import { type Cell, type Column, escape, figure, page, plainTable, sortableTable } from './page.js';
+import {
+  type Cell,
+  type Column,
+  escape,
+  figure,
+  MOST_LABELS,
+  numberColumn,
+  page,
+  plainTable,
+  sortableTable,
+} from './page.js';
 
-/** More would make a page that browsers are slow to show: those of the lowest average precision. */
-const LABELS = 5000;
-/** Formats the labels of a row. */
+/** Labels of a row that a table names. */
 const LABELS_OF_ROW = 12;
 
 /** Files to name in the head of a report. */
@@ -126,8 +134,8 @@ function metricsSection(result: EvaluationResult): string {
     better,
   ]);
   const note = averagePrecisionNote(result);
-  const bounds = binned ? ['low', 'high'].map(toNumberColumn) : [];
-  const columns: Column[] = [{ name: 'metric' }, toNumberColumn('value'), ...bounds, { name: 'better' }];
+  const bounds = binned ? ['low', 'high'].map(numberColumn) : [];
+  const columns: Column[] = [{ name: 'metric' }, numberColumn('value'), ...bounds, { name: 'better' }];
   return `<h2>Metrics</h2>\n${plainTable('Metrics', columns, rows)}\n${note === null ? '' : `<p class="quiet">${note}</p>`}`;
 }
 
@@ -152,7 +160,7 @@ ${figure(drawing, `Number of rows by margin.${notes.join('')}`)}`;
 async function atKSection({ at }: EvaluationResult, draw: Draw): Promise<string> {
   const entries = Object.entries(at);
   if (entries.length === 0 || Number.isNaN(entries[0]?.[1].precision)) return '';
-  const columns: Column[] = [{ name: 'k' }, ...['precision', 'recall', 'nDCG'].map(toNumberColumn)];
+  const columns: Column[] = [{ name: 'k' }, ...['precision', 'recall', 'nDCG'].map(numberColumn)];
   const rows = entries.map(([k, { precision, recall, ndcg }]) => [k, ...[precision, recall, ndcg].map(formatMetric)]);
   const drawing = await precisionRecallChart(draw, at, 'Precision and recall at k: the table below has the numbers.');
   const caption =
@@ -180,11 +188,7 @@ function confusionsSection({ confusions, perLabel, labels, classes, rankingMissi
       formatMetric(count / support),
     ];
   });
-  const columns: Column[] = [
-    { name: 'label' },
-    { name: 'outscored by' },
-    ...['rows', 'of', 'share'].map(toNumberColumn),
-  ];
+  const columns: Column[] = [{ name: 'label' }, { name: 'outscored by' }, ...['rows', 'of', 'share'].map(numberColumn)];
   return `${heading}
 <p>The ten pairs that are in the wrong order in the most rows: rows that have the label and not the other class, and score the
 other class higher. Equal scores do not count. Beside them is the number of rows that have the label.</p>
@@ -198,7 +202,7 @@ function labelsSection(result: EvaluationResult): string {
   // NaN, of no rows, and labels that no row has come last.
   const rank = ({ support, averagePrecision }: LabelResult): number =>
     support === 0 ? Infinity : (averagePrecision ?? 0);
-  const worst = [...perLabel].sort((a, b) => Math.sign(rank(a) - rank(b)) || a.label - b.label).slice(0, LABELS);
+  const worst = [...perLabel].sort((a, b) => Math.sign(rank(a) - rank(b)) || a.label - b.label).slice(0, MOST_LABELS);
   const metric = (value: number | null, support: number): Cell =>
     support === 0 ? { html: '-', value: null } : { html: formatMetric(value), value };
   const rows = worst.map(({ label, support, meanRank, averagePrecision, averagePrecisionBounds }): Cell[] => [
@@ -212,9 +216,9 @@ function labelsSection(result: EvaluationResult): string {
       : []),
   ]);
   const columns: Column[] = [
-    toNumberColumn('label'),
+    numberColumn('label'),
     ...(labels === null ? [] : [{ name: 'name', kind: 'name' } as const]),
-    ...['rows', 'mean rank', 'average precision', ...(binned ? ['low', 'high'] : [])].map(toNumberColumn),
+    ...['rows', 'mean rank', 'average precision', ...(binned ? ['low', 'high'] : [])].map(numberColumn),
   ];
   const which =
     worst.length < classes
@@ -245,10 +249,6 @@ function rowsSection({ highestLosses, labels: names }: EvaluationResult): string
   return `<h2>Rows of the highest loss</h2>
 <p>Rows are counted from 0 in their file. A prediction that is a label of the row is marked ✓.</p>
 ${plainTable('Rows of the highest loss', columns, rows)}`;
-}
-
-function toNumberColumn(name: string): Column {
-  return { name, kind: 'number' };
 }
 
 function labelsOf(labels: readonly number[], names: EvaluationResult['labels']): string {

@@ -31,12 +31,13 @@ const PATIENCE = 60_000;
 const PROBE_INTERVAL = PATIENCE / 12;
 
 /**
- * @param url redis://, rediss:// or postgres://
+ * @param url redis://, rediss://, postgres:// or postgresql://
  * @throws InputError where it is another address, nothing answers there, or BullMQ or the driver is not installed
  */
 export async function connect(url: string): Promise<Connection> {
   const protocol = /^(rediss?|postgres(?:ql)?):\/\//.exec(url)?.[1];
-  if (protocol === undefined) throw new InputError(`--queue must be redis://… or postgres://…, got '${url}'`);
+  if (protocol === undefined)
+    throw new InputError(`--queue must be redis://…, rediss://…, postgres://… or postgresql://…, got '${url}'`);
   // A password is not for logs.
   const name = url.replace(/(:\/\/[^/@]*?:)[^/@]*@/, '$1***@');
   const driver = protocol.startsWith('redis') ? 'ioredis' : 'pg';

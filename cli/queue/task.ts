@@ -18,7 +18,7 @@ const LARGEST_STATE = 64 * 2 ** 20;
  * @param parts the results of the other jobs, for a task that merges
  * @throws RunError for sums that are too large for the queue
  */
-export async function doTask(task: Task, parts: readonly string[]): Promise<string> {
+async function doTask(task: Task, parts: readonly string[]): Promise<string> {
   if ('pieces' in task) {
     const { evaluator } = await evaluatePieces(task.pieces, task.options, 1, () => {});
     return toText(evaluator);

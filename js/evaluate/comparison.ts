@@ -93,8 +93,8 @@ export interface Comparison {
   /** The metrics at k, by k. */
   at: Record<number, Record<keyof MetricsAtK, ComparedMetric>>;
   /**
-   * The metrics of predicted labels. Null where one of the evaluators has none, or another `zeroDivision`. Those of `micro`
-   * have no interval where {@link Comparison.labelIntervalsMissing} says why.
+   * The metrics of predicted labels. Null where one of the evaluators has none, or another `zeroDivision`. The metrics of
+   * `micro` have no interval where {@link Comparison.labelIntervalsMissing} says why.
    */
   classification: ComparedClassification | null;
   /** The names of the classes, [C]; null where neither evaluator has some. */
@@ -127,7 +127,7 @@ const ROW_MEANS = [...ROW_METRICS, 'hammingLoss', 'subsetAccuracy'] as const;
 /** Places of the numbers of a group: its rows, the sum of their weights, and then the sums of the metrics. */
 const [WEIGHT, FIRST_SUM] = [1, 2];
 
-/** Of a metric that is not known. */
+/** The estimate of a metric that is not known. */
 const UNKNOWN: Estimate = { value: Number.NaN, low: null, high: null };
 const NOT_COMPARED: ComparedMetric = { first: UNKNOWN, second: UNKNOWN, difference: UNKNOWN };
 

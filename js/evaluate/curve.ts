@@ -25,7 +25,7 @@ export interface PrecisionRecallCurve {
   f1: Float64Array;
   /** Number of classes whose score reaches the threshold: the sum of the weights of their rows, if there are any. */
   predicted: Float64Array;
-  /** Those of them that are labels of their row. */
+  /** How many of these scores belong to a label of their row. */
   truePositives: Float64Array;
 }
 

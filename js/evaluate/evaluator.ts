@@ -14,11 +14,11 @@ import { type ClassificationJSON, type ClassificationOptions, toClassification }
 import { CONFUSIONS, ROWS_OF_CONFUSIONS, toConfusions } from './confusions.js';
 import { type CompareOptions, compareResults, type Comparison } from './comparison.js';
 import { type PrecisionRecallCurve, toCurve } from './curve.js';
-import { hashOfId } from './hash.js';
 import { HighestLosses } from './highest-losses.js';
 import { MEANS } from './layout.js';
 import { WasmMetrics } from './metrics.js';
 import { type EvaluationResult, type RowKinds, toResult, WHY_MISSING } from './result.js';
+import { checkLength, checkWhole, hashOfRow } from './row-lists.js';
 import { damaged, digestOf, type EvaluatorJSON, FORMAT, toState, VERSION } from './state.js';
 import { checkNonFinite } from './non-finite.js';
 import { checkClasses, type Lists, TOP_ONLY, toAllScores, type TopScores, toTopRows } from './top-scores.js';
@@ -233,8 +233,8 @@ export class Evaluator {
       sampleWeight,
       unknown,
     } = checkOptions(options, UPDATE_OPTIONS, 'update()');
-    checkWhole(firstRow, 'firstRow', 0, Number.MAX_SAFE_INTEGER);
-    checkWhole(sourceIndex, 'sourceIndex', 0, Number.MAX_SAFE_INTEGER);
+    checkWhole(firstRow, 'firstRow');
+    checkWhole(sourceIndex, 'sourceIndex');
     if (typeof source !== 'string')
       throw new LossError('ERR_OPTION', `source must be a string, got ${describe(source)}`);
     const given = toScores(scores) as Tensor<FloatDType>;
@@ -365,7 +365,7 @@ export class Evaluator {
    * Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; groups: Wolter, Introduction to Variance Estimation
    * (2007), chapter 2.
    *
-   * Of many labels, some differ by chance. The intervals of the labels are therefore simultaneous: all of those of a metric
+   * Among many labels, some differ by chance. The intervals of the labels are therefore simultaneous: all of those of a metric
    * hold what they estimate at once as often as `level` says. Each is as many standard errors wide as the largest
    * deviation among all labels was, in that share of the draws. Source: Westfall and Young, Resampling-Based Multiple Testing
    * (1993), chapter 2; Romano and Wolf, Exact and approximate stepdown methods for multiple hypothesis testing (2005).
@@ -662,11 +662,6 @@ function hasAny(indices: IndexArray, width: number): boolean {
   return false;
 }
 
-function checkWhole(value: unknown, name: string, least: number, most: number): void {
-  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return;
-  throw new LossError('ERR_OPTION', `${name} must be a whole number from ${least} to ${most}, got ${describe(value)}`);
-}
-
 const UPDATE_OPTIONS = [
   'firstRow',
   'source',
@@ -675,15 +670,6 @@ const UPDATE_OPTIONS = [
   'sampleWeight',
   'unknown',
 ] as const satisfies readonly (keyof UpdateOptions)[];
-
-function checkLength(list: unknown, rows: number, name: string): void {
-  const length: unknown = (Object(list) as { length?: unknown }).length;
-  if (typeof list !== 'object' || list === null || typeof length !== 'number') {
-    throw new LossError('ERR_OPTION', `${name} must be a list with one element for each row, got ${describe(list)}`);
-  }
-  if (length !== rows)
-    throw new LossError('ERR_SHAPE', `${name} must have ${rows} elements, one for each row, got ${length}`);
-}
 
 function toSampleWeight(given: ArrayLike<number>, rows: number): Float64Array {
   checkLength(given, rows, 'sampleWeight');
@@ -705,13 +691,7 @@ function toSampleWeight(given: ArrayLike<number>, rows: number): Float64Array {
 function toHashes(ids: ArrayLike<string | number | bigint>, rows: number): Int32Array {
   checkLength(ids, rows, 'rowIds');
   const hashes = new Int32Array(2 * rows);
-  for (let row = 0; row < rows; row++) {
-    const id: unknown = ids[row];
-    if (typeof id !== 'string' && typeof id !== 'bigint' && !Number.isSafeInteger(id)) {
-      throw new LossError('ERR_OPTION', `rowIds must be strings or whole numbers, got ${describe(id)} for row ${row}`);
-    }
-    hashes.set(hashOfId(id as string | number | bigint), 2 * row);
-  }
+  for (let row = 0; row < rows; row++) hashes.set(hashOfRow(ids[row], row), 2 * row);
   return hashes;
 }
 

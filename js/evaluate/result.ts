@@ -7,8 +7,8 @@ import { TOP_ONLY } from './top-scores.js';
 
 /**
  * The lowest and the highest value that a metric can have. Average precision needs the order of all scores. Up to 2^20 scores it is
- * exact, and both bounds are its value. Of more scores, an evaluator keeps counts in bins, each as wide as 1/128 of the
- * power of two below the score (or, between 0.5 and 1, below its distance from 1; wider from 1,024 classes on). The value
+ * exact, and both bounds are its value. Beyond that, an evaluator keeps counts in bins, each as wide as 1/128 of the
+ * power of two below the score (or, between 0.5 and 1, below its distance from 1; wider from 2,048 classes on). The value
  * takes the scores in a bin for equal. The bounds are those of the best and the worst order within each bin, and are
  * rounded outwards by less than 1e-10.
  *

@@ -84,7 +84,7 @@ export interface TunedThresholds {
  * most {@link ThresholdTuner.BYTES_PER_LABEL} for each, and not with the number of scores.
  *
  * The threshold is the best one, whatever the number of scores. It is a score of a row that has the label: between two of
- * these, a lower threshold only adds rows without it. Of thresholds of the same F-measure, it is the highest.
+ * these, a lower threshold only adds rows without it. If several thresholds have the same F-measure, it is the highest of them.
  *
  * On the rows that thresholds were chosen on, they look better than they are: choose and evaluate on different rows.
  *

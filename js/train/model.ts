@@ -80,7 +80,7 @@ function make({ features, classes, hidden }: HeadShape, isSparse: boolean, start
 }
 
 /** The names of the first layer's parameters. */
-export function firstLayer({ hidden }: HeadShape): { weight: string; bias: string } {
+function firstLayer({ hidden }: HeadShape): { weight: string; bias: string } {
   const prefix = hidden === null ? '' : '0.';
   return { weight: `${prefix}weight`, bias: `${prefix}bias` };
 }

@@ -1,5 +1,6 @@
 import { allocate } from '../dtypes.js';
-import { describe, LossError, type LossErrorCode } from '../errors.js';
+import { LossError, type LossErrorCode } from '../errors.js';
+import { checkLength, checkWhole } from '../evaluate/row-lists.js';
 import { checkSampleWeight } from '../sample-weight.js';
 import { formatShape } from '../shapes.js';
 import { fromMultiHot, type Targets, targetOutOfRange, toTargets, toUnknown, unknownTarget } from '../targets.js';
@@ -250,7 +251,7 @@ class Checked {
         ? null
         : this.#named(() => this.#lists(unknownOf(unknown, rows, classes), rows, 'unknown', classes));
     if (skipped !== null) this.#checkApart(lists, skipped);
-    checkLength(rowIds, rows, 'rowIds');
+    if (rowIds !== undefined) checkLength(rowIds, rows, 'rowIds');
     this.rows = {
       features: isOwn ? checked : copied(checked),
       targets: lists,
@@ -364,19 +365,4 @@ function copied(features: FeatureRows): FeatureRows {
   return features.isSparse
     ? { ...features, data: features.data.slice(), indices: features.indices.slice(), indptr: features.indptr.slice() }
     : { ...features, data: features.data.slice() };
-}
-
-function checkWhole(value: unknown, name: string): void {
-  if (Number.isSafeInteger(value) && (value as number) >= 0) return;
-  throw new LossError('ERR_OPTION', `${name} must be a whole number from 0, got ${describe(value)}`);
-}
-
-function checkLength(list: unknown, rows: number, name: string): void {
-  if (list === undefined) return;
-  const length: unknown = (Object(list) as { length?: unknown }).length;
-  if (typeof list !== 'object' || list === null || typeof length !== 'number') {
-    throw new LossError('ERR_OPTION', `${name} must be a list with one element for each row, got ${describe(list)}`);
-  }
-  if (length !== rows)
-    throw new LossError('ERR_SHAPE', `${name} must have ${rows} elements, one for each row, got ${length}`);
 }

@@ -1,7 +1,7 @@
 // Chooses the rows to train on and the rows to keep back.
 
-import { describe, LossError } from '../errors.js';
-import { hashOfId } from '../evaluate/hash.js';
+import { hashOfRow } from '../evaluate/row-lists.js';
+import { splitMix64 } from '../random.js';
 
 export const TRAINING = 0;
 export const VALIDATION = 1;
@@ -30,27 +30,16 @@ export function splitRows(rows: number, names: RowNames, { validation, test }: S
   const parts = new Uint8Array(rows);
   if (validation === 0 && test === 0) return parts;
   const { rowIds, sourceIndex, firstRow } = names;
-  const start = mix(BigInt(sourceIndex)) + BigInt(firstRow);
+  const start = splitMix64(BigInt(sourceIndex)) + BigInt(firstRow);
   for (let row = 0; row < rows; row++) {
     const id = rowIds === null ? start + BigInt(row) : hashOf(rowIds[row], row);
-    const share = Number(mix(BigInt.asUintN(64, id)) >> 11n) / 2 ** 53;
+    const share = Number(splitMix64(id) >> 11n) / 2 ** 53;
     parts[row] = share < validation ? VALIDATION : share < validation + test ? TEST : TRAINING;
   }
   return parts;
 }
 
 function hashOf(id: unknown, row: number): bigint {
-  if (typeof id !== 'string' && typeof id !== 'bigint' && !Number.isSafeInteger(id)) {
-    throw new LossError('ERR_OPTION', `rowIds must be strings or whole numbers, got ${describe(id)} for row ${row}`);
-  }
-  const [low, high] = hashOfId(id as string | number | bigint);
+  const [low, high] = hashOfRow(id, row);
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-}
-
-/** The finaliser of SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014). */
-function mix(number: bigint): bigint {
-  let x = BigInt.asUintN(64, number + 0x9e3779b97f4a7c15n);
-  x = BigInt.asUintN(64, (x ^ (x >> 30n)) * 0xbf58476d1ce4e5b9n);
-  x = BigInt.asUintN(64, (x ^ (x >> 27n)) * 0x94d049bb133111ebn);
-  return x ^ (x >> 31n);
 }

@@ -16,7 +16,7 @@ export interface EpochSummary {
   epoch: number;
   /** The mean loss of the rows that it trained on, each before the step that it had a part in. */
   loss: number;
-  /** Of the rows for validation, after the epoch; null without such rows. */
+  /** The metrics of the rows for validation, after the epoch; null without such rows. */
   validation: ValidationMetrics | null;
 }
 

@@ -137,7 +137,8 @@ export class Tagger implements Disposable {
    *
    * @param features [N, F] or [F], float32 or float64, or sparse rows
    * @returns float32, [N, C] or [C]
-   * @throws LossError ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY; ERR_NON_FINITE for features that are not finite
+   * @throws LossError ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE; ERR_NON_FINITE for features
+   * that are not finite
    * @example
    * import { nn, saveSafetensors } from 'multilabel-margin-loss';
    * import { Tagger } from 'multilabel-margin-loss/train';
@@ -151,7 +152,8 @@ export class Tagger implements Disposable {
   scores(features: Features): Tensor<'float32'> {
     const rows = toFeatureRows(features);
     const scores = this.#scores(rows);
-    return new Tensor<'float32'>(scores, isOneRow(features) ? [this.classes] : [rows.rows, this.classes]);
+    const isVector = isOneRow(features) || (features as { shape?: readonly number[] }).shape?.length === 1;
+    return new Tensor<'float32'>(scores, isVector ? [this.classes] : [rows.rows, this.classes]);
   }
 
   /**
@@ -159,7 +161,8 @@ export class Tagger implements Disposable {
    *
    * @param features [N, F] or [F], float32 or float64, or sparse rows
    * @param options `k` and `thresholds`
-   * @returns the labels of the row for [F], and for [N, F] and sparse rows a list of them for each row
+   * @returns the labels of the row for a list or typed array of F numbers, else a list of them for each row, also where a
+   * tensor has shape [F]
    * @throws LossError as {@link Tagger.scores}; ERR_OPTION for wrong options
    * @example
    * import { nn, saveSafetensors } from 'multilabel-margin-loss';
@@ -196,7 +199,7 @@ export class Tagger implements Disposable {
       }
       return found;
     });
-    return isOneRow(features) ? (predictions[0] as Prediction[]) : predictions;
+    return isOneRow(features) ? predictions[0]! : predictions;
   }
 
   /**
@@ -236,7 +239,7 @@ export class Tagger implements Disposable {
   }
 
   /**
-   * As {@link dispose}, for `using`.
+   * Calls {@link dispose} at the end of a `using` block.
    *
    * @example
    * import { nn, saveSafetensors } from 'multilabel-margin-loss';
@@ -331,8 +334,6 @@ export class Tagger implements Disposable {
 /** The features of one row. */
 export type OneRow = readonly number[] | Float32Array | Float64Array;
 
-function isOneRow(features: Features): boolean {
-  if (Array.isArray(features)) return typeof features[0] !== 'object';
-  const { shape } = features as { shape?: unknown };
-  return ArrayBuffer.isView(features) || (Array.isArray(shape) && shape.length === 1);
+function isOneRow(features: Features): features is OneRow {
+  return Array.isArray(features) ? typeof features[0] !== 'object' : ArrayBuffer.isView(features);
 }

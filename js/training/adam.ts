@@ -28,7 +28,8 @@ export interface AdamOptions {
    */
   eps?: number | undefined;
   /**
-   * By which a parameter is multiplied and, in Adam, added to its gradient, or, in AdamW, times lr taken from itself.
+   * The factor of weight decay. Adam adds weight_decay * parameter to the gradient; AdamW subtracts
+   * lr * weight_decay * parameter from the parameter.
    * @default 0 in Adam, 0.01 in AdamW
    */
   weight_decay?: number | undefined;

@@ -13,7 +13,7 @@ import { trainingMemory, type TrainingMemory } from './memory.js';
  * @param x float32
  * @param y float32
  * @returns of the shape of the greater one
- * @throws LossError ERR_SHAPE, ERR_DTYPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY
+ * @throws LossError ERR_SHAPE, ERR_DTYPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE
  * @example
  * import { add, tensor } from 'multilabel-margin-loss';
  *

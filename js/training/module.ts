@@ -19,7 +19,7 @@ export interface TrainingModule extends BareModule {
   fill(x: Address, size: number, value: number): void;
   /** y = max(x, 0) */
   relu(x: Address, size: number, y: Address): void;
-  /** dx = dy where y, the result of relu, is above 0 */
+  /** dx = dy where y, the result of relu, is above 0 or NaN, else 0 */
   reluBackward(dy: Address, y: Address, size: number, dx: Address): void;
   /**
    * y = x / (1 - p) with a probability of 1 - p, else 0. The gradient is dx = dropout(dy) of the same seed: two integers of
@@ -34,8 +34,6 @@ export interface TrainingModule extends BareModule {
   columnSums(x: Address, rows: number, columns: number, sums: Address): void;
   /** y = factor x */
   scale(x: Address, size: number, factor: number, y: Address): void;
-  /** y[n, j] = factors[n] x[n, j] */
-  scaleRows(x: Address, factors: Address, rows: number, columns: number, y: Address): void;
 
   /** y = x weight^T + bias, of x [rows, inputs], weight [outputs, inputs], bias [outputs] or 0, y [rows, outputs] */
   linearForward(

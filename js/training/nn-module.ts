@@ -74,7 +74,7 @@ export abstract class Module implements Disposable {
   }
 
   /**
-   * As {@link parameters}, each with its name, as in PyTorch: the properties on the way to it, joined by dots.
+   * The {@link parameters}, each with its name, as in PyTorch: the properties on the way to it, joined by dots.
    *
    * @returns a new array of pairs
    * @throws LossError ERR_OPTION as parameters does
@@ -173,7 +173,7 @@ export abstract class Module implements Disposable {
   }
 
   /**
-   * As {@link train} with false.
+   * Does the same as `train(false)`.
    *
    * @returns this Module
    * @example
@@ -214,7 +214,7 @@ export abstract class Module implements Disposable {
   }
 
   /**
-   * As {@link dispose}, for `using`.
+   * Calls {@link dispose} at the end of a `using` block.
    *
    * @example
    * import { nn } from 'multilabel-margin-loss';

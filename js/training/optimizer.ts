@@ -255,7 +255,7 @@ export abstract class Optimizer<Options extends object> implements Disposable {
   }
 
   /**
-   * As {@link dispose}, for `using`.
+   * Calls {@link dispose} at the end of a `using` block.
    *
    * @example
    * import { nn, optim } from 'multilabel-margin-loss';

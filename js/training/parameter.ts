@@ -35,7 +35,7 @@ export class Unfilled {
  * in linear memory: `data` is a new view at each read, and views made before may be dead once that memory has grown.
  * `grad` is in linear memory too. It is the sum of the gradients of the calls of `backward()` since it was null.
  *
- * As a property of an {@link Module} it is among its `parameters()`.
+ * A parameter that is a property of a {@link Module} is one of its `parameters()`.
  *
  * @example
  * import { nn, zeros } from 'multilabel-margin-loss';
@@ -52,7 +52,7 @@ export class Parameter extends Tensor<'float32'> {
 
   /**
    * @param data float32; copied, unlike in PyTorch
-   * @throws LossError ERR_DTYPE for float64 and integers; ERR_SHAPE; ERR_OUT_OF_MEMORY
+   * @throws LossError ERR_DTYPE for float64 and integers; ERR_SHAPE; ERR_OUT_OF_MEMORY; ERR_BACKEND_UNAVAILABLE
    * @example
    * import { nn } from 'multilabel-margin-loss';
    *

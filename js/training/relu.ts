@@ -9,7 +9,7 @@ import { type LinearStorage, newActivation } from './storage.js';
  *
  * @param input float32, of any shape
  * @returns of the same shape
- * @throws LossError ERR_DTYPE, ERR_SHAPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY
+ * @throws LossError ERR_DTYPE, ERR_SHAPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE
  * @example
  * import { relu, tensor } from 'multilabel-margin-loss';
  *

@@ -11,7 +11,7 @@ import type { LossModule } from './module.js';
 interface Staging extends Places {
   /** The largest number of rows in a part. */
   capacity: number;
-  /** Of the scores of the last part, which its gradient replaces. Growth of the memory makes its length 0. */
+  /** A view of the scores of the last part, which the gradient replaces. Growth of the memory makes its length 0. */
   view: FloatArray | null;
 }
 

@@ -52,8 +52,4 @@ void Scale(const float* x, size_t size, float factor, float* y) {
   ForVectors(size, [=](auto d, size_t i) { hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::Set(d, factor)), d, y + i); });
 }
 
-void ScaleRows(const float* x, const float* factors, size_t rows, size_t columns, float* y) {
-  for (size_t n = 0; n < rows; ++n) Scale(x + n * columns, columns, factors[n], y + n * columns);
-}
-
 }  // namespace mlml

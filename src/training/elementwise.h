@@ -30,9 +30,6 @@ void ColumnSums(const float* x, size_t rows, size_t columns, float* sums);
 // y = factor x
 void Scale(const float* x, size_t size, float factor, float* y);
 
-// y[n, j] = factors[n] x[n, j]
-void ScaleRows(const float* x, const float* factors, size_t rows, size_t columns, float* y);
-
 }  // namespace mlml
 
 #endif  // MULTILABEL_MARGIN_LOSS_TRAINING_ELEMENTWISE_H_

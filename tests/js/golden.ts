@@ -97,6 +97,5 @@ function decode(encoded: Encoded): GoldenCase {
 }
 
 /** The version of PyTorch that made the cases. */
-export const torchVersion: string = golden.torch;
 
 export const goldenCases: readonly GoldenCase[] = (golden.cases as readonly Encoded[]).map(decode);

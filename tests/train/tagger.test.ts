@@ -381,6 +381,9 @@ describe('Tagger', () => {
         )
         .map(names),
     ).toEqual([['pop'], ['rock']]);
+    const vector = tensor([2, 3]);
+    expect(tagger.predict(vector)).toEqual([tagger.predict([2, 3])]);
+    expect(tagger.scores(vector).shape).toEqual([3]);
     expect(names(tagger.predict([2, 3], { thresholds: 3.5 }))).toEqual(['pop', 'rock']);
     expect(names(tagger.predict([2, 3], { thresholds: [2, 4, 4.5] }))).toEqual(['jazz']);
     expect(names(tagger.predict([2, 3], { thresholds: { jazz: 0, rock: 0, pop: 9 }, k: 1 }))).toEqual([]);

@@ -114,7 +114,7 @@ const FLAGS = 'flags';
 const WHO = /\b(?:man|woman|men|women|person|people|boy|girl|child|prince|princess|santa|mr|mrs|mx|older)\b\.?/g;
 
 /** One for all emoji that show the same but for whom: a singer is one concept, be it a man, a woman or a person. */
-export function conceptOf(label: string, group: string, subgroup: string): string {
+function conceptOf(label: string, group: string, subgroup: string): string {
   if (group === FLAGS) return FLAGS;
   if (subgroup === 'family') return subgroup;
   const subject = label

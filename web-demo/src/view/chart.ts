@@ -9,7 +9,7 @@ export interface Point {
 
 export interface Curve {
   label: string;
-  /** Of the style sheet: its colour and dashes. */
+  /** A class of the style sheet, which has its colour and dashes. */
   className: string;
   points: readonly Point[];
 }
