@@ -201,10 +201,10 @@ void CompleteGradient(float* values, const uint8_t* present, size_t rows, size_t
 
 MLML_EXPORT(sgdStep)
 void SgdStep(const float* gradient, const uint8_t* present, size_t rows, size_t columns, float* parameter,
-             float* momentum_buffer, uint32_t step, double lr, double momentum, double dampening, double weight_decay,
+             float* momentum_buffer, bool is_first, double lr, double momentum, double dampening, double weight_decay,
              bool nesterov) {
   StepInParts({gradient, present, rows, columns}, [=](const mlml::Gradient& part, size_t begin) {
-    mlml::SgdStep(part, {lr, momentum, dampening, weight_decay, nesterov}, step, parameter + begin,
+    mlml::SgdStep(part, {lr, momentum, dampening, weight_decay, nesterov}, is_first, parameter + begin,
                   From(momentum_buffer, begin));
   });
 }

@@ -144,7 +144,7 @@ function toBatch(
 }
 
 /** Lists of classes are [N, K] for scores [N, C], [K] for [C]; one class may be [] for a single class, [1] or []. */
-function checkListShape(shape: Shape, scores: Shape, name: ClassList): void {
+export function checkListShape(shape: Shape, scores: Shape, name: ClassList): void {
   const fits =
     scores.length === 2
       ? shape.length === 2 && shape[0] === scores[0]

@@ -102,6 +102,17 @@ export function arrayLength(array: TypedArray): number {
   return lengthOf.call(array);
 }
 
+/** Whether a typed array has its memory still: its ArrayBuffer may be detached, or have shrunk. Its length is 0 then. */
+export function hasMemory(array: TypedArray): boolean {
+  try {
+    // Every method of typed arrays checks that, and this one reads no element of an array of length 0.
+    Uint8Array.prototype.indexOf.call(array, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The one function that tells dtypes. */
 export function dtypeOf(data: unknown): DType | null {
   switch (arrayName(data)) {

@@ -69,6 +69,14 @@ export function describe(value: unknown): string {
   if (typeof value === 'function') return 'a function';
   if (typeof value !== 'object' || value === null) return String(value);
   if (Array.isArray(value)) return `an array of length ${value.length}`;
-  const name = value.constructor?.name;
-  return name === undefined || name === 'Object' ? 'an object' : `a ${name}`;
+  const name = nameOfClass(value);
+  return typeof name !== 'string' || name === 'Object' ? 'an object' : `a ${name}`;
+}
+
+function nameOfClass(value: object): unknown {
+  try {
+    return value.constructor?.name;
+  } catch {
+    return undefined;
+  }
 }

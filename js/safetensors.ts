@@ -32,7 +32,7 @@ const FORMATS: Readonly<Record<string, { bytes: number; dtype: DType; widen?: (b
  * @param state tensors by name, as `state_dict()` of a module gives them; of any dtype
  * @param metadata strings by name
  * @returns the bytes of the whole file
- * @throws LossError ERR_OPTION for metadata other than strings, or a tensor named '__metadata__'; ERR_DTYPE or ERR_SHAPE for
+ * @throws LossError ERR_OPTION for anything but objects, metadata other than strings, or a tensor named '__metadata__'; ERR_DTYPE or ERR_SHAPE for
  * what is no tensor; ERR_OUT_OF_MEMORY
  * @example
  * import { loadSafetensors, saveSafetensors, tensor } from 'multilabel-margin-loss';
@@ -46,6 +46,8 @@ export function saveSafetensors(
   state: Readonly<Record<string, TensorLike>>,
   metadata: Readonly<Record<string, string>> = {},
 ): Bytes {
+  checkByName(state, 'tensors');
+  checkByName(metadata, 'strings');
   for (const [name, value] of Object.entries(metadata) as [string, unknown][]) {
     if (typeof value === 'string') continue;
     throw new LossError(
@@ -138,6 +140,12 @@ export function loadSafetensors(bytes: Uint8Array): {
   return { tensors, metadata };
 }
 
+/** Maps and lists have no properties by name: a file without their content would be written. */
+function checkByName(given: unknown, what: string): void {
+  if (typeof given === 'object' && given !== null && !(Symbol.iterator in given)) return;
+  throw new LossError('ERR_OPTION', `saveSafetensors() needs an object of ${what} by name, got ${describe(given)}`);
+}
+
 function readHeader(bytes: Uint8Array): { header: object; arrays: Uint8Array } {
   if (bytes.length < LENGTH_BYTES) throw damaged(`it has ${bytes.length} bytes`);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
@@ -148,7 +156,9 @@ function readHeader(bytes: Uint8Array): { header: object; arrays: Uint8Array } {
   let header: unknown;
   try {
     // A copy, because decoders refuse shared memory.
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.slice(LENGTH_BYTES, end)));
+    header = JSON.parse(
+      new TextDecoder('utf-8', { fatal: true }).decode(new Uint8Array(bytes.subarray(LENGTH_BYTES, end))),
+    );
   } catch (cause) {
     throw damaged(`its header is not JSON: ${(cause as Error).message}`, cause);
   }
@@ -178,7 +188,8 @@ function readTensor(name: string, entry: unknown, arrays: Uint8Array): { tensor:
     );
   }
   const data = allocate(format.dtype, size);
-  const source = arrays.slice(begin, end);
+  // A plain copy: slice() of a Buffer of Node is a view of the whole file.
+  const source = new Uint8Array(arrays.subarray(begin, end));
   const { widen } = format;
   if (widen === undefined) {
     new Uint8Array(data.buffer).set(source);

@@ -1,4 +1,4 @@
-import { arrayLength, isTypedArray } from './dtypes.js';
+import { arrayLength, hasMemory, isTypedArray } from './dtypes.js';
 import { describe, LossError } from './errors.js';
 
 /** The lengths of the dimensions, the outermost first: [N, C] for N rows of C; [] for a scalar. */
@@ -24,7 +24,7 @@ export function isShape(shape: unknown): shape is Shape {
   return true;
 }
 
-export function checkShape(shape: unknown, data: { length: number; buffer?: ArrayBufferLike }, name: string): void {
+export function checkShape(shape: unknown, data: { length: number }, name: string): void {
   if (!isShape(shape)) {
     throw new LossError(
       'ERR_SHAPE',
@@ -33,9 +33,9 @@ export function checkShape(shape: unknown, data: { length: number; buffer?: Arra
   }
   const size = sizeOf(shape);
   const length = isTypedArray(data) ? arrayLength(data) : data.length;
-  if (size !== length) {
-    // A detached array has length 0, and so would one of an empty buffer, but for that no shape would be given.
-    const detached = length === 0 && data.buffer?.byteLength === 0 ? ' (its ArrayBuffer is empty or detached)' : '';
+  const isGone = length === 0 && isTypedArray(data) && !hasMemory(data);
+  if (size !== length || isGone) {
+    const detached = isGone ? ' (its ArrayBuffer is detached, or shorter than it was)' : '';
     throw new LossError(
       'ERR_SHAPE',
       `${name} of shape ${formatShape(shape)} needs ${size} elements, its data has ${length}${detached}`,

@@ -129,9 +129,9 @@ export function toTargets(
   if (arrayOf === undefined && isList(data)) throw notIndices(`data that is ${describe(data)}`, name);
   if (arrayOf !== undefined && dtypeOf(data) === null && !arrayOf.startsWith('Float')) {
     checkShape(shape ?? [(data as Uint8Array).length], data as Int32Array, name);
-    const width = shape === undefined ? (data as Uint8Array).length : ((shape as Shape).at(-1) ?? 1);
-    const widened = toInt32(data as Uint8Array, width, classes, name);
-    return new Tensor<'int32'>(widened, (shape as Shape | undefined) ?? [widened.length]);
+    const given = (shape ?? [(data as Uint8Array).length]) as Shape;
+    const widened = toInt32(data as Uint8Array, given.at(-1) ?? 1, classes, name);
+    return new Tensor<'int32'>(widened, given);
   }
   if (arrayOf === 'Float16Array') throw notIndices('float16', name);
   return checkedIndices(toTensor(value, 'int32', name), name);
@@ -170,7 +170,17 @@ function notIndices(given: string, name: ClassList): LossError {
  */
 export function toUnknown(value: unknown, scores: Shape): Tensor<'int32'> | Tensor<'int64'> {
   const classes = scores.at(-1) ?? 1;
-  if (isBooleans(value)) return fromMultiHot(value as MultiHotMask);
+  if (isBooleans(value)) {
+    const mask = flattenMask(value as unknown[]);
+    const width = mask.shape.at(-1);
+    if (width !== classes) {
+      throw new LossError(
+        'ERR_SHAPE',
+        `a mask of unknown classes must have a column for each of the ${classes} classes, got ${width}`,
+      );
+    }
+    return fromMultiHot(mask as MultiHotMask);
+  }
   const unknown = toTargets(value, scores, 'unknown');
   if (unknown.shape.at(-1) !== classes || unknown.data.length === 0) return unknown;
   for (const one of unknown.data) if (Number(one) !== 0 && Number(one) !== 1) return unknown;
@@ -293,6 +303,7 @@ function readMask(mask: unknown, wanted: unknown): FlatMask {
     shape?: unknown;
   };
   const given = wanted ?? shape;
+  if (isTypedArray(data)) checkShape(given, data, 'a mask');
   if (!isShape(given) || (given.length !== 1 && given.length !== 2)) {
     const what = given === undefined ? describe(mask) : `one of shape ${formatShape(given)}`;
     throw new LossError('ERR_SHAPE', `a multi-hot mask must have shape [C] or [N, C], got ${what}`);

@@ -286,7 +286,8 @@ export class Tensor<D extends DType = DType> implements TensorLike {
    * it to what this tensor was computed from; `detach().clone()` keeps the values alone.
    *
    * @returns of the same shape and dtype; it requires a gradient if this tensor does, but for `no_grad()`
-   * @throws LossError ERR_DISPOSED for an activation that is recycled already; ERR_OUT_OF_MEMORY
+   * @throws LossError ERR_DISPOSED for an activation that is recycled already; ERR_SHAPE for a detached array;
+   * ERR_OUT_OF_MEMORY
    * @example
    * import { tensor } from 'multilabel-margin-loss';
    *
@@ -297,6 +298,7 @@ export class Tensor<D extends DType = DType> implements TensorLike {
    */
   clone(): Tensor<D> {
     const { data } = this;
+    checkShape(this.shape, data, 'this tensor');
     const copy = allocate(this.dtype, data.length);
     (copy as Float32Array).set(data as Float32Array);
     const needsGrad = this.requires_grad && gradEnabled();
@@ -372,6 +374,8 @@ export class Tensor<D extends DType = DType> implements TensorLike {
 
   #nest(toElement: (element: number | bigint) => number | bigint): NestedArray {
     const { data, shape } = this;
+    // Its buffer may have been detached since it was made.
+    checkShape(shape, data, 'this tensor');
     let at = 0;
     const nest = (depth: number): NestedArray =>
       depth === shape.length
@@ -418,18 +422,21 @@ export abstract class GradNode {
   propagate(gradOutput: Tensor, retain: boolean): void {
     const grads = new Map<GradNode, Tensor>([[this, gradOutput]]);
     for (const node of this.#reachable()) {
-      // Every node comes after all whose input its result was.
-      const ofInputs = node.backward(grads.get(node) as Tensor, retain);
+      // Every node comes after all whose input its result was. Without a gradient, nothing needs it any more: the
+      // requires_grad of its result was set to false, say.
+      const grad = grads.get(node);
+      if (grad === undefined) continue;
+      const ofInputs = node.backward(grad, retain);
       grads.delete(node);
       node.isUsed = !retain;
       node.inputs.forEach((input, i) => {
-        const grad = ofInputs[i];
-        if (!grad) return;
+        const ofInput = ofInputs[i];
+        if (!ofInput) return;
         const source = input[gradNode];
-        if (source === null) accumulate(input, grad);
+        if (source === null) accumulate(input, ofInput);
         else {
           const before = grads.get(source);
-          grads.set(source, before ? source.sum(before, grad) : grad);
+          grads.set(source, before ? source.sum(before, ofInput) : ofInput);
         }
       });
     }

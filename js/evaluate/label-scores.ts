@@ -1,8 +1,9 @@
+import { checkListShape } from '../arguments.js';
 import type { FloatArray } from '../backend.js';
 import type { FloatDType } from '../dtypes.js';
 import { LossError } from '../errors.js';
 import { type Scores, toScores } from '../scores.js';
-import { type Targets, toTargets } from '../targets.js';
+import { type Targets, targetOutOfRange, toTargets } from '../targets.js';
 import type { Tensor } from '../tensor.js';
 
 /** Scores that are collected in one array, before another one is begun. */
@@ -48,18 +49,13 @@ export class LabelScores {
       throw new LossError('ERR_STATE', 'all rows must be collected before the first is counted');
     const { data, rows, classes, shape } = this.#rowsOf(scores);
     const indices = toTargets(targets, shape);
+    checkListShape(indices.shape, shape, 'targets');
     const width = indices.shape.at(-1) ?? 1;
-    if (indices.data.length !== rows * width) {
-      throw new LossError('ERR_SHAPE', `targets must have ${rows} rows, got shape [${indices.shape.join(', ')}]`);
-    }
     const kept = this.#keptRows(data, rows, classes);
     for (const row of kept) {
       for (let i = row * width; i < (row + 1) * width; i++) {
         const label = Number(indices.data[i]);
-        if (label < -1 || label >= classes) {
-          throw new LossError('ERR_TARGET_RANGE', `target ${label} at row ${row} is not in [-1, ${classes})`);
-        }
-        if (label < 0) break;
+        if (label < -1 || label >= classes) throw targetOutOfRange(label, row, i - row * width, classes);
       }
     }
     this.#classes = classes;

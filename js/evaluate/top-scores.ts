@@ -1,5 +1,5 @@
 import type { FloatArray, IndexArray } from '../backend.js';
-import type { FloatDType } from '../dtypes.js';
+import { allocate, dtypeOf, type FloatDType } from '../dtypes.js';
 import { describe, LossError } from '../errors.js';
 import { type Scores, toScores } from '../scores.js';
 import { type Targets, toTargets } from '../targets.js';
@@ -88,12 +88,13 @@ export function toAllScores(
   wanted: Wanted,
 ): FloatArray {
   const classes = shape.at(-1) as number;
-  const all = new (values.constructor as new (length: number) => FloatArray)(rows * classes);
-  const most = values instanceof Float32Array ? 2 ** 127 * (2 - 2 ** -23) : Number.MAX_VALUE;
+  const dtype = dtypeOf(values) as FloatDType;
+  const all = allocate(dtype, rows * classes);
+  const most = dtype === 'float32' ? 2 ** 127 * (2 - 2 ** -23) : Number.MAX_VALUE;
   const [others, labels] = [-most, -most / 2];
   all.fill(others);
   const least = Math.max(1, ...wanted.k, wanted.classification?.k ?? 0);
-  const reach = reachOf(wanted.classification, classes, values instanceof Float32Array);
+  const reach = reachOf(wanted.classification, classes, dtype === 'float32');
   const listed = new Set<number>();
   const leftOut = new Set<number>();
   for (let row = 0; row < rows; row++) {

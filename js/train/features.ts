@@ -1,6 +1,6 @@
 import { arrayName, type FloatDType } from '../dtypes.js';
 import { describe, LossError } from '../errors.js';
-import type { NestedArray } from '../nested.js';
+import { isList, type NestedArray } from '../nested.js';
 import { formatShape, isShape } from '../shapes.js';
 import { Tensor, type TensorLike, toTensor } from '../tensor.js';
 
@@ -77,7 +77,7 @@ function toSparseRows({ data, indices, indptr, shape }: SparseMatrix, name: stri
     isSparse: true,
     rows,
     columns,
-    data: arrayName(data) === 'Float32Array' || arrayName(data) === 'Float64Array' ? data : Float64Array.from(data),
+    data: toFloats(data, `the data of sparse ${name}`),
     indices: toInt32(indices, `the indices of sparse ${name}`),
     indptr: toInt32(indptr, `the indptr of sparse ${name}`),
   } as SparseRows;
@@ -106,12 +106,36 @@ function toSparseRows({ data, indices, indptr, shape }: SparseMatrix, name: stri
   return result;
 }
 
-function toInt32(values: Int32Array | readonly number[], name: string): Int32Array {
+/** The first feature that is NaN or infinite in float32, in which models are computed; -1 for none. */
+export function findNotFinite(data: Float32Array | Float64Array): number {
+  return data.findIndex((value) => !Number.isFinite(Math.fround(value)));
+}
+
+function toInt32(values: unknown, name: string): Int32Array {
   if (arrayName(values) === 'Int32Array') return values as Int32Array;
+  checkNumbers(values, name);
   const result = Int32Array.from(values);
-  const bad = Array.prototype.findIndex.call(values, (value, i) => value !== result[i]);
-  if (bad !== -1) throw new LossError('ERR_DTYPE', `${name} must be int32, got ${describe(values[bad])} at ${bad}`);
+  for (let i = 0; i < result.length; i++) {
+    if (values[i] !== result[i]) {
+      throw new LossError('ERR_DTYPE', `${name} must be int32, got ${describe(values[i])} at ${i}`);
+    }
+  }
   return result;
+}
+
+function toFloats(values: unknown, name: string): Float32Array | Float64Array {
+  const array = arrayName(values);
+  if (array === 'Float32Array' || array === 'Float64Array') return values as Float32Array | Float64Array;
+  checkNumbers(values, name);
+  return Float64Array.from(values);
+}
+
+function checkNumbers(values: unknown, name: string): asserts values is ArrayLike<number> {
+  if (!isList(values)) throw new LossError('ERR_DTYPE', `${name} must be a list of numbers, got ${describe(values)}`);
+  for (let i = 0; i < values.length; i++) {
+    if (typeof values[i] === 'number') continue;
+    throw new LossError('ERR_DTYPE', `${name} must be numbers, got ${describe(values[i])} at ${i}`);
+  }
 }
 
 /** Rows `begin` to before `end`, in the memory of all. */

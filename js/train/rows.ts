@@ -1,10 +1,11 @@
 import { allocate } from '../dtypes.js';
-import { LossError, type LossErrorCode } from '../errors.js';
+import { describe, LossError, type LossErrorCode } from '../errors.js';
 import { checkLength, checkWhole } from '../evaluate/row-lists.js';
+import { checkOptions } from '../options.js';
 import { checkSampleWeight } from '../sample-weight.js';
 import { formatShape } from '../shapes.js';
 import { fromMultiHot, type Targets, targetOutOfRange, toTargets, toUnknown, unknownTarget } from '../targets.js';
-import { type Features, type FeatureRows, toFeatureRows } from './features.js';
+import { type Features, type FeatureRows, findNotFinite, toFeatureRows } from './features.js';
 import { FeatureScales } from './scales.js';
 import { type Shares, splitRows } from './split.js';
 
@@ -209,7 +210,12 @@ export class RowStore {
   async *#batches(epoch: number): AsyncGenerator<Checked> {
     let sourceIndex = 0;
     let firstRow = 0;
-    for await (const given of this.read(epoch)) {
+    const batches: unknown = this.read(epoch);
+    if (!(Symbol.asyncIterator in Object(batches)) && !(Symbol.iterator in Object(batches))) {
+      throw new LossError('ERR_OPTION', `rows() must give batches of rows, got ${describe(batches)}`);
+    }
+    for await (const batch of batches as Iterable<TaggerRows>) {
+      const given = checkOptions(batch, ROW_OPTIONS, 'a batch of rows');
       if (given.sourceIndex !== undefined && given.sourceIndex !== sourceIndex)
         [sourceIndex, firstRow] = [given.sourceIndex, 0];
       const checked = new Checked(given, { sourceIndex, firstRow: given.firstRow ?? firstRow }, this);
@@ -241,7 +247,7 @@ class Checked {
     const checked = this.#named(() => toFeatureRows(features));
     const { rows, columns, data } = checked;
     if (columns === 0) throw this.error('ERR_SHAPE', 'features must have at least one column');
-    const bad = data.findIndex((value) => !Number.isFinite(value));
+    const bad = findNotFinite(data);
     if (bad !== -1) throw this.#notFinite(checked, bad);
     const lists = this.#named(() =>
       this.#lists(toTargets(targets, [rows, classes ?? MOST_CLASSES]), rows, 'targets', classes),
@@ -276,7 +282,7 @@ class Checked {
     }
     return this.error(
       'ERR_NON_FINITE',
-      `feature at row ${this.firstRow + row}, column ${column} is ${features.data[at]}: features must be finite`,
+      `feature at row ${this.firstRow + row}, column ${column} is ${features.data[at]}: features must be finite, also as float32`,
     );
   }
 

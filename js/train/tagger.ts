@@ -7,7 +7,7 @@ import { checkOptions } from '../options.js';
 import { Tensor } from '../tensor.js';
 import { topk } from '../topk.js';
 import { no_grad } from '../training/no-grad.js';
-import { type Features, type FeatureRows, sliceRows, toFeatureRows } from './features.js';
+import { type Features, type FeatureRows, findNotFinite, sliceRows, toFeatureRows } from './features.js';
 import { decodeHead, encodeHead, type Head } from './head.js';
 import { type Model, newModel, transposeFirst } from './model.js';
 import { scoreRows, rowsPerBatch } from './score.js';
@@ -262,9 +262,13 @@ export class Tagger implements Disposable {
         `features must have ${shape.features} columns, as the tagger has, got ${columns}`,
       );
     }
-    const bad = data.findIndex((value) => !Number.isFinite(value));
-    if (bad !== -1)
-      throw new LossError('ERR_NON_FINITE', `features must be finite, got ${data[bad]} at element ${bad}`);
+    const bad = findNotFinite(data);
+    if (bad !== -1) {
+      throw new LossError(
+        'ERR_NON_FINITE',
+        `features must be finite, also as float32, got ${data[bad]} at element ${bad}`,
+      );
+    }
     const model = this.#model(isSparse);
     const scores = allocate('float32', rows * shape.classes);
     const step = rowsPerBatch(shape, isSparse);

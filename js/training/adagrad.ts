@@ -48,6 +48,7 @@ const ALGORITHM: Algorithm<AdagradOptions> = {
   },
 
   buffersOf: ({ initial_accumulator_value }) => ({ sum: initial_accumulator_value }),
+  needsBuffers: () => true,
   keepsFromStart: true,
 
   step(module, { memory }, { step, buffers }, grad, { lr, lr_decay, eps, weight_decay }) {

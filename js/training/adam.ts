@@ -39,6 +39,8 @@ export interface AdamOptions {
 function algorithm(name: 'Adam' | 'AdamW', weight_decay: number): Algorithm<AdamOptions> {
   return {
     name,
+    // PyTorch's AdamW is an Adam with this option.
+    ...(name === 'AdamW' && { fixed: { decoupled_weight_decay: true } }),
     defaults: { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay },
 
     check(options) {
@@ -55,6 +57,7 @@ function algorithm(name: 'Adam' | 'AdamW', weight_decay: number): Algorithm<Adam
     },
 
     buffersOf: () => ({ exp_avg: 0, exp_avg_sq: 0 }),
+    needsBuffers: () => true,
     keepsFromStart: false,
 
     step(module, parameter, { step, buffers }, grad, { lr, betas, eps, weight_decay }) {

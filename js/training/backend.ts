@@ -29,8 +29,9 @@ export class TrainingBackend implements Backend {
     const unknown = batch.unknown && this.memory.attached(batch.unknown);
     const keepsLosses = options.reduction === 'none';
     const loss = allocate('float32', keepsLosses ? rows : 1);
-    // Before memory grows and detaches the view.
+    // Before memory grows and detaches the views.
     const scoresAt = scores.byteOffset;
+    const intoAt = into !== null && into.buffer === module.memory.buffer ? into.byteOffset : null;
     const grad = withGradient ? this.newActivation(rows * classes, () => 'the gradient of the scores') : null;
     // One part: the scores are in the module's memory.
     const layout = layoutOf(rows, { ...rowBytesOf(batch), scores: 0 }, Number.POSITIVE_INFINITY);
@@ -62,9 +63,10 @@ export class TrainingBackend implements Backend {
     if (keepsLosses) loss.set(views.f64.subarray(losses / 8, losses / 8 + rows));
     else loss[0] = options.reduction === 'mean' ? call.lossSum / rows : call.lossSum;
     if (into === null || grad === null) return { loss, grad };
-    (into as Float32Array).set(grad.view());
+    const copy = intoAt === null ? into : this.memory.array('float32', intoAt, rows * classes);
+    (copy as Float32Array).set(grad.view());
     grad.block.free('copied');
-    return { loss, grad: into };
+    return { loss, grad: copy };
   }
 
   #stage(bytes: number, batch: Batch): Address {

@@ -139,7 +139,7 @@ export interface TrainingModule extends BareModule {
   completeGradient(values: Address, present: Address, rows: number, columns: number): void;
 
   // Optimizers: of a gradient [rows, columns] with `present`, which is 0 where all rows are there. `step` counts from 1.
-  /** The momentum buffer is 0 where momentum is; step 1 fills it. */
+  /** The momentum buffer is 0 where momentum is; the first step that has one fills it. */
   sgdStep(
     gradient: Address,
     present: Address,
@@ -147,7 +147,7 @@ export interface TrainingModule extends BareModule {
     columns: number,
     parameter: Address,
     momentumBuffer: Address,
-    step: number,
+    isFirst: boolean,
     lr: number,
     momentum: number,
     dampening: number,

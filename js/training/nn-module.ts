@@ -2,7 +2,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { describe, LossError } from '../errors.js';
 import { formatShape, sameShape } from '../shapes.js';
-import { isTensor, Tensor, type TensorLike } from '../tensor.js';
+import { accumulateGrad, isTensor, Tensor, type TensorLike } from '../tensor.js';
 import { trainingMemory } from './memory.js';
 import { isParameter, type Parameter, toFloat32 } from './parameter.js';
 
@@ -258,7 +258,14 @@ function partsOf(module: Module): [name: string, value: Parameter | Module][] {
   return Object.entries(module).filter((entry): entry is [string, Parameter | Module] => {
     const [name, value] = entry as [string, unknown];
     if (isParameter(value) || value instanceof Module) return true;
-    const hidden = findHidden(value, new Set());
+    if (isOfAnotherCopy(value)) {
+      throw new LossError(
+        'ERR_OPTION',
+        `the property '${name}' of ${describe(module)} is ${describe(value)} of another copy of this package, which would ` +
+          'never be trained: get the package by import alone, or by require() alone',
+      );
+    }
+    const hidden = findHidden(value);
     if (hidden !== null) {
       throw new LossError(
         'ERR_OPTION',
@@ -271,15 +278,26 @@ function partsOf(module: Module): [name: string, value: Parameter | Module][] {
 }
 
 /** A Parameter or Module within an array, an object, a map or a set. */
-function findHidden(value: unknown, seen: Set<unknown>): unknown {
-  if (typeof value !== 'object' || value === null || seen.has(value)) return null;
-  seen.add(value);
-  for (const part of contentsOf(value)) {
-    if (isParameter(part) || part instanceof Module) return part;
-    const hidden = findHidden(part, seen);
-    if (hidden !== null) return hidden;
+function findHidden(value: unknown): unknown {
+  const seen = new Set([value]);
+  // A set is iterated over what is added meanwhile, too.
+  for (const each of seen) {
+    if (typeof each !== 'object' || each === null) continue;
+    for (const part of contentsOf(each)) {
+      if (isParameter(part) || part instanceof Module) return part;
+      seen.add(part);
+    }
   }
   return null;
+}
+
+/** What every copy of this package marks its Modules with: a program may have two, by `import` and by `require()`. */
+const MODULE = Symbol.for('multilabel-margin-loss.Module');
+Object.defineProperty(Module.prototype, MODULE, { value: true });
+
+function isOfAnotherCopy(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return MODULE in value ? !(value instanceof Module) : accumulateGrad in value && !isParameter(value);
 }
 
 function contentsOf(value: object): Iterable<unknown> {

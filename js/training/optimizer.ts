@@ -52,6 +52,8 @@ export interface ParameterState {
   /** How many steps there were. */
   step: number;
   readonly buffers: Record<string, LinearStorage>;
+  /** Whether the buffers have values: those they start with, or those of a step. */
+  isFilled: boolean;
 }
 
 const DISPOSED = "disposed of by its optimizer's dispose()";
@@ -62,8 +64,12 @@ export interface Algorithm<Options extends object> {
   readonly defaults: Complete<Options>;
   /** @throws LossError ERR_OPTION for options that do not fit */
   check(options: Complete<Options>): void;
-  /** The names of what is kept of a parameter, and the values they start with. */
-  buffersOf(options: Complete<Options>): Record<string, number>;
+  /** Options of PyTorch's that cannot be set here, and the values that they have. */
+  readonly fixed?: Readonly<Record<string, unknown>>;
+  /** The names of what is kept of a parameter, and the values they start with; null where a step fills them. */
+  buffersOf(options: Complete<Options>): Record<string, number | null>;
+  /** Whether a step with these options needs them. */
+  needsBuffers(options: Complete<Options>): boolean;
   /** Whether `state_dict()` has them before the first step, as in PyTorch. */
   readonly keepsFromStart: boolean;
   step(
@@ -185,13 +191,14 @@ export abstract class Optimizer<Options extends object> implements Disposable {
     params.forEach((parameter, i) => {
       const kept = this.#states.get(parameter);
       if (kept === undefined) return;
-      const buffers = Object.entries(kept.buffers).map(([name, buffer]): [string, Tensor] => [
+      const filled = kept.isFilled ? Object.entries(kept.buffers) : [];
+      const buffers = filled.map(([name, buffer]): [string, Tensor] => [
         name,
         new Tensor(buffer.view().slice(), parameter.shape),
       ]);
       state[i] = { step: new Tensor(Float32Array.of(kept.step), []), ...Object.fromEntries(buffers) };
     });
-    return { state, param_groups: [{ ...options, params: params.map((_, i) => i) }] };
+    return { state, param_groups: [{ ...copied(options), params: params.map((_, i) => i) }] };
   }
 
   /**
@@ -219,9 +226,10 @@ export abstract class Optimizer<Options extends object> implements Disposable {
       params.forEach((parameter, i) => {
         const given = states[i];
         if (given === undefined) return;
-        const next: ParameterState = { step: given.step, buffers: {} };
+        const buffers = Object.entries(given.buffers);
+        const next: ParameterState = { step: given.step, buffers: {}, isFilled: buffers.length > 0 };
         allocated.push([parameter, next]);
-        for (const [name, { data }] of Object.entries(given.buffers)) {
+        for (const [name, { data }] of buffers) {
           const elements = this.#memory.attached(data as Float32Array);
           const buffer = newStorage(elements.length, () => `'${name}' of the state of ${this.#algorithm.name}`);
           next.buffers[name] = buffer;
@@ -267,21 +275,26 @@ export abstract class Optimizer<Options extends object> implements Disposable {
     this.dispose();
   }
 
-  /** What is kept of a parameter, made at its first step. */
+  /** What is kept of a parameter, made at the first step that needs it. */
   #stateOf(parameter: Parameter): ParameterState {
-    let state = this.#states.get(parameter);
-    if (state !== undefined) return state;
-    state = { step: 0, buffers: {} };
+    const [options] = this.param_groups;
+    const starts = this.#algorithm.needsBuffers(options) ? this.#algorithm.buffersOf(options) : {};
+    const state = this.#states.get(parameter) ?? { step: 0, buffers: {}, isFilled: false };
+    const made: Record<string, LinearStorage> = {};
     try {
-      for (const [name, value] of Object.entries(this.#algorithm.buffersOf(this.param_groups[0]))) {
+      for (const [name, value] of Object.entries(starts)) {
+        if (state.buffers[name] !== undefined) continue;
         const buffer = newStorage(parameter.memory.length, () => `'${name}' of the state of ${this.#algorithm.name}`);
-        state.buffers[name] = buffer;
+        made[name] = buffer;
+        if (value === null) continue;
         this.#memory.module.fill(buffer.address, buffer.length, value);
+        state.isFilled = true;
       }
     } catch (error) {
-      free(state.buffers);
+      free(made);
       throw error;
     }
+    Object.assign(state.buffers, made);
     this.#states.set(parameter, state);
     return state;
   }
@@ -315,31 +328,34 @@ export abstract class Optimizer<Options extends object> implements Disposable {
     }
     // PyTorch's files have options that are not here, as amsgrad; those that are not off would change results.
     for (const [key, value] of Object.entries(others)) {
-      if (!(key in own) && value !== false && value !== null) throw wrong(`its option '${key}' is unknown`);
+      if (key in own || value === false || value === null) continue;
+      if (this.#algorithm.fixed?.[key] !== value) throw wrong(`its option '${key}' is unknown`);
     }
     for (const key of Object.keys(own)) if (!Object.hasOwn(others, key)) throw wrong(`its option '${key}' is missing`);
-    const options = Object.fromEntries(Object.keys(own).map((key) => [key, others[key]])) as Complete<Options>;
+    const options = copied(Object.fromEntries(Object.keys(own).map((key) => [key, others[key]]))) as Complete<Options>;
     this.#algorithm.check(options);
     for (const key of Object.keys(state)) {
       if (!(Number.isInteger(Number(key)) && Number(key) >= 0 && Number(key) < params.length)) {
         throw wrong(`it has a state of parameter ${describe(key)}, of ${params.length}`);
       }
     }
-    const names = Object.keys(this.#algorithm.buffersOf(options));
+    const starts = Object.entries(this.#algorithm.buffersOf(options));
     const states = params.map((parameter, i) => {
       const ofParameter = (state as Record<number, unknown>)[i];
       if (ofParameter === undefined) return undefined;
       if (typeof ofParameter !== 'object' || ofParameter === null) throw wrong(`the state of parameter ${i} is none`);
       const entries = ofParameter as Record<string, unknown>;
       for (const name of Object.keys(entries)) {
-        if (name !== 'step' && !names.includes(name) && entries[name] !== null) {
+        if (name !== 'step' && !starts.some(([known]) => known === name) && entries[name] !== null) {
           throw wrong(`it has '${name}' of parameter ${i}`);
         }
       }
       const buffers = Object.fromEntries(
-        names.map((name): [string, Tensor] => {
-          if (entries[name] === undefined || entries[name] === null)
+        starts.flatMap(([name, start]): [string, Tensor][] => {
+          if (entries[name] === undefined || entries[name] === null) {
+            if (start === null) return [];
             throw wrong(`it misses '${name}' of parameter ${i}`);
+          }
           const buffer = toTensor(entries[name], 'float32', `'${name}' of parameter ${i}`);
           if (buffer.dtype !== 'float32' || !sameShape(buffer.shape, parameter.shape)) {
             throw wrong(
@@ -347,7 +363,7 @@ export abstract class Optimizer<Options extends object> implements Disposable {
                 `shape ${formatShape(buffer.shape)}`,
             );
           }
-          return [name, buffer];
+          return [[name, buffer]];
         }),
       );
       return {
@@ -417,6 +433,12 @@ export function checkNumbers<Options extends object>(
   }
 }
 
+/** Options whose arrays nobody else can change. */
+function copied<T extends object>(options: T): T {
+  const entries = Object.entries(options) as [string, unknown][];
+  return Object.fromEntries(entries.map(([key, value]) => [key, Array.isArray(value) ? [...value] : value])) as T;
+}
+
 /** The options with defaults for those left out. */
 function withDefaults<Options extends object>(
   options: Options,
@@ -425,5 +447,5 @@ function withDefaults<Options extends object>(
 ): Complete<Options> {
   const given = checkOptions(options, Object.keys(defaults), optimizer);
   const set = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...defaults, ...(Object.fromEntries(set) as Partial<Options>) };
+  return copied({ ...defaults, ...(Object.fromEntries(set) as Partial<Options>) });
 }

@@ -1,7 +1,7 @@
 import { describe, LossError } from '../errors.js';
 import { formatShape, sameShape, sizeOf, type Shape } from '../shapes.js';
 import type { NestedArray } from '../nested.js';
-import { accumulateGrad, Tensor, type TensorLike, toTensor } from '../tensor.js';
+import { accumulateGrad, storage, Tensor, type TensorLike, toTensor } from '../tensor.js';
 import { trainingMemory } from './memory.js';
 import { newStorage, type LinearStorage } from './storage.js';
 
@@ -254,7 +254,10 @@ export function toFloat32(value: unknown, name: string): Tensor<'float32'> {
   if (given.dtype !== 'float32') {
     throw new LossError('ERR_DTYPE', `${name} must be float32, in which models are computed, got ${given.dtype}`);
   }
-  return given as Tensor<'float32'>;
+  // A view of linear memory would be detached, once room for another operand makes that memory grow.
+  const { data } = given as Tensor<'float32'>;
+  const attached = given[storage] === null ? trainingMemory().attached(data) : data;
+  return attached === data ? (given as Tensor<'float32'>) : new Tensor<'float32'>(attached, given.shape);
 }
 
 export function isParameter(value: unknown): value is Parameter {

@@ -56,13 +56,17 @@ const ALGORITHM: Algorithm<SGDOptions> = {
     }
   },
 
-  buffersOf: ({ momentum }) => (momentum === 0 ? {} : { momentum_buffer: 0 }),
+  // As in PyTorch, the first step with a momentum fills the buffer, and steps without one leave it as it is.
+  buffersOf: () => ({ momentum_buffer: null }),
+  needsBuffers: ({ momentum }) => momentum !== 0,
   keepsFromStart: false,
 
-  step(module, parameter, { step, buffers }, grad, { lr, momentum, dampening, weight_decay, nesterov }) {
-    const buffer = buffers['momentum_buffer']?.address ?? 0;
+  step(module, parameter, state, grad, { lr, momentum, dampening, weight_decay, nesterov }) {
+    const buffer = momentum === 0 ? 0 : state.buffers['momentum_buffer']!.address;
+    const isFirst = !state.isFilled;
+    if (momentum !== 0) state.isFilled = true;
     const { address } = parameter.memory;
-    module.sgdStep(...grad, address, buffer, step, lr, momentum, dampening, weight_decay, nesterov);
+    module.sgdStep(...grad, address, buffer, isFirst, lr, momentum, dampening, weight_decay, nesterov);
   },
 
   bagStepOf({ lr, momentum, weight_decay }) {

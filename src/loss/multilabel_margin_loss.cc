@@ -1,8 +1,11 @@
 #include "loss/multilabel_margin_loss.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include "base/buffer.h"
 #include "base/simd.h"
@@ -188,7 +191,7 @@ class RowComputation {
       if (classes_ <= most && num_targets <= kMostShortTargets && kernel_ == KernelChoice::kMeasured) {
         CountShortRow(row, classes_, buffers_.targets.data(), buffers_.thresholds.data(), non_targets,
                       buffers_.above.data());
-        return SumOfCounts(non_targets.Sum(), num_targets, buffers_.above.data(), nullptr);
+        return SumOfCounts(non_targets.Sum(), num_targets, buffers_.above.data());
       }
     }
     Mask(row, buffers_.targets.data(), num_targets);
@@ -207,7 +210,7 @@ class RowComputation {
       std::fill_n(row, classes_, T{0});
       for (size_t i = 0; i < violators; ++i) row[buffers_.violators[i]] = scores[i];
     }
-    return SumOfCounts(non_targets.Sum(), num_targets, buffers_.above.data(), nullptr);
+    return SumOfCounts(non_targets.Sum(), num_targets, buffers_.above.data());
   }
 
   // Replaces scores that are NaN by -Inf, if there are any.
@@ -239,33 +242,65 @@ class RowComputation {
     std::fill_n(above, num_targets, int64_t{0});
     buffers_.ranked.Count(buffers_.scores.data(), buffers_.thresholds.data(), num_targets, above,
                           buffers_.below.data());
-    const double sum = SumOfCounts(0, num_targets, above, buffers_.below.data());
+    const double sum = SumOfRankedPairs(num_targets, above, buffers_.below.data());
     for (size_t k = 0; k < num_targets; ++k) buffers_.above[k] += above[k];
     return sum;
   }
 
-  // Subtracts the targets' part of the loss from that of the non-targets, `sum`, and adds that of the lower of two
-  // targets.
-  double SumOfCounts(double sum, size_t num_targets, const int64_t* above, const int64_t* below) const {
-    double difference = SumOfTargets<false>(sum, num_targets, above, below);
+  // The sum of below[k] * score[k] - above[k] * threshold[k]. No number is near all pairs, as the lowest threshold is
+  // for the non-targets: two low targets may be a pair beside one of two high targets. So products and sums have twice
+  // the bits of a double, in which nothing cancels.
+  double SumOfRankedPairs(size_t num_targets, const int64_t* above, const int64_t* below) const {
+    double largest = 0;
+    for (size_t k = 0; k < num_targets; ++k) {
+      if (above[k] > 0) largest = std::max(largest, std::abs(static_cast<double>(buffers_.thresholds[k])));
+      if (below[k] > 0) largest = std::max(largest, std::abs(static_cast<double>(buffers_.scores[k])));
+    }
+    if (largest == std::numeric_limits<double>::infinity()) return largest;
+    // Products with counts would overflow.
+    const double unit = largest > 0x1p900 ? 0x1p-100 : 1;
+    double sum = 0;
+    double error = 0;
+    const auto add = [&](double value) {
+      const double before = sum;
+      sum += value;
+      const double added = sum - before;
+      error += (before - (sum - added)) + (value - added);
+    };
+    const auto add_product = [&](int64_t count, T factor) {
+      if (count == 0) return;
+      const double whole = static_cast<double>(factor) * unit;
+      // 26 bits, so that the product with a count has no rounding; and the 27 bits below.
+      const double upper = std::bit_cast<double>(std::bit_cast<uint64_t>(whole) & ~uint64_t{0x7ffffff});
+      add(static_cast<double>(count) * upper);
+      add(static_cast<double>(count) * (whole - upper));
+    };
+    for (size_t k = 0; k < num_targets; ++k) {
+      add_product(below[k], buffers_.scores[k]);
+      // The thresholds of the comparisons: a pair adds exactly what it exceeds its threshold by.
+      add_product(-above[k], buffers_.thresholds[k]);
+    }
+    return std::max((sum + error) / unit, 0.0);
+  }
+
+  // Subtracts the targets' part of the loss from that of the non-targets, `sum`.
+  double SumOfCounts(double sum, size_t num_targets, const int64_t* above) const {
+    double difference = SumOfTargets<false>(sum, num_targets, above);
     // A score without a pair that is infinite or NaN, times 0, gives NaN. If the sum without these is NaN too, it
     // exceeds the largest number.
-    if (std::isnan(difference)) difference = SumOfTargets<true>(sum, num_targets, above, below);
+    if (std::isnan(difference)) difference = SumOfTargets<true>(sum, num_targets, above);
     // All terms are positive: a negative sum is a rounding error of 0.
     return std::isnan(difference) ? std::numeric_limits<double>::infinity() : std::max(difference, 0.0);
   }
 
   // Without kCareful it has no branches, which could not be predicted.
   template <bool kCareful>
-  double SumOfTargets(double sum, size_t num_targets, const int64_t* above, const int64_t* below) const {
+  double SumOfTargets(double sum, size_t num_targets, const int64_t* above) const {
     const auto reference = static_cast<double>(reference_);
     for (size_t k = 0; k < num_targets; ++k) {
       // The thresholds of the comparisons: a pair adds exactly what it exceeds its threshold by.
       const auto threshold = static_cast<double>(buffers_.thresholds[k]);
       if (!kCareful || above[k] > 0) sum -= static_cast<double>(above[k]) * (threshold - reference);
-      if (below == nullptr) continue;
-      const auto score = static_cast<double>(buffers_.scores[k]);
-      if (!kCareful || below[k] > 0) sum += static_cast<double>(below[k]) * (score - reference);
     }
     return sum;
   }

@@ -19,8 +19,8 @@ struct SgdOptions {
   bool nesterov = false;
 };
 
-// `momentum` is the buffer of that name, null where the option is 0; the first step, 1, fills it.
-void SgdStep(const Gradient& gradient, const SgdOptions& options, uint32_t step, float* parameter, float* momentum);
+// `momentum` is the buffer of that name, null where the option is 0. The first step that has one fills it.
+void SgdStep(const Gradient& gradient, const SgdOptions& options, bool is_first, float* parameter, float* momentum);
 
 struct AdamOptions {
   double lr = 0;

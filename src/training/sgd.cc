@@ -25,14 +25,14 @@ void StepWithMomentum(const Gradient& gradient, const SgdOptions& options, bool 
 
 }  // namespace
 
-void SgdStep(const Gradient& gradient, const SgdOptions& options, uint32_t step, float* parameter, float* momentum) {
+void SgdStep(const Gradient& gradient, const SgdOptions& options, bool is_first, float* parameter, float* momentum) {
   const auto rate = static_cast<float>(-options.lr);
   const auto decay = static_cast<float>(options.weight_decay);
   const bool decays = options.weight_decay != 0;
   if (momentum != nullptr) {
     const auto run = [&]<bool kDecays>() {
       const auto function = options.nesterov ? StepWithMomentum<kDecays, true> : StepWithMomentum<kDecays, false>;
-      function(gradient, options, step == 1, parameter, momentum);
+      function(gradient, options, is_first, parameter, momentum);
     };
     return decays ? run.template operator()<true>() : run.template operator()<false>();
   }

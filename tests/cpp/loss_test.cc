@@ -639,6 +639,37 @@ TYPED_TEST(LossTest, SeventyThousandCopiesRanked) {
   EXPECT_EQ(result.grad, (std::vector<TypeParam>{-35'000, 35'000}));
 }
 
+// The pairs of targets have any magnitudes, and lie anywhere: no digit of a small one may be lost beside a large score.
+TYPED_TEST(LossTest, RankedTargetsFarApart) {
+  using Score = TypeParam;
+  TRACE_SEED();
+  Rng rng(Seed());
+  const auto expect_loss = [&](const std::vector<double>& scores, const std::vector<int32_t>& targets, double margin) {
+    const auto batch = OneRow<Score>(scores, targets);
+    const Options options{.margin = margin, .reduction = Reduction::kNone, .target_order = TargetOrder::kRanked};
+    const Reference expected = ComputeReference(batch.View(), options);
+    const auto [outcome, losses, grad] = mlml::Run(batch, options, {}, this->workspace_);
+    // The reference rounds each pair, and each of its additions of positive numbers.
+    const auto pairs = static_cast<double>(targets.size() * targets.size());
+    EXPECT_NEAR(losses[0], expected.losses[0], (kUnit<Score> + (pairs + 1) * kUnit<double>)*expected.losses[0])
+        << testing::PrintToString(scores);
+    return static_cast<double>(losses[0]);
+  };
+  EXPECT_EQ(expect_loss({-1e17, .5, 0, -kInf<double>}, {2, 2, 1, 0}, 2.5), 2.125);
+  EXPECT_EQ(expect_loss({0, .5, -1e6, -1e6 + 64}, {0, 1, 2, 3}, 1), (1.5 + 65) / 4);
+  expect_loss({1e308, 1.5e308, 1.5e308}, {0, 1, 2}, 0);
+  for (size_t repeat = 0; repeat < 2000; ++repeat) {
+    std::vector<double> scores(Uniform(rng, 2, 40));
+    std::vector<int32_t> targets(scores.size());
+    for (size_t i = 0; i < scores.size(); ++i) {
+      targets[i] = static_cast<int32_t>(i);
+      const double magnitude = std::pow(10.0, static_cast<double>(Uniform(rng, 0, 17)));
+      scores[i] = (Uniform(rng, 0, 1) == 0 ? -magnitude : magnitude) + Normal<double>(rng);
+    }
+    expect_loss(scores, targets, 1);
+  }
+}
+
 TYPED_TEST(LossTest, WeightsAndUnknownClasses) {
   using Score = TypeParam;
   TRACE_SEED();

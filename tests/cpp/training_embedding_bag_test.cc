@@ -89,7 +89,7 @@ void Check(const Batch& batch, size_t table_rows, size_t columns, const Floats& 
   Floats fused_sgd = table;
   Floats apart_sgd = table;
   BagSgdStep(bags, dy.data(), columns, 0.5, fused_sgd.data());
-  SgdStep(gradient, {.lr = 0.5}, 3, apart_sgd.data(), nullptr);
+  SgdStep(gradient, {.lr = 0.5}, false, apart_sgd.data(), nullptr);
   const auto expect_near = [](float a, float b, double bound, const std::string& where) {
     if (std::isnan(b)) {
       EXPECT_TRUE(std::isnan(a)) << where;

@@ -84,7 +84,7 @@ TEST_P(OptimizerColumns, Sgd) {
       e.w -= options.lr * g;
     };
     const auto step_all = [&](const Gradient& gradient, uint32_t step, float* w, float* first, float*) {
-      SgdStep(gradient, options, step, w, options.momentum == 0 ? nullptr : first);
+      SgdStep(gradient, options, step == 1, w, options.momentum == 0 ? nullptr : first);
     };
     Check(GetParam(), one, step_all, 1);
   }

@@ -551,6 +551,15 @@ describe('the highest scores of rows', () => {
     expect(evaluator.result().rows).toBe(1);
   });
 
+  test('scores in an array of a subclass', () => {
+    class Own extends Float32Array {}
+    const evaluator = new Evaluator({ k: [1] });
+    evaluator.updateTopK({ values: { data: Own.of(0.9, 0.5), shape: [1, 2] }, indices: [[0, 2]] }, [[0]], {
+      classes: 4,
+    });
+    expect(evaluator.result()).toMatchObject({ rows: 1, oneError: 0 });
+  });
+
   test('rows of all scores beside them are refused, and NaN may be skipped', () => {
     const evaluator = new Evaluator({ k: [1], nonFinite: 'skip' });
     evaluator.updateTopK({ values: [[Number.NaN], [1]], indices: [[0], [1]] }, [[0], [1]], { classes: 2 });

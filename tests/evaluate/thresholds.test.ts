@@ -131,6 +131,24 @@ describe('refuses', () => {
     expectLossError(() => new ThresholdTuner(options), 'ERR_OPTION', parts);
   });
 
+  test.each<[string, number[][], (number | number[])[], 'ERR_SHAPE' | 'ERR_TARGET_RANGE', string[]]>([
+    [
+      'targets of other rows',
+      [
+        [1, 2],
+        [3, 4],
+        [5, 6],
+      ],
+      [[], []],
+      'ERR_SHAPE',
+      ['[3, K]', '[2, 0]'],
+    ],
+    ['a target out of range', [[1, 2]], [[0, 2]], 'ERR_TARGET_RANGE', ['target 2 at row 0, column 1', '[0, 2)']],
+    ['one behind padding', [[1, 2]], [[0, -1, 99]], 'ERR_TARGET_RANGE', ['target 99 at row 0, column 2']],
+  ])('%s', (_name, scores, targets, code, parts) => {
+    expectLossError(() => new ThresholdTuner().collect(scores, untyped(targets)), code, parts);
+  });
+
   test('other rows in the second pass', () => {
     const tuner = new ThresholdTuner();
     expectLossError(() => tuner.count([0.5, 1]), 'ERR_STATE', ['collected before they are counted']);

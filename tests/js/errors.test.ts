@@ -2,13 +2,17 @@
 // an instance that works as before.
 
 import {
+  add,
   float64,
+  fromMultiHot,
   int32,
   int64,
   LossError,
   type LossErrorCode,
   MultiLabelMarginLoss,
   nn,
+  relu,
+  saveSafetensors,
   tensor,
   zeros,
 } from 'multilabel-margin-loss';
@@ -32,8 +36,10 @@ type Parts = readonly (string | RegExp)[];
 const f32 = (size: number, ...shape: number[]) => ({ data: new Float32Array(size), shape });
 const i32 = (size: number, ...shape: number[]) => ({ data: new Int32Array(size), shape });
 
+type Any = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
+
 /** What transferring it to another thread leaves of an array. */
-function detached<A extends Float32Array | Float64Array | Int32Array | BigInt64Array>(array: A): A {
+function detached<A extends Any>(array: A): A {
   structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
   return array;
 }
@@ -125,6 +131,28 @@ describe('scores', () => {
     ],
   ])('%s', async (_name, scores, targets, code, parts) => {
     await expectCallFails(lossFn, scores, targets, code, parts);
+  });
+
+  test.each<[string, (gone: never) => unknown, new (length: number) => Any]>([
+    ['relu', (gone) => relu(gone), Float32Array],
+    ['add', (gone) => add([1], gone), Float32Array],
+    ['a Parameter', (gone) => new nn.Parameter(gone), Float32Array],
+    ['Linear', (gone) => new nn.Linear(4, 1).forward(gone), Float32Array],
+    ['EmbeddingBag', (gone) => new nn.EmbeddingBag(4, 1, { mode: 'sum' }).forward(gone, [0]), Int32Array],
+    ['safetensors', (gone) => saveSafetensors({ a: untyped(gone) }), Float32Array],
+    ['targets', (gone) => lossFn.forward([1, 2], untyped(gone)), Int32Array],
+    ['a mask', (gone) => fromMultiHot(gone), Int32Array],
+    ['targets of 8 bits', (gone) => lossFn.forward([1, 2], untyped(gone)), Uint8Array],
+  ])('a detached array, without a shape: %s', (_, call, Type) => {
+    expectLossError(() => call(detached(new Type(4)) as never), 'ERR_SHAPE', ['detached']);
+  });
+
+  test('what is detached later', () => {
+    const gone = tensor([1, 2]);
+    detached(gone.data);
+    for (const call of [() => gone.tolist(), () => gone.clone(), () => JSON.stringify(gone)]) {
+      expectLossError(call, 'ERR_SHAPE', ['this tensor', '[2]', 'detached']);
+    }
   });
 
   test('detached, in every form', async () => {

@@ -81,6 +81,18 @@ describe('floats of 16 bits', () => {
     return tensors['x']!.data as Float32Array;
   };
 
+  test('in a Buffer of Node, whose slice() is a view', () => {
+    class Buffer extends Uint8Array {
+      override slice(begin?: number, end?: number): this {
+        return this.subarray(begin, end) as this;
+      }
+    }
+    const bytes = file({ x: entry('F16', [2], 0, 4) }, Uint8Array.of(0, 0x3c, 0, 0xc0));
+    const odd = new Buffer(new ArrayBuffer(bytes.length + 1), 1);
+    odd.set(bytes);
+    expect(loadSafetensors(odd).tensors['x']!.tolist()).toEqual([1, -2]);
+  });
+
   test('F16', () => {
     // 1, -2, the largest, the smallest normal, the smallest, -0, infinities, NaN: the table of IEEE 754.
     expectSameBits(

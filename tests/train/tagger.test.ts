@@ -296,8 +296,9 @@ describe('trainTagger', () => {
     expect(warnings[1]).toMatch(/the mean of feature 1, 1,000,000, .* subtract the mean/);
   });
 
+  const without = { features: undefined, targets: undefined };
   const wrong: [string, object, string, RegExp][] = [
-    ['no rows', { rows: () => [], features: undefined, targets: undefined }, 'ERR_SHAPE', /no rows to train on/],
+    ['no rows', { ...without, rows: () => [] }, 'ERR_SHAPE', /no rows to train on/],
     ['no columns', { features: [[]], targets: [[0]] }, 'ERR_SHAPE', /at least one column/],
     ['no targets', { targets: undefined }, 'ERR_OPTION', /needs features and targets/],
     ['rows twice', { rows: () => [] }, 'ERR_OPTION', /give either rows, or features, targets/],
@@ -313,6 +314,37 @@ describe('trainTagger', () => {
       'ERR_NON_FINITE',
       /feature at row 0, column 1 is NaN/,
     ],
+    [
+      'a feature beyond float32',
+      { features: { data: Float64Array.of(1, 2, 1e300, 4), shape: [2, 2] }, targets: [[0], [1]] },
+      'ERR_NON_FINITE',
+      /feature at row 1, column 0 is 1e\+300: .*float32/,
+    ],
+    ['what is no batches', { ...without, rows: () => 5 }, 'ERR_OPTION', /rows\(\) must give batches of rows, got 5/],
+    [
+      'what is no batch',
+      { ...without, rows: () => [null] },
+      'ERR_OPTION',
+      /a batch of rows must be an object, got null/,
+    ],
+    [
+      'a misspelt key of a batch',
+      { ...without, rows: () => [{ ...rows, sampleWeights: [1] }] },
+      'ERR_OPTION',
+      /unknown option 'sampleWeights' of a batch of rows/,
+    ],
+    ...(
+      [
+        ['data', undefined, /data of sparse features must be a list of numbers, got undefined/],
+        ['indices', BigInt64Array.of(0n), /indices of sparse features must be numbers, got 0n at 0/],
+        ['indptr', null, /indptr of sparse features must be a list of numbers, got null/],
+      ] as const
+    ).map(([key, value, message]): [string, object, string, RegExp] => [
+      `sparse features with ${key} ${String(value)}`,
+      { features: { data: [1], indices: [0], indptr: [0, 1], shape: [1, 1], [key]: value }, targets: [[0]] },
+      'ERR_DTYPE',
+      message,
+    ]),
     ['a target', { classes: 3 }, 'ERR_TARGET_RANGE', /target [34] at row \d+, column \d+ is out of range/],
     ['targets of others', { targets: [[0]] }, 'ERR_SHAPE', /targets of 800 rows/],
     [

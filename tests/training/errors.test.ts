@@ -88,7 +88,7 @@ const CASES: Case[] = [
     ['dampening 0.1'],
   ],
   ['no function', () => torch.no_grad(untyped(1)), 'ERR_OPTION', ['a function', '1']],
-  ['a promise', () => torch.no_grad(() => Promise.resolve(1)), 'ERR_OPTION', ['synchronous']],
+  ['a promise', () => torch.no_grad(untyped(() => Promise.resolve(1))), 'ERR_OPTION', ['synchronous']],
   ['no mode', () => layer.train(untyped(1)), 'ERR_OPTION', ['true or false', '1']],
 ];
 

@@ -66,3 +66,25 @@ test('gradients that are never used, and losses that fail', () => {
   for (let i = 0; i < 200; i++) round();
   expect(linearMemory()).toBe(before);
 });
+
+test('arguments that are views of linear memory are read and written where it is after it has grown', () => {
+  // Each round needs more memory than the one before, whatever other tests have left.
+  let rows = 2 ** 14;
+  for (const before = linearMemory(); linearMemory() < before + 2 ** 26; rows = Math.floor(rows * 1.7)) {
+    using layer = new nn.Linear(2, 64);
+    const targets = Array.from({ length: rows }, () => [1]);
+    const scores = layer.forward(torch.zeros(rows, 2));
+    const { grad } = lossFn.valueAndGrad(scores.tolist() as number[][], targets);
+    expect(lossFn.valueAndGrad(scores, targets, { grad: scores }).grad).toBe(scores);
+    expect(Array.from(scores.data)).toEqual(Array.from(grad.data));
+
+    using bags = new nn.EmbeddingBag(1, 1, { mode: 'sum' });
+    bags.weight.data.fill(1);
+    const a = new nn.Parameter(torch.zeros(rows));
+    const b = new nn.Parameter(torch.zeros(rows));
+    a.data.fill(1);
+    b.data.fill(2);
+    expect(torch.add(a.data, b.data).data.every((sum) => sum === 3)).toBe(true);
+    expect(bags.forward(new Int32Array(rows), [0], b.data).item()).toBe(2 * rows);
+  }
+});

@@ -6,6 +6,8 @@ import { describe, expect, test } from 'vitest';
 import { expectSameBits, expectWithin } from '../js/support.js';
 import { MLP, Tagger } from './models.js';
 
+const { nn } = torch;
+
 const data = (tensor: torch.Tensor | null | undefined): Float32Array => (tensor!.data as Float32Array).slice();
 
 /** Numbers of float32 that are far from the kinks of hinge and relu, and whose sums of a few are exact. */
@@ -316,5 +318,39 @@ describe('the seed', () => {
     const variance = table.reduce((sum, value) => sum + value * value, 0) / table.length;
     // The deviation of the mean of 10,000 squares is sqrt(2 / 10,000).
     expect(Math.abs(variance - 1)).toBeLessThan(6 * 0.0142);
+  });
+});
+
+describe('requires_grad of a result, set to false', () => {
+  test.each([
+    ['before it is used', true],
+    ['after it is used', false],
+  ])('cuts the graph there: %s', (_, isBefore) => {
+    const [first, second] = [new nn.Linear(3, 4), new nn.Linear(4, 3)];
+    const hidden = torch.relu(first.forward([[1, 2, 3]]));
+    if (isBefore) hidden.requires_grad = false;
+    const loss = new nn.MultiLabelMarginLoss().forward(second.forward(hidden), [[0]]);
+    hidden.requires_grad = false;
+    loss.backward();
+    expect(second.weight.grad).not.toBeNull();
+    expect(first.weight.grad).toBeNull();
+  });
+});
+
+describe('no_grad', () => {
+  const layer = new nn.Linear(1, 1);
+  test('keeps the tensors in maps and sets', () => {
+    const map = torch.no_grad(() => new Map([['y', layer.forward([[1]])]]));
+    const [only] = torch.no_grad(() => new Set([layer.forward([[1]])]));
+    expect(map.get('y')!.tolist()).toEqual(only!.tolist());
+  });
+
+  test('refuses what computes later', () => {
+    const later = function* () {
+      yield layer.forward([[1]]);
+    };
+    expect(() => torch.no_grad(later)).toThrow(/iterator/);
+    // @ts-expect-error a promise is refused when compiled, too
+    expect(() => torch.no_grad(async () => Promise.resolve(1))).toThrow(/promise/);
   });
 });
