@@ -108,6 +108,18 @@ function labelDifference({ difference, low, high }: LabelDifference): string {
   return difference === null ? '-' : withInterval({ value: difference, low, high }, signed);
 }
 
+/** Which metrics of predicted labels are not compared, and why, in a sentence; null for none. */
+function predictionsNote({ results: [first, second] }: Compared): string | null {
+  const [one, other] = [first.classification, second.classification];
+  if (one === null || other === null) return null;
+  const leftOut = (what: string, option: string, values: readonly (number | null)[]): string =>
+    `${what} left out: --${option} was ${values.map((value) => value ?? 'not given').join(' for the first model, and ')} for the second.`;
+  if (one.zeroDivision !== other.zeroDivision) {
+    return leftOut('Metrics of predicted labels are', 'zero-division', [one.zeroDivision, other.zeroDivision]);
+  }
+  return one.beta === other.beta ? null : leftOut('F-beta is', 'beta', [one.beta, other.beta]);
+}
+
 /** How many labels got better and worse, and why there are no intervals, in a sentence. */
 function labelsNote({ perLabel, level, labelIntervalsMissing, classification }: Comparison): string {
   if (labelIntervalsMissing !== null) return `No intervals of labels: ${labelIntervalsMissing}.`;
@@ -168,12 +180,12 @@ export function toComparisonTable(compared: Compared): string {
   const columns = (['metric', 'first', 'second', 'difference', 'verdict'] as const).map(
     (column) => [column, widthOf(column)] as const,
   );
-  const note = rankingNote(comparison);
+  const notes = [rankingNote(comparison), predictionsNote(compared)].filter((note) => note !== null);
   return [
     `first:  ${files[0]}`,
     `second: ${files[1]}`,
     `${formatWhole(comparison.rows)} rows; ${comparison.intervalsMissing ?? `intervals of ${percentOf(comparison.level)}`}`,
-    ...(note === null ? [] : [note]),
+    ...notes,
     '',
     ...rows.map((row) =>
       columns
@@ -208,7 +220,7 @@ export function comparisonSections(compared: Compared): string {
 ${plainTable('Metrics of both models', columns, rows)}
 <p>In brackets are confidence intervals of ${percentOf(comparison.level)}, from a bootstrap. The difference is taken row by
 row. Where its interval does not hold 0, the last column says which way it goes. Average precisions are not means over rows,
-and have no interval.${escape(why)}</p>
+and have no interval.${escape(why)} ${predictionsNote(compared) ?? ''}</p>
 ${comparedLabelsSection(comparison)}`;
 }
 

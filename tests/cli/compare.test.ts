@@ -80,6 +80,27 @@ describe('compare', () => {
     expect(page).toContain('First: weak.json. Second: strong.json. 400 rows.');
   });
 
+  test('says which metrics of predicted labels are left out, and why', async () => {
+    const options = { plain: [], divided: ['--zero-division', '1'], beta: ['--beta', '2'], half: ['--beta', '0.5'] };
+    for (const [name, given] of Object.entries(options)) {
+      await runHere(['evaluate', 'weak.ndjson', '--k', '1,3', '--threshold', '0.5', ...given, '--out', `${name}.json`]);
+    }
+    for (const [first, second, note] of [
+      [
+        'plain',
+        'divided',
+        'Metrics of predicted labels are left out: --zero-division was 0 for the first model, and 1 for the second.',
+      ],
+      ['beta', 'half', 'F-beta is left out: --beta was 2 for the first model, and 0.5 for the second.'],
+      ['beta', 'plain', 'F-beta is left out: --beta was 2 for the first model, and not given for the second.'],
+    ] as const) {
+      const { stdout } = await runHere(['compare', `${first}.json`, `${second}.json`, '--out', 'left-out.html']);
+      expect(stdout.split('\n')).toContain(note);
+      expect(readFileSync(join(folder, 'left-out.html'), 'utf8')).toContain(note);
+    }
+    expect((await runHere(['compare', 'weak.json', 'strong.json'])).stdout).not.toContain('left out');
+  });
+
   test('refuses what cannot be compared, in one line, with exit code 2', async () => {
     write('other.ndjson', weak.split('\n').reverse().join('\n'));
     await runHere(['evaluate', 'other.ndjson', '--k', '1,3', '--out', 'other.json']);
