@@ -46,7 +46,7 @@ async function run(args: readonly string[]): Promise<void> {
   if (values.out !== undefined && !isPageName(values.out)) {
     throw new InputError(`--out writes a page, and its name must end in .html, got '${values.out}'`);
   }
-  if (values.out !== undefined) checkWritable(values.out);
+  if (values.out !== undefined) checkWritable(values.out, positionals);
   const states = [readState(firstFile), readState(secondFile)] as const;
   const [first, second] = [states[0].evaluator, states[1].evaluator];
   const nameOf = (file: string, model: string | null): string => (model === null ? file : `${model} (${file})`);

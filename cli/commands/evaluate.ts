@@ -90,7 +90,7 @@ async function evaluatorOptions(values: Values): Promise<EvaluatorOptions> {
 
 async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
-  const putOut = await prepareOutput(values);
+  const putOut = await prepareOutput(values, positionals);
   const options = await evaluatorOptions(values);
   const evaluator = new Evaluator(options);
   const threads = values.threads === undefined ? undefined : toCount('threads', values.threads);

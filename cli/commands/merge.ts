@@ -20,7 +20,7 @@ const NAMES: Record<TargetsAre, string> = { mask: '0/1 masks', indices: 'class i
 
 async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
-  const putOut = await prepareOutput(values);
+  const putOut = await prepareOutput(values, positionals);
   const wanted = values.expect === undefined ? null : toCount('expect', values.expect);
   let merged: Evaluator | undefined;
   let shards: Shards | null = null;

@@ -6,6 +6,7 @@ import { FEATURE_OPTIONS, FEATURE_USAGE, featureSources, featuresOf } from '../i
 import { nameOf, type Piece, type RowBatch } from '../input/input.js';
 import { readLabels, readThresholds } from '../input/labels.js';
 import { joinPieces, numberRows, piecesOf, readPiece } from '../input/pieces.js';
+import { inputsOf } from '../input/sources.js';
 import { checkInterrupted, interruption } from '../interruption.js';
 import { GrowingFile } from '../output/growing-file.js';
 import { NpyFile } from '../output/npy-file.js';
@@ -71,7 +72,7 @@ async function run(args: readonly string[]): Promise<void> {
     }
   }
   const sources = featureSources(values, positionals, 'unlabelled features');
-  if (values.out !== undefined) checkWritable(values.out);
+  if (values.out !== undefined) checkWritable(values.out, inputsOf(values, positionals), format === 'npy');
   const tagger = await readHead(values.head, values.labels);
   const options = { ...(k === undefined ? {} : { k }), ...thresholdsOf(values, tagger) };
   const pieces = await piecesOf(sources, null);

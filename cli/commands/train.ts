@@ -15,6 +15,7 @@ import { FEATURE_OPTIONS, FEATURE_USAGE, featureSources, featuresOf } from '../i
 import { nameOf, type Piece, type RowBatch, type Source } from '../input/input.js';
 import { namesOf, readLabels } from '../input/labels.js';
 import { joinPieces, numberRows, piecesOf, readPiece } from '../input/pieces.js';
+import { inputsOf } from '../input/sources.js';
 import type { Names } from '../input/targets.js';
 import { checkInterrupted, interruption } from '../interruption.js';
 import { LOSS_ARGUMENTS, lossOptionsOf } from '../loss-options.js';
@@ -207,7 +208,10 @@ async function run(args: readonly string[]): Promise<void> {
           test.files,
           classes,
         );
-  for (const file of [outputs.head, outputs.checkpoint, outputs.report]) if (file !== null) checkWritable(file);
+  const inputs = inputsOf(values, positionals);
+  for (const file of [outputs.head, outputs.checkpoint, outputs.report]) {
+    if (file !== null) checkWritable(file, inputs);
+  }
   const draw = outputs.report === null ? null : await loadCharts();
   const resume = values.resume === true ? readCheckpoint(outputs.checkpoint) : undefined;
 

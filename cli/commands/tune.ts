@@ -6,7 +6,7 @@ import { inFile } from '../evaluation/add-piece.js';
 import { nameOf, type Piece } from '../input/input.js';
 import { checkLabelCount, LABELS_USAGE, namesOf, readLabels } from '../input/labels.js';
 import { joinPieces, piecesOf, readPiece } from '../input/pieces.js';
-import { INPUT_OPTIONS, INPUT_USAGE, sourcesOf } from '../input/sources.js';
+import { INPUT_OPTIONS, INPUT_USAGE, inputsOf, sourcesOf } from '../input/sources.js';
 import type { Names } from '../input/targets.js';
 import { columnsOf } from '../output/classification.js';
 import { formatMetric, formatWhole } from '../output/metrics.js';
@@ -62,7 +62,7 @@ async function run(args: readonly string[]): Promise<void> {
     if (!values.out.endsWith('.json')) {
       throw new InputError(`--out writes thresholds to a name that ends in .json, got '${values.out}'`);
     }
-    checkWritable(values.out);
+    checkWritable(values.out, inputsOf(values, positionals));
   }
   const goal = Object.fromEntries(
     (['beta', 'precision', 'recall'] as const).flatMap((name) =>

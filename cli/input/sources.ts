@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
-import { basename, dirname, extname, join } from 'node:path';
+import { existsSync, fstatSync, readdirSync, type Stats, statSync } from 'node:fs';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { InputError, toCommandError } from '../errors.js';
 import { type Format, nameOf, type Source } from './input.js';
 import { isCompressed, isPipe, withoutCompression } from './streams.js';
@@ -163,7 +163,7 @@ function targetsAreOf(text: string | undefined): TargetsAre | null {
 function checkDistinct(inputs: readonly (readonly string[])[]): void {
   const names = new Map<string, string>();
   for (const files of inputs) {
-    const file = files.join(' with ');
+    const file = files.map(nameOf).join(' with ');
     const identity = JSON.stringify(files.map(identityOf));
     const before = names.get(identity);
     if (before !== undefined) {
@@ -177,12 +177,14 @@ function checkDistinct(inputs: readonly (readonly string[])[]): void {
   }
 }
 
-/** @returns one path for all names of a file; its own name for a file that is not there, which is refused elsewhere */
+/** The same for all names of a file, and for links to it. */
 export function identityOf(file: string): string {
   try {
-    return realpathSync(file);
+    const { dev, ino } = file === '-' ? fstatSync(0, { bigint: true }) : statSync(file, { bigint: true });
+    return `${dev}:${ino}`;
   } catch {
-    return file;
+    // There is no file of this name: it is refused elsewhere, or it is yet to be written.
+    return resolve(file);
   }
 }
 
@@ -211,6 +213,20 @@ function formatOf(file: string, what: Source['what']): Format {
     throw new InputError(`${file}: is compressed as a whole, and ${end} is not read in sequence: decompress it`);
   }
   return format;
+}
+
+/** Options whose values are names of files that are read. */
+const FILE_OPTIONS = [
+  ...(['scores', 'targets', 'features', 'test', 'test-features', 'test-targets'] as const),
+  ...(['head', 'labels', 'thresholds', 'against'] as const),
+];
+
+/** The values of these options. */
+export type FileValues = { [option in (typeof FILE_OPTIONS)[number]]?: string | string[] | undefined };
+
+/** All files that the arguments of a command say to read. */
+export function inputsOf(values: FileValues, names: readonly string[]): string[] {
+  return expand([...names, ...FILE_OPTIONS.flatMap((option) => values[option] ?? [])]);
 }
 
 /** The names of files, in which patterns stand for all files that they match. */

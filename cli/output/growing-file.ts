@@ -1,15 +1,40 @@
-import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fchmodSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, isAbsolute } from 'node:path';
 import { toCommandError } from '../errors.js';
-import { temporary } from './write.js';
 
-/** A file that is written bit by bit under a temporary name, so that a file that is there is whole. */
+/**
+ * A file that is written bit by bit under a temporary name, so that a file that is there is whole. It keeps the mode of the
+ * file that it replaces. Pipes and devices are written as they are.
+ */
 export class GrowingFile {
-  readonly #temporary: string;
+  /** What is written. */
+  readonly #path: string;
+  /** What it replaces in the end, or null. */
+  readonly #replaced: string | null;
   readonly #descriptor: number;
+  #isOpen = true;
 
   constructor(private readonly name: string) {
-    this.#temporary = temporary(name);
-    this.#descriptor = this.#named(() => openSync(this.#temporary, 'w'));
+    [this.#path, this.#replaced, this.#descriptor] = this.#named(() => {
+      if (!isReplaced(name)) return [name, null, openSync(name, 'w')];
+      const replaced = followed(name);
+      const temporary = `${replaced}.${process.pid}.tmp`;
+      const mode = statSync(replaced, { throwIfNoEntry: false })?.mode;
+      // Made with this mode, so that nobody reads it meanwhile who may not, and given it again, since the umask takes from it.
+      const descriptor = openSync(temporary, 'w', mode);
+      if (mode !== undefined) fchmodSync(descriptor, mode & 0o7777);
+      return [temporary, replaced, descriptor];
+    });
   }
 
   append(bytes: Uint8Array): void {
@@ -18,22 +43,28 @@ export class GrowingFile {
     }
   }
 
-  /** Writes over the beginning. */
+  /** Writes over the beginning, which is for regular files alone. */
   writeStart(bytes: Uint8Array): void {
     this.#named(() => writeSync(this.#descriptor, bytes, 0, bytes.length, 0));
   }
 
   end(): void {
     this.#named(() => {
-      closeSync(this.#descriptor);
-      renameSync(this.#temporary, this.name);
+      this.#close();
+      if (this.#replaced !== null) renameSync(this.#path, this.#replaced);
     });
   }
 
-  /** Leaves nothing behind. */
+  /** Leaves nothing behind, also after an end() that failed. */
   abandon(): void {
+    this.#close();
+    if (this.#replaced !== null) rmSync(this.#path, { force: true });
+  }
+
+  #close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
     closeSync(this.#descriptor);
-    rmSync(this.#temporary, { force: true });
   }
 
   #named<T>(action: () => T): T {
@@ -43,4 +74,17 @@ export class GrowingFile {
       throw toCommandError(error, `${this.name}: cannot be written`);
     }
   }
+}
+
+/** Whether a name has nothing yet, or a regular file. */
+export function isReplaced(name: string): boolean {
+  return statSync(name, { throwIfNoEntry: false })?.isFile() ?? true;
+}
+
+/** The name that symbolic links lead to, whether there is a file or none yet. */
+function followed(name: string): string {
+  if (lstatSync(name, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return name;
+  const target = readlinkSync(name);
+  // Not join(), which takes .. for the folder above a link to a folder.
+  return followed(isAbsolute(target) ? target : `${dirname(name)}/${target}`);
 }

@@ -1,5 +1,6 @@
 import type { EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
 import { type Origin, readState, type State, toState } from '../input/state.js';
+import { type FileValues, inputsOf } from '../input/sources.js';
 import { InputError, toCommandError } from '../errors.js';
 import { loadCharts } from './charts.js';
 import { compareRows } from './comparison.js';
@@ -27,7 +28,7 @@ export const OUTPUT_USAGE = `\
   --json                  print the metrics as JSON, those of each label too
   --allow-empty           print metrics where there are no rows, instead of ending with exit code 2`;
 
-interface Values {
+interface Values extends FileValues {
   out?: string[] | undefined;
   model?: string | undefined;
   against?: string | undefined;
@@ -45,17 +46,19 @@ type PutOut = (
 /**
  * Checks what can be wrong with the output. To be called before the work is done.
  *
+ * @param names of files that are read, beside those of options
  * @throws CommandError for a file that cannot be written, for a name that says nothing of its format, and for packages that
  * are missing
  */
-export async function prepareOutput(values: Values): Promise<PutOut> {
+export async function prepareOutput(values: Values, names: readonly string[]): Promise<PutOut> {
   const { out = [], json, against: otherFile, 'allow-empty': allowsEmpty } = values;
+  const inputs = inputsOf(values, names);
   const isState = (file: string): boolean => file.endsWith('.json');
   for (const file of out) {
     if (!isState(file) && !isPageName(file)) {
       throw new InputError(`--out writes sums to a name that ends in .json, a report to one in .html; got '${file}'`);
     }
-    checkWritable(file);
+    checkWritable(file, inputs);
   }
   const draw = out.every(isState) ? null : await loadCharts();
   if (otherFile !== undefined && draw === null) {

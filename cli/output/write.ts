@@ -1,7 +1,9 @@
-import { closeSync, mkdtempSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { InputError, RunError, toCommandError } from '../errors.js';
+import { identityOf } from '../input/sources.js';
+import { GrowingFile, isReplaced } from './growing-file.js';
 
 type Content = readonly (string | Uint8Array)[];
 
@@ -11,30 +13,39 @@ const PROBE_BYTES = 4096;
 /**
  * Finds out whether a file can be written, before the work that it is the result of. Leaves nothing behind.
  *
- * @throws InputError for a folder that is missing or read-only, and for the name of a folder
+ * @param inputs files that are read, which it would replace
+ * @param isSought whether the writer goes back to the beginning, as no pipe can
+ * @throws InputError for a folder that is missing or read-only, for the name of a folder, and for an input
  * @throws CommandError with exit code 1 for a disk that is full or broken
  */
-export function checkWritable(file: string): void {
+export function checkWritable(file: string, inputs: readonly string[], isSought = false): void {
   const place = `${file}: cannot be written`;
   try {
     if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) {
       throw new InputError('it is a folder');
     }
-    // Opened apart, so that what is removed is what was made here.
-    closeSync(openSync(temporary(file), 'w'));
-    try {
-      write(temporary(file), [Buffer.alloc(PROBE_BYTES)]);
-    } finally {
-      rmSync(temporary(file));
+    if (!isReplaced(file)) {
+      if (isSought) throw new InputError('it is no regular file, and the format needs one');
+      // To open a pipe would wait for its reader, and to close it would end what that reads.
+      accessSync(file, constants.W_OK);
+      return;
     }
   } catch (error) {
     throw toCommandError(error, place);
   }
+  const identity = identityOf(file);
+  if (inputs.some((input) => identityOf(input) === identity)) throw new InputError(`${file}: is also an input`);
+  const probe = new GrowingFile(file);
+  try {
+    probe.append(Buffer.alloc(PROBE_BYTES));
+  } finally {
+    probe.abandon();
+  }
 }
 
 /**
- * Writes files, each under a temporary name first, so that a file that is there is whole. A file that cannot be written goes
- * to the folder for temporary files, and the others are written all the same.
+ * Writes files, each as a GrowingFile. What cannot be written goes to the folder for temporary files, and the others are
+ * written all the same.
  *
  * @param contents of files, by their names
  * @throws RunError that says for each file that could not be written why, and where its content is
@@ -43,14 +54,23 @@ export function writeWhole(contents: ReadonlyMap<string, Content>): void {
   const problems: string[] = [];
   for (const [file, content] of contents) {
     try {
-      write(temporary(file), content);
-      renameSync(temporary(file), file);
+      write(file, content);
     } catch (error) {
-      rmSync(temporary(file), { force: true });
-      problems.push(`${file}: cannot be written: ${(error as Error).message}; ${rescue(file, content)}`);
+      problems.push(`${(error as Error).message}; ${rescue(file, content)}`);
     }
   }
   if (problems.length > 0) throw new RunError(problems.join('; '));
+}
+
+function write(file: string, content: Content): void {
+  const growing = new GrowingFile(file);
+  try {
+    for (const part of content) growing.append(typeof part === 'string' ? Buffer.from(part) : part);
+    growing.end();
+  } catch (error) {
+    growing.abandon();
+    throw error;
+  }
 }
 
 /** Keeps what was computed. */
@@ -61,19 +81,5 @@ function rescue(file: string, content: Content): string {
     return `its content is in ${kept}`;
   } catch (error) {
     return `nor can its content be kept in ${tmpdir()}: ${(error as Error).message}`;
-  }
-}
-
-/** The name under which a file is written until it is whole. */
-export function temporary(file: string): string {
-  return `${file}.${process.pid}.tmp`;
-}
-
-function write(file: string, content: Content): void {
-  const descriptor = openSync(file, 'w');
-  try {
-    for (const part of content) writeFileSync(descriptor, part);
-  } finally {
-    closeSync(descriptor);
   }
 }

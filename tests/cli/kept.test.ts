@@ -2,10 +2,24 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { folder, main, npy, run, runHere, write } from './command.js';
 import { Process } from './servers.js';
 
@@ -45,6 +59,116 @@ describe('a place that cannot be written to is named before the input is read', 
     await runHere(['evaluate', 'no-such-file.ndjson', '--out', 'there.json']);
     expect(readFileSync(join(folder, 'there.json'), 'utf8')).toBe('before');
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+});
+
+describe('an output', () => {
+  write('rows.json', `${LINE}\n`);
+  write('f.ndjson', '{"features":[1,0],"targets":[0]}\n{"features":[0,1],"targets":[1]}\n');
+  const train = ['train', 'f.ndjson', '--validation', '0', '--epochs', '1'];
+  const predict = ['predict', '--head', 'h.safetensors', 'f.ndjson'];
+  const lines = (): Promise<string> => runHere(predict).then(({ stdout }) => stdout);
+  beforeAll(async () => {
+    await runHere([...train, '--out', 'h.safetensors']);
+    for (const name of ['a', 'b']) await runHere(['evaluate', 'rows.json', '--model', name, '--out', `${name}.json`]);
+    symlinkSync('rows.json', join(folder, 'link.json'));
+    linkSync(join(folder, 'rows.json'), join(folder, 'hard-link.json'));
+    write('labels.json', '["a","b","c","d"]');
+    write('thresholds.json', '[0,0,0,0]');
+  });
+
+  test.each([
+    [['evaluate', 'rows.json', '--out', 'rows.json']],
+    [['evaluate', 'rows.json', '--out', 'link.json']],
+    [['evaluate', 'link.json', '--out', './rows.json']],
+    [['evaluate', 'rows.json', '--out', 'hard-link.json']],
+    [['evaluate', 'rows.json', '--labels', 'labels.json', '--out', 'labels.json']],
+    [['evaluate', 'rows.json', '--thresholds', 'thresholds.json', '--out', 'thresholds.json']],
+    [['evaluate', 'rows.json', '--against', 'a.json', '--out', 'r.html', '--out', 'a.json']],
+    [['evaluate', 'none-yet.json', '--out', './none-yet.json']],
+    [['tune', 'rows.json', '--out', 'rows.json']],
+    [['merge', 'a.json', 'b.json', '--out', 'b.json']],
+    [['compare', 'a.json', 'b.html', '--out', 'b.html']],
+    [[...train, '--out', 'f.ndjson']],
+    [['train', '--features', x, '--targets', y, '--out', y]],
+    [[...train, '--test', 'test.ndjson', '--out', 'test.ndjson']],
+    [[...predict, '--out', 'f.ndjson']],
+    [[...predict, '--out', 'h.safetensors']],
+  ])('that is an input is refused: %j', async (args) => {
+    const before = readdirSync(folder).map((name) => [name, lstatSync(join(folder, name)).mtimeMs]);
+    const { status, stdout, stderr } = await runHere(args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toBe(`multilabel-margin-loss: ${args.at(-1)!}: is also an input\n`);
+    expect(readdirSync(folder).map((name) => [name, lstatSync(join(folder, name)).mtimeMs])).toEqual(before);
+  });
+
+  test('that is standard input is refused', () => {
+    const stdin = openSync(join(folder, 'rows.json'), 'r');
+    const args = [main, 'evaluate', '-', '--out', 'rows.json'];
+    const { status, stderr } = spawnSync(process.execPath, args, {
+      cwd: folder,
+      stdio: [stdin, 'pipe', 'pipe'],
+      encoding: 'utf8',
+    });
+    closeSync(stdin);
+    expect({ status, stderr }).toEqual({ status: 2, stderr: 'multilabel-margin-loss: rows.json: is also an input\n' });
+  });
+
+  test('of a training may be what --resume goes on from', async () => {
+    expect((await runHere([...train, '--out', 'again.safetensors'])).status).toBe(0);
+    const resumed = await runHere([...train, '--epochs', '2', '--resume', '--out', 'again.safetensors']);
+    expect(resumed.status).toBe(0);
+  });
+
+  test('keeps the mode of the file that it replaces', async () => {
+    write('private.txt', '');
+    chmodSync(join(folder, 'private.txt'), 0o600);
+    expect((await runHere([...predict, '--out', 'private.txt'])).status).toBe(0);
+    expect(readFileSync(join(folder, 'private.txt'), 'utf8')).toBe(await lines());
+    expect(statSync(join(folder, 'private.txt')).mode & 0o777).toBe(0o600);
+    await runHere(['evaluate', 'rows.json', '--out', 'mode.json']);
+    chmodSync(join(folder, 'mode.json'), 0o666);
+    await runHere(['evaluate', 'rows.json', '--out', 'mode.json']);
+    expect(statSync(join(folder, 'mode.json')).mode & 0o777).toBe(0o666);
+  });
+
+  test.each(['there is a file', 'there is none yet'])('by a link goes where the link leads: %s', async (what) => {
+    mkdirSync(join(folder, what, 'below'), { recursive: true });
+    symlinkSync(join(folder, what, 'below'), join(folder, what, 'link-to-folder'));
+    symlinkSync('../aim.txt', join(folder, what, 'below', 'link.txt'));
+    if (what === 'there is a file') write(join(what, 'aim.txt'), 'before');
+    expect((await runHere([...predict, '--out', `${what}/link-to-folder/link.txt`])).status).toBe(0);
+    expect(readFileSync(join(folder, what, 'aim.txt'), 'utf8')).toBe(await lines());
+    expect(readlinkSync(join(folder, what, 'below', 'link.txt'))).toBe('../aim.txt');
+    expect(readdirSync(join(folder, what)).sort()).toEqual(['aim.txt', 'below', 'link-to-folder']);
+  });
+
+  test('may be a named pipe, which stays one', async () => {
+    const pipe = join(folder, 'pipe.json');
+    spawnSync('mkfifo', [pipe]);
+    const readings: [string[], RegExp][] = [
+      [predict, /^0 {2}\d .*\n1 {2}\d .*\n$/],
+      [['evaluate', 'rows.json'], /^\{"format":"multilabel-margin-loss\/evaluator"/],
+    ];
+    for (const [args, content] of readings) {
+      const reader = new Process('cat', [pipe]);
+      const { status, stderr } = run([...args, '--out', 'pipe.json']);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(await reader.end()).toBe(0);
+      expect(reader.output).toMatch(content);
+    }
+    expect(statSync(pipe).isFIFO()).toBe(true);
+    expect(await runHere([...predict, '--format', 'npy', '--out', 'pipe.json'])).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: 'multilabel-margin-loss: pipe.json: cannot be written: it is no regular file, and the format needs one\n',
+    });
+  });
+
+  test('may be standard output', async () => {
+    const line = `"${process.execPath}" "${main}" ${predict.join(' ')} --out /dev/stdout | cat`;
+    const { stdout, stderr } = spawnSync('bash', ['-c', line], { cwd: folder, encoding: 'utf8' });
+    expect({ stdout, stderr }).toEqual({ stdout: await lines(), stderr: '' });
   });
 });
 

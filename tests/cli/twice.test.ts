@@ -1,6 +1,6 @@
 // Rows count once: a file or an evaluation that is given twice is refused.
 
-import { symlinkSync } from 'node:fs';
+import { linkSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { folder, npy, runHere, write } from './command.js';
@@ -11,6 +11,7 @@ const b = write('b.ndjson', line(3));
 // Other rows of the same content, and another name of the same rows.
 const sameContent = write('same-content.ndjson', line(3));
 symlinkSync(join(folder, a), join(folder, 'link.ndjson'));
+linkSync(join(folder, a), join(folder, 'hard-link.ndjson'));
 const scores = ['s1.npy', 's2.npy'].map((name) => write(name, npy('<f4', [1, 3], Float32Array.of(0.5, 0.25, 1))));
 const targets = write('t.npy', npy('<i4', [1, 1], Int32Array.of(2)));
 
@@ -31,6 +32,7 @@ describe('a file', () => {
     ['by its name', [a, b, a], /a\.ndjson is given twice: its rows would count twice/],
     ['by another path', [a, `./${a}`], /\.\/a\.ndjson and a\.ndjson are one file/],
     ['by a link', [a, 'link.ndjson'], /link\.ndjson and a\.ndjson are one file/],
+    ['by a hard link', [a, 'hard-link.ndjson'], /hard-link\.ndjson and a\.ndjson are one file/],
     ['by a pattern', ['[ab].ndjson', 'a*.ndjson', a].slice(1), /a\.ndjson is given twice/],
     [
       'of arrays',
