@@ -4,8 +4,7 @@ import { identityOf } from '../input/sources.js';
 import { readState } from '../input/state.js';
 import { comparisonPage, compareRows, toComparisonTable } from '../output/comparison.js';
 import { isPageName } from '../output/page.js';
-import { print } from '../output/print.js';
-import { checkWritable, writeWhole } from '../output/write.js';
+import { checkWritable, printAndWrite } from '../output/write.js';
 
 const usage = `compare [options] <first.json> <second.json>
 
@@ -61,12 +60,13 @@ async function run(args: readonly string[]): Promise<void> {
     comparison: compareRows(first, second, options),
   };
   const { comparison } = compared;
-  await print(
+  await printAndWrite(
     values.json === true
       ? JSON.stringify({ first: firstFile, second: secondFile, ...comparison })
       : toComparisonTable(compared),
+    values.out === undefined ? [] : [values.out],
+    () => comparisonPage(compared),
   );
-  if (values.out !== undefined) writeWhole(new Map([[values.out, [comparisonPage(compared)]]]));
 }
 
 export const compare: Command = { usage, run };

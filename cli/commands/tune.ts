@@ -4,17 +4,17 @@ import { type Command, numberOf, parse } from '../command.js';
 import { InputError } from '../errors.js';
 import { inFile } from '../evaluation/add-piece.js';
 import { nameOf, type Piece } from '../input/input.js';
-import { checkLabelCount, LABELS_USAGE, namesOf, readLabels } from '../input/labels.js';
+import { checkLabelCount, LABELS_USAGE, namesOf, readLabels, type Thresholds } from '../input/labels.js';
 import { joinPieces, piecesOf, readPiece } from '../input/pieces.js';
 import { INPUT_OPTIONS, INPUT_USAGE, inputsOf, sourcesOf } from '../input/sources.js';
 import type { Names } from '../input/targets.js';
 import { columnsOf } from '../output/classification.js';
 import { formatMetric, formatWhole } from '../output/metrics.js';
 import { nameCell } from '../output/names.js';
-import { print, warn } from '../output/print.js';
+import { warn } from '../output/print.js';
 import { Progress } from '../output/progress.js';
 import { tellNumericNames, tellReading } from '../output/reading.js';
-import { checkWritable, writeWhole } from '../output/write.js';
+import { checkWritable, printAndWrite } from '../output/write.js';
 
 const usage = `tune [options] --out <thresholds.json> <file>...
        multilabel-margin-loss tune [options] --out <thresholds.json> --scores <scores.npy> --targets <targets.npy>
@@ -32,7 +32,7 @@ ${LABELS_USAGE}
   --recall <number>       instead: the highest precision at a recall of at least this
   --skip-non-finite       leave out rows with NaN or infinite scores
   --out <file.json>       write the thresholds there: a list with a number for each label, or with --labels an object by
-                          their names; null for one that is never predicted
+                          their names, unless these are numbers of classes; null for one that is never predicted
   --json                  print the metrics of all labels as JSON`;
 
 const OPTIONS = {
@@ -85,18 +85,22 @@ async function run(args: readonly string[]): Promise<void> {
   const tuned = tuner.result();
   if (tuned.perLabel.length === 0) throw new InputError('there are no rows to choose thresholds on');
   for (const warning of warningsOf(tuned, labels)) warn(warning);
-  if (values.json === true) {
-    warn(FLATTERS);
-    await print(JSON.stringify({ ...tuned, labels }));
-  } else {
-    await print(toTable(tuned, labels, values.beta === undefined ? null : Number(values.beta)));
-  }
-  if (values.out !== undefined) {
-    const { thresholds } = tuned;
-    const content =
-      labels === null ? thresholds : Object.fromEntries(labels.map((name, label) => [name, thresholds[label]]));
-    writeWhole(new Map([[values.out, [`${JSON.stringify(content)}\n`]]]));
-  }
+  if (values.json === true) warn(FLATTERS);
+  await printAndWrite(
+    values.json === true
+      ? JSON.stringify({ ...tuned, labels })
+      : toTable(tuned, labels, values.beta === undefined ? null : Number(values.beta)),
+    values.out === undefined ? [] : [values.out],
+    () => `${JSON.stringify(toFile(tuned, labels))}\n`,
+  );
+}
+
+/** What --thresholds reads. */
+function toFile({ thresholds }: TunedThresholds, labels: readonly string[] | null): Thresholds {
+  const numbers = new Set(thresholds.map((_, label) => String(label)));
+  // Such names would be taken for the classes of these numbers where names are not given.
+  if (labels === null || labels.every((name) => numbers.has(name))) return [...thresholds];
+  return Object.fromEntries(labels.map((name, label) => [name, thresholds[label] as number | null]));
 }
 
 async function readTwice(tuner: ThresholdTuner, pieces: readonly Piece[], names: Names | null): Promise<void> {

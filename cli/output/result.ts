@@ -5,11 +5,11 @@ import { InputError, toCommandError } from '../errors.js';
 import { loadCharts } from './charts.js';
 import { compareRows } from './comparison.js';
 import { isPageName } from './page.js';
-import { print, warn } from './print.js';
+import { warn } from './print.js';
 import { type Against, reportOf } from './report.js';
 import { formatWhole, precisionWarning } from './metrics.js';
 import { toTable } from './table.js';
-import { checkWritable, writeWhole } from './write.js';
+import { checkWritable, printAndWrite } from './write.js';
 
 /** The options of commands that end with a result. */
 export const OUTPUT_OPTIONS = {
@@ -76,23 +76,11 @@ export async function prepareOutput(values: Values, names: readonly string[]): P
     const against = other === null ? null : againstOf(other, otherFile as string, evaluator);
     const warning = precisionWarning(result);
     if (warning !== null) warn(warning);
-    let problem: unknown;
-    try {
-      await print(json === true ? JSON.stringify(result) : toTable(result));
-    } catch (error) {
-      // The files are written all the same.
-      problem = error;
-    }
-    const contents = new Map<string, readonly string[]>();
-    for (const file of out) {
-      const content =
-        draw === null || isState(file)
-          ? toState(evaluator, origin)
-          : await reportOf({ ...origin, evaluator, result }, against, draw);
-      contents.set(file, [content]);
-    }
-    writeWhole(contents);
-    if (problem !== undefined) throw problem as Error;
+    const contentOf = async (file: string): Promise<string> =>
+      draw === null || isState(file)
+        ? toState(evaluator, origin)
+        : reportOf({ ...origin, evaluator, result }, against, draw);
+    await printAndWrite(json === true ? JSON.stringify(result) : toTable(result), out, contentOf);
   };
 }
 

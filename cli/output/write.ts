@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { InputError, RunError, toCommandError } from '../errors.js';
 import { identityOf } from '../input/sources.js';
 import { GrowingFile, isReplaced } from './growing-file.js';
+import { print } from './print.js';
 
 type Content = readonly (string | Uint8Array)[];
 
@@ -40,6 +41,25 @@ export function checkWritable(file: string, inputs: readonly string[], isSought 
     probe.append(Buffer.alloc(PROBE_BYTES));
   } finally {
     probe.abandon();
+  }
+}
+
+/**
+ * Prints lines, and then writes files, also where standard output failed.
+ *
+ * @throws RunError for what could not be printed or written
+ */
+export async function printAndWrite(
+  lines: string,
+  files: readonly string[],
+  contentOf: (file: string) => Promise<string> | string,
+): Promise<void> {
+  try {
+    await print(lines);
+  } finally {
+    const contents = new Map<string, Content>();
+    for (const file of files) contents.set(file, [await contentOf(file)]);
+    writeWhole(contents);
   }
 }
 

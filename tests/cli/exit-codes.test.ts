@@ -2,7 +2,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, closeSync, ftruncateSync, writeSync } from 'node:fs';
+import { existsSync, openSync, closeSync, ftruncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { LossError, type LossErrorCode } from 'multilabel-margin-loss';
 import { describe, expect, test } from 'vitest';
@@ -84,6 +84,23 @@ describe('standard output', () => {
       expect(status).toBe(1);
     }
     closeSync(full);
+  });
+
+  test.each([
+    ['evaluate', ['rows.ndjson', '--out', 'full.json']],
+    ['tune', ['rows.ndjson', '--out', 'full-thresholds.json']],
+    ['compare', ['first.json', 'second.json', '--out', 'full.html']],
+  ])('that is full costs %s none of its files', async (name, args) => {
+    write('rows.ndjson', '{"scores":[0.1,0.2,0.4,0.8],"targets":[3,0]}');
+    for (const state of ['first', 'second']) await runHere(['evaluate', 'rows.ndjson', '--out', `${state}.json`]);
+    const full = openSync('/dev/full', 'w');
+    const { status } = spawnSync(process.execPath, [main, name, ...args], {
+      cwd: folder,
+      stdio: ['ignore', full, 'pipe'],
+    });
+    closeSync(full);
+    expect(status).toBe(1);
+    expect(existsSync(join(folder, args.at(-1)!))).toBe(true);
   });
 
   test('that nobody reads any more is no error, and what --out asks for is written', async () => {

@@ -143,6 +143,35 @@ describe('evaluate', () => {
     expect(missing.stderr).toContain("short.json: has no threshold for '__proto__'");
   });
 
+  test('takes no name that is a number for the class of this number', async () => {
+    // In the order of texts, as of a list of sorted names.
+    const names = Array.from({ length: 12 }, (_, i) => String(i)).sort();
+    write('numbers.txt', names.join('\n'));
+    write(
+      'twelve.ndjson',
+      names
+        .map((_, i) => JSON.stringify({ scores: names.map((__, j) => (i === j ? 1 + i : 0)), targets: [i] }))
+        .join('\n'),
+    );
+    const tuned = [
+      'tune',
+      'twelve.ndjson',
+      '--labels',
+      'numbers.txt',
+      '--targets-are',
+      'indices',
+      '--out',
+      'twelve.json',
+    ];
+    expect((await runHere(tuned)).status).toBe(0);
+    const own = names.map((_, i) => 1 + i);
+    for (const labels of [[], ['--labels', 'numbers.txt']]) {
+      const args = ['evaluate', 'twelve.ndjson', '--json', '--thresholds', 'twelve.json', ...labels];
+      const { classification } = JSON.parse((await runHere(args)).stdout) as EvaluationResult;
+      expect(classification?.thresholds).toEqual(own);
+    }
+  });
+
   test.each<[string, string[], string]>([
     ['both kinds of thresholds', ['--threshold', '1', '--thresholds', 'thresholds.json'], 'give one of them'],
     ['beta alone', ['--beta', '2'], '--beta needs --threshold, --thresholds or --top'],
