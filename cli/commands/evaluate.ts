@@ -14,7 +14,7 @@ import {
 import { type Command, numberOf, parse, toCount } from '../command.js';
 import { defaultThreads, type Evaluated, evaluatePieces } from '../evaluation/evaluate-pieces.js';
 import { evaluateExactly } from '../evaluation/exact.js';
-import { checkShards, describeShard, parseShard, shardOf } from '../evaluation/shards.js';
+import { checkShards, describeShard, parseShard, type Part, shardOf, WHOLE } from '../evaluation/shards.js';
 import { nameOf, type Piece, type Reading, type Source } from '../input/input.js';
 import { checkLabelCount, LABELS_USAGE, namesOf, readLabels } from '../input/labels.js';
 import { piecesOf } from '../input/pieces.js';
@@ -94,30 +94,30 @@ async function run(args: readonly string[]): Promise<void> {
   const options = await evaluatorOptions(values);
   const evaluator = new Evaluator(options);
   const threads = values.threads === undefined ? undefined : toCount('threads', values.threads);
-  const shard = values.shard === undefined ? null : parseShard(values.shard);
+  const { index, of } = values.shard === undefined ? WHOLE : parseShard(values.shard);
   const sources =
     values.pairs === true
       ? sourcesOf(values, positionals, 'pairs', classesOf(values, options))
       : sourcesOf(values, positionals);
   if (values.classes !== undefined && values.pairs !== true) throw new InputError('--classes is for --pairs');
-  const named = { parts: null, model: null, files: sources.map(({ scoresFile }) => nameOf(scoresFile)).sort() };
+  const named = { model: null, files: sources.map(({ scoresFile }) => nameOf(scoresFile)).sort() };
   if (values.exact === true) checkExact(values, sources);
   if (values.queue !== undefined) {
-    if (shard !== null) throw new InputError('--queue evaluates all shards: give no --shard');
-    const { evaluator: merged, reading } = await evaluateOnQueue(values.queue, sources, options, values);
-    await putOut(merged, { ...named, shards: null, targetsAre: reading?.targetsAre ?? null });
+    if (values.shard !== undefined) throw new InputError('--queue evaluates all shards: give no --shard');
+    const { evaluator: merged, reading, part } = await evaluateOnQueue(values.queue, sources, options, values);
+    await putOut(merged, { ...named, parts: [part], targetsAre: reading?.targetsAre ?? null });
     return;
   }
   if (values.shards !== undefined) throw new InputError('--shards is for --queue; one of them is --shard i/n');
-  if (shard !== null) checkShards(sources, shard.of);
-  const all = await piecesOf(sources, namesOf(options.labels), shard?.of);
+  checkShards(sources, of);
+  const all = await piecesOf(sources, namesOf(options.labels), of);
   checkClasses(values, options, all);
   if (all.every(({ classes, isPipe }) => classes === null && !isPipe) && values['allow-empty'] !== true) {
     throw new InputError('there are no rows to evaluate (--allow-empty prints metrics all the same)');
   }
   tellReading(all);
-  const pieces = shard === null ? all : shardOf(all, shard.index, shard.of);
-  const shards = shard === null ? null : describeShard(all, evaluator, shard.index, shard.of);
+  const pieces = shardOf(all, index, of);
+  const part = describeShard(all, evaluator, index, of);
   const isExact = values.exact === true;
   const progress = new Progress(isExact ? [...pieces, ...pieces] : pieces);
   let amend: ((result: EvaluationResult) => EvaluationResult) | undefined;
@@ -140,7 +140,8 @@ async function run(args: readonly string[]): Promise<void> {
     progress.stop();
   }
   if (all[0]?.reading === null) tellReading([{ ...all[0], reading }]);
-  await putOut(evaluator, { ...named, shards, targetsAre: (reading ?? all[0]?.reading)?.targetsAre ?? null }, amend);
+  const { targetsAre = null } = reading ?? all[0]?.reading ?? {};
+  await putOut(evaluator, { ...named, parts: [part], targetsAre }, amend);
 }
 
 /** The number of classes, which pairs do not tell. */
@@ -188,7 +189,7 @@ async function evaluateOnQueue(
   given: readonly Source[],
   options: EvaluatorOptions,
   values: Values,
-): Promise<Evaluated> {
+): Promise<Evaluated & { part: Part }> {
   const pipe = given.find(({ isPipe }) => isPipe);
   if (pipe !== undefined) {
     throw new InputError(`${nameOf(pipe.scoresFile)} cannot be read by other machines: give regular files`);
@@ -205,6 +206,7 @@ async function evaluateOnQueue(
     values.shards === undefined ? Math.max(1, Math.ceil(bytes / BYTES_PER_SHARD)) : toCount('shards', values.shards);
   const pieces = await piecesOf(sources, names, count);
   checkClasses(values, options, pieces);
+  const part = describeShard(pieces, new Evaluator(options), WHOLE.index, WHOLE.of);
   const all = Array.from({ length: count }, (_, i) => shardOf(pieces, i + 1, count));
   const reading = pieces[0]?.reading ?? null;
   tellReading(pieces);
@@ -213,7 +215,7 @@ async function evaluateOnQueue(
   const cancel = interruption();
   try {
     const onShards = (...state: Parameters<OnShards>): void => progress.update(...state);
-    return { evaluator: await submit(queue, all, options, onShards, cancel), reading };
+    return { evaluator: await submit(queue, all, options, onShards, cancel), reading, part };
   } finally {
     progress.stop();
   }

@@ -1,10 +1,11 @@
 import type { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { type Command, parse, toCount } from '../command.js';
-import { joinShards, missingShards, type Shards } from '../evaluation/shards.js';
+import { addPart, missingShards, type Part } from '../evaluation/shards.js';
 import { expand } from '../input/sources.js';
 import { readState } from '../input/state.js';
 import type { TargetsAre } from '../input/targets.js';
 import { InputError, toCommandError } from '../errors.js';
+import { warn } from '../output/print.js';
 import { OUTPUT_OPTIONS, OUTPUT_USAGE, prepareOutput } from '../output/result.js';
 
 const usage = `merge [options] <part.json>...
@@ -23,70 +24,48 @@ async function run(args: readonly string[]): Promise<void> {
   const putOut = await prepareOutput(values, positionals);
   const wanted = values.expect === undefined ? null : toCount('expect', values.expect);
   let merged: Evaluator | undefined;
-  let shards: Shards | null = null;
-  /** The file that each evaluation came from, by what it is known by. */
-  const parts = new Map<string, string>();
+  const known: { part: Part; file: string }[] = [];
   let targetsAre: TargetsAre | null = null;
   const models = new Set<string | null>();
   const files = new Set<string>();
   for (const file of expand(positionals)) {
-    const part = readState(file);
+    const state = readState(file);
     try {
-      if (wanted !== null && part.shards?.of !== wanted) {
-        const given = part.shards === null ? 'no shard' : `${part.shards.of} shards`;
-        throw new InputError(`is of ${given}, ${wanted} are expected`);
+      const other = state.parts.find(({ of }) => wanted !== null && of !== wanted);
+      if (other !== undefined) {
+        throw new InputError(`is of ${other.of === 1 ? 'no shard' : `${other.of} shards`}, ${wanted} are expected`);
       }
-      if (targetsAre !== null && part.targetsAre !== null && part.targetsAre !== targetsAre) {
+      if (targetsAre !== null && state.targetsAre !== null && state.targetsAre !== targetsAre) {
         throw new InputError(
-          `its targets were read as ${NAMES[part.targetsAre]}, those before as ${NAMES[targetsAre]}: ` +
+          `its targets were read as ${NAMES[state.targetsAre]}, those before as ${NAMES[targetsAre]}: ` +
             'evaluate --targets-are says which',
         );
       }
-      targetsAre ??= part.targetsAre;
-      models.add(part.model);
-      for (const each of part.files) files.add(each);
-      if (merged === undefined) {
-        merged = part.evaluator;
-        ({ shards } = part);
-        checkNew(part.parts, parts, file);
-        continue;
-      }
-      shards = shards === null || part.shards === null ? null : joinShards(shards, part.shards);
-      checkNew(part.parts, parts, file);
-      merged.merge(part.evaluator);
+      targetsAre ??= state.targetsAre;
+      models.add(state.model);
+      for (const each of state.files) files.add(each);
+      for (const part of state.parts) addPart(known, part, file, wanted !== null);
+      if (merged === undefined) merged = state.evaluator;
+      else merged.merge(state.evaluator);
     } catch (error) {
       throw toCommandError(error, file);
     }
   }
   if (merged === undefined) throw new InputError('no parts to merge');
-  const missing = shards === null ? '' : missingShards(shards);
-  if (wanted !== null && missing !== '') {
-    throw new InputError(`of ${wanted} shards, these are missing: ${missing}`);
+  const parts = known.map(({ part }) => part);
+  const incomplete = parts.find((part) => missingShards(part) !== '');
+  if (incomplete !== undefined) {
+    const problem = `of ${incomplete.of} shards, these are missing: ${missingShards(incomplete)}`;
+    if (wanted !== null) throw new InputError(problem);
+    warn(problem);
   }
-  // All shards of an input are a whole input, which can be merged with others.
   const [model = null] = models;
   await putOut(merged, {
-    shards: missing === '' ? null : shards,
+    parts,
     targetsAre,
-    parts: [...parts.keys()].sort(),
     model: models.size === 1 ? model : null,
     files: [...files].sort(),
   });
-}
-
-/**
- * Takes note of the evaluations that a state is the sum of.
- *
- * @param files of the evaluations before
- * @throws InputError for one that is there already, whose rows would count twice
- */
-function checkNew(parts: readonly string[], files: Map<string, string>, file: string): void {
-  for (const part of parts) {
-    const before = files.get(part);
-    if (before !== undefined)
-      throw new InputError(`has an evaluation that ${before} has too: its rows would count twice`);
-    files.set(part, file);
-  }
 }
 
 export const merge: Command = { usage, run };

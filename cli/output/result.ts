@@ -1,4 +1,5 @@
 import type { EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
+import { missingShards } from '../evaluation/shards.js';
 import { type Origin, readState, type State, toState } from '../input/state.js';
 import { type FileValues, inputsOf } from '../input/sources.js';
 import { InputError, toCommandError } from '../errors.js';
@@ -69,7 +70,8 @@ export async function prepareOutput(values: Values, names: readonly string[]): P
     const origin = values.model === undefined ? given : { ...given, model: values.model };
     const result = amend(evaluator.result());
     // A shard may be empty where there are more shards than rows.
-    if (result.rows === 0 && origin.shards === null && allowsEmpty !== true) {
+    const isWhole = origin.parts.every((part) => missingShards(part) === '');
+    if (result.rows === 0 && isWhole && allowsEmpty !== true) {
       const skipped = result.rowsSkipped === 0 ? '' : `: all ${formatWhole(result.rowsSkipped)} were skipped`;
       throw new InputError(`there are no rows to evaluate${skipped} (--allow-empty prints metrics all the same)`);
     }

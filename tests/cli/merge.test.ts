@@ -119,6 +119,15 @@ describe('merge', () => {
         expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
       }
       expect(existsSync(join(folder, 'refused.json'))).toBe(false);
+
+      // Without --expect, a part of the shards is merged, and said to be one.
+      const half = await runHere(['merge', parts[0]!, parts[3]!, '--out', 'half-of-few.json']);
+      const warning = 'multilabel-margin-loss: of 4 shards, these are missing: 2-3\n';
+      expect(half).toMatchObject({ status: 0, stderr: warning });
+      const more = await runHere(['merge', 'half-of-few.json', parts[1]!]);
+      expect(more).toMatchObject({ status: 0, stderr: warning.replace('2-3', '3') });
+      const all = await runHere(['merge', 'half-of-few.json', parts[1]!, parts[2]!]);
+      expect(all).toMatchObject({ status: 0, stderr: '' });
     });
   });
 

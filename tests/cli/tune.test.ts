@@ -114,7 +114,7 @@ describe('evaluate', () => {
     const refused = await runHere(['merge', 'part1.json', 'other.json']);
     expect([refused.status, refused.stdout]).toEqual([2, '']);
     expect(refused.stderr).toContain('other files or options');
-    await runHere(['evaluate', 'rows.ndjson', '--threshold', '0.25', '--out', 'other.json']);
+    await runHere(['evaluate', write('few.ndjson', lines[0]!), '--threshold', '0.25', '--out', 'other.json']);
     expect((await runHere(['merge', 'part1.json', 'other.json'])).stderr).toContain('the same classification');
   });
 

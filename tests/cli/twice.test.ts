@@ -1,6 +1,6 @@
 // Rows count once: a file or an evaluation that is given twice is refused.
 
-import { linkSync, symlinkSync } from 'node:fs';
+import { linkSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { folder, npy, runHere, write } from './command.js';
@@ -74,6 +74,47 @@ describe('an evaluation', () => {
     expect(await refused(['merge', first, await evaluated('again.json', a)])).toMatch(
       /again\.json: has an evaluation that first/,
     );
+  });
+
+  test.each([
+    ['of another model', [a, '--model', 'other']],
+    ['that leaves rows out', [a, '--skip-non-finite']],
+    ['of one shard', [a, '--shard', '1/1']],
+    ['by an absolute path', [join(folder, a)]],
+    ['by two threads', [a, '--threads', '2']],
+    ['of a shard', [a, '--shard', '2/3']],
+  ] as const)('%s', async (_, args) => {
+    const other = await evaluated('other.json', ...args);
+    expect(await refused(['merge', first, other])).toMatch(/other\.json: has an evaluation that first\.json has too/);
+    expect(await refused(['merge', other, first])).toMatch(/first\.json: has an evaluation that other\.json has too/);
+  });
+
+  test('of the same files in another order', async () => {
+    const [one, other] = [await evaluated('ab.json', a, b), await evaluated('ba.json', b, a)];
+    expect(await refused(['merge', one, other])).toMatch(/ba\.json: has an evaluation that ab\.json has too/);
+  });
+
+  test('in all of its shards', async () => {
+    const shards: string[] = [];
+    for (const i of [1, 2, 3]) shards.push(await evaluated(`third${i}.json`, a, '--shard', `${i}/3`));
+    expect((await runHere(['merge', ...shards, '--out', 'thirds.json'])).status).toBe(0);
+    expect(await refused(['merge', ...shards, first])).toMatch(/first\.json: has an evaluation that third1/);
+    expect(await refused(['merge', first, ...shards])).toMatch(/third1\.json: has an evaluation that first/);
+    expect(await refused(['merge', first, 'thirds.json'])).toMatch(/thirds\.json: has an evaluation that first/);
+    expect(await refused(['merge', 'thirds.json', shards[1]!])).toMatch(/third2\.json: has an evaluation that thirds/);
+    expect(await rowsOf(['merge', second, 'thirds.json'])).toBe(3);
+    expect((await runHere(['merge', second, 'thirds.json', '--out', 'more.json'])).status).toBe(0);
+    expect(await refused(['merge', 'more.json', first])).toMatch(/first\.json: has an evaluation that more/);
+  });
+
+  test('of other rows in a file of the same name and size is another one', async () => {
+    mkdirSync(join(folder, 'day2'));
+    const day2 = await evaluated('day2.json', write(`day2/${a}`, line(1) + line(3)));
+    expect(await rowsOf(['merge', first, day2])).toBe(4);
+    const shards: string[] = [];
+    for (const i of [1, 2]) shards.push(await evaluated(`day2-${i}.json`, `day2/${a}`, '--shard', `${i}/2`));
+    expect((await runHere(['merge', ...shards, '--out', 'day2-all.json'])).status).toBe(0);
+    expect(await rowsOf(['merge', first, 'day2-all.json'])).toBe(4);
   });
 
   test('within what was merged before', async () => {
