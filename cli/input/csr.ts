@@ -22,6 +22,8 @@ const DATA: Record<string, View<ArrayLike<number>>> = {
 const WIDE = ['i8', 'u8'];
 const INDEX_TYPES = ['i4', 'i8'];
 const MOST_FORMAT_BYTES = 256;
+/** The arrays that are read of such a file. */
+export const SPARSE_MEMBERS = ['format', 'shape', 'data', 'indices', 'indptr'];
 
 /** Whether an .npz file is of scipy.sparse.save_npz. */
 export function isSparseArchive(file: string): boolean {
@@ -68,6 +70,7 @@ export class CsrMatrix {
     try {
       const shape = await open('shape', INDEX_TYPES);
       const [rows, columns, ...others] = toNumbers(await shape.rowsOf(0, shape.rows), shape.type);
+      await shape.checkEnd();
       const data = await open('data', [...Object.keys(DATA), ...WIDE]);
       const indices = await open('indices', INDEX_TYPES);
       const indptr = await open('indptr', INDEX_TYPES);

@@ -3,7 +3,7 @@
 import { extname } from 'node:path';
 import { InputError } from '../errors.js';
 import { type Bytes, FileBytes, StreamBytes } from './bytes.js';
-import { CsrMatrix, isSparseArchive } from './csr.js';
+import { CsrMatrix, isSparseArchive, SPARSE_MEMBERS } from './csr.js';
 import { fromHalves } from './elements.js';
 import { RandomAccessFile } from './file.js';
 import {
@@ -18,7 +18,7 @@ import {
   wholeSource,
 } from './input.js';
 import { NpyArray, type View } from './npy-array.js';
-import { isStored, openMember } from './npz.js';
+import { checkStored, isStored, openMember } from './npz.js';
 import { bytesOf, isSequential } from './streams.js';
 import { copyIntegers, type Integers, outOfRange, type RawTargets, TargetsReader, toPadded } from './targets.js';
 
@@ -92,15 +92,27 @@ interface Member {
   name: string;
 }
 
-/** Whether each array of a source can be read at any place. */
-function isRandomAccess(source: Source): boolean {
-  const { scoresFile, targetsFile, columns } = source;
-  const isOnly = scoresFile !== targetsFile || !source.hasTargets;
-  const scores = isSparse(source) ? ['data', 'indices', 'indptr'] : [columns.scores];
+/** Whether nothing but the scores, or nothing but the targets, is read of a file. */
+function isOnlyArray({ scoresFile, targetsFile, hasTargets }: Source): boolean {
+  return scoresFile !== targetsFile || !hasTargets;
+}
+
+/** All arrays of a source. */
+function arraysOf(source: Source): Member[] {
+  const { scoresFile, columns } = source;
+  const scores = isSparse(source) ? SPARSE_MEMBERS : [columns.scores];
   return [
     ...scores.map((name) => ({ file: scoresFile, name })),
     ...Object.values(othersOf(source)).filter((member) => member !== null),
-  ].every(({ file, name }) => (isArchive(file) ? isStored(file, name, isOnly) : !isSequential(file)));
+  ];
+}
+
+/** Whether each array of a source can be read at any place. */
+function isRandomAccess(source: Source): boolean {
+  const isOnly = isOnlyArray(source);
+  return arraysOf(source).every(({ file, name }) =>
+    isArchive(file) ? isStored(file, name, isOnly) : !isSequential(file),
+  );
 }
 
 /** Scores, and what rows have beside them: arrays of as many rows. */
@@ -114,8 +126,8 @@ class Arrays {
   ) {}
 
   static async open(source: Source): Promise<Arrays> {
-    const { scoresFile, targetsFile, columns, what } = source;
-    const isOnly = scoresFile !== targetsFile || !source.hasTargets;
+    const { scoresFile, columns, what } = source;
+    const isOnly = isOnlyArray(source);
     const opened: { close: () => void }[] = [];
     const kept = <T extends { close: () => void }>(array: T): T => {
       opened.push(array);
@@ -263,6 +275,11 @@ async function cut(source: Source, bytes: number): Promise<Piece[]> {
 }
 
 async function* read(piece: Piece): AsyncGenerator<RowBatch> {
+  // One thread of one machine reads the first piece, and checks once what has to be read as a whole for it.
+  if (piece.begin === 0) {
+    for (const { file, name } of arraysOf(piece))
+      if (isArchive(file)) await checkStored(file, name, isOnlyArray(piece));
+  }
   const arrays = await Arrays.open(piece);
   const { scores } = arrays;
   const reader = new TargetsReader(piece, arrays.targets?.name ?? '', piece.reading);

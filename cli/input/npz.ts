@@ -2,7 +2,8 @@
 
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream';
-import { createInflateRaw } from 'node:zlib';
+import { setImmediate as immediate } from 'node:timers/promises';
+import { crc32, createInflateRaw } from 'node:zlib';
 import { InputError } from '../errors.js';
 import { type Bytes, FileBytes, StreamBytes } from './bytes.js';
 import { RandomAccessFile } from './file.js';
@@ -24,14 +25,25 @@ const IS_64 = 0xffffffff;
 const EXTRA_64 = 1;
 const STORED = 0;
 const DEFLATED = 8;
+/** Bytes that are read at a time where all are checked. */
+const CHECKED_BYTES = 2 ** 20;
 
 interface Member {
   /** The name without .npy. */
   name: string;
   method: number;
+  /** CRC-32 of the array's bytes. */
+  crc: number;
+  /** Number of the array's bytes. */
+  bytes: number;
   compressedBytes: number;
   /** The position of the member's local header. */
   at: number;
+}
+
+/** A member under its name for messages, and where its bytes begin. */
+interface Located extends Member {
+  begin: number;
 }
 
 /**
@@ -44,20 +56,39 @@ interface Member {
 export function openMember(file: string, member: string, isOnly: boolean): Bytes {
   const archive = new RandomAccessFile(file);
   try {
-    const found = find(membersOf(archive), file, member, isOnly);
-    const name = `${file}: ${found.name}.npy`;
-    const local = archive.read(found.at, LOCAL_BYTES);
-    if (local.readUInt32LE(0) !== LOCAL_SIGNATURE) throw damaged(file);
-    const begin = found.at + LOCAL_BYTES + local.readUInt16LE(26) + local.readUInt16LE(28);
-    if (!(begin + found.compressedBytes <= archive.size)) throw damaged(file);
+    const found = locate(archive, member, isOnly);
+    const { begin, name } = found;
     if (found.method === STORED) return new FileBytes(archive, begin, found.compressedBytes, name);
     if (found.method !== DEFLATED) throw new InputError(`${name}: is compressed by a method that is not known here`);
     archive.close();
     const bytes = createReadStream(file, { start: begin, end: begin + found.compressedBytes - 1 });
-    return new StreamBytes(name, inflated(name, bytes));
+    return new StreamBytes(name, inflated(found, bytes));
   } catch (error) {
     archive.close();
     throw error;
+  }
+}
+
+/**
+ * Reads an array that is not compressed, for the checksum of the whole. Compressed ones are checked while they are read.
+ *
+ * @throws InputError for bytes that are not those that were written
+ */
+export async function checkStored(file: string, member: string, isOnly: boolean): Promise<void> {
+  const archive = new RandomAccessFile(file);
+  try {
+    const found = locate(archive, member, isOnly);
+    if (found.method !== STORED) return;
+    const checksum = new Checksum(found);
+    const end = found.begin + found.compressedBytes;
+    for (let at = found.begin; at < end; at += CHECKED_BYTES) {
+      checksum.add(archive.readReused(at, Math.min(CHECKED_BYTES, end - at)));
+      // A signal has its turn.
+      await immediate();
+    }
+    checksum.check();
+  } finally {
+    archive.close();
   }
 }
 
@@ -81,12 +112,48 @@ export function isStored(file: string, member: string, isOnly: boolean): boolean
   }
 }
 
-async function* inflated(name: string, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* inflated(member: Located, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const checksum = new Checksum(member);
   try {
-    yield* pipeline(bytes, createInflateRaw(), () => {}) as AsyncIterable<Buffer>;
+    for await (const chunk of pipeline(bytes, createInflateRaw(), () => {}) as AsyncIterable<Buffer>) {
+      checksum.add(chunk);
+      yield chunk;
+    }
   } catch (error) {
-    throw new InputError(`${name}: its compressed data is damaged: ${(error as Error).message}`);
+    throw new InputError(`${member.name}: its compressed data is damaged: ${(error as Error).message}`);
   }
+  checksum.check();
+}
+
+/** What the directory says of the bytes of a member, and what they are. */
+class Checksum {
+  #crc = 0;
+  #bytes = 0;
+
+  constructor(private readonly member: Located) {}
+
+  add(bytes: Uint8Array): void {
+    this.#crc = crc32(bytes, this.#crc);
+    this.#bytes += bytes.length;
+  }
+
+  /** @throws InputError for others than were written */
+  check(): void {
+    const { name, crc, bytes } = this.member;
+    if (this.#crc !== crc || this.#bytes !== bytes) {
+      throw new InputError(`${name}: its data is damaged: its checksum is another`);
+    }
+  }
+}
+
+function locate(archive: RandomAccessFile, member: string, isOnly: boolean): Located {
+  const { name: file, size } = archive;
+  const found = find(membersOf(archive), file, member, isOnly);
+  const local = archive.read(found.at, LOCAL_BYTES);
+  if (local.readUInt32LE(0) !== LOCAL_SIGNATURE) throw damaged(file);
+  const begin = found.at + LOCAL_BYTES + local.readUInt16LE(26) + local.readUInt16LE(28);
+  if (!(begin + found.compressedBytes <= size)) throw damaged(file);
+  return { ...found, name: `${file}: ${found.name}.npy`, begin };
 }
 
 function find(members: readonly Member[], file: string, wanted: string, isOnly: boolean): Member {
@@ -112,14 +179,20 @@ function membersOf(archive: RandomAccessFile): Member[] {
     const extraAt = from + ENTRY_BYTES + nameBytes;
     const wide = extra64(directory.subarray(extraAt, extraAt + extraBytes));
     // The extra field holds the values that did not fit, in this order.
-    const [, compressedBytes, localAt] = [24, 20, 42].map((offset) => {
+    const [arrayBytes, compressedBytes, localAt] = [24, 20, 42].map((offset) => {
       const value = directory.readUInt32LE(from + offset);
       return value === IS_64 ? wide() : value;
     }) as [number, number, number];
     const name = directory.toString('utf8', from + ENTRY_BYTES, extraAt);
     if (name.endsWith('.npy')) {
-      const method = directory.readUInt16LE(from + 10);
-      members.push({ name: name.slice(0, -'.npy'.length), method, compressedBytes, at: localAt });
+      members.push({
+        name: name.slice(0, -'.npy'.length),
+        method: directory.readUInt16LE(from + 10),
+        crc: directory.readUInt32LE(from + 16),
+        bytes: arrayBytes,
+        compressedBytes,
+        at: localAt,
+      });
     }
     from = extraAt + extraBytes + directory.readUInt16LE(from + 32);
   }

@@ -87,6 +87,34 @@ describe('arrays of NumPy', () => {
   });
 });
 
+describe('a bit of an .npz file that is another is found by its checksum', () => {
+  test.each(['both-stored.npz', 'both-compressed.npz', 'fortran-compressed.npz'])('%s', async (name) => {
+    const bytes = readFileSync(join(folder, name));
+    const metrics = async (file: string): Promise<object | string> => {
+      const { status, stdout, stderr } = await runHere(['evaluate', '--json', file]);
+      if (status === 0) return metricsOf(JSON.parse(stdout));
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+      expect(stderr).toContain(file);
+      return stderr;
+    };
+    const whole = await metrics(name);
+    // The bytes of the scores follow their local header, up to the header of the next array or the directory.
+    const header = bytes.indexOf('scores.npy') - 30;
+    const begin = header + 30 + bytes.readUInt16LE(header + 26) + bytes.readUInt16LE(header + 28);
+    const end = bytes.indexOf('PK', begin);
+    let found = 0;
+    for (let at = begin; at < end; at++) {
+      const other = Buffer.from(bytes);
+      other[at]! ^= 1 << (at % 8);
+      const result = await metrics(write(`bit-${name}`, other));
+      // Some bits of compressed data say nothing, such as those behind its end.
+      if (typeof result === 'object') expect(result).toEqual(whole);
+      else found += Number(result.endsWith(': scores.npy: its data is damaged: its checksum is another\n'));
+    }
+    expect(found).toBeGreaterThan(0);
+  });
+});
+
 /** Files of the same rows with targets in some form. */
 type Form = 'mask' | 'booleans' | 'indices';
 const formOf = (form: Form, row: number): unknown[] =>
