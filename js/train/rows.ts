@@ -5,7 +5,8 @@ import { checkOptions } from '../options.js';
 import { checkSampleWeight } from '../sample-weight.js';
 import { formatShape } from '../shapes.js';
 import { fromMultiHot, type Targets, targetOutOfRange, toTargets, toUnknown, unknownTarget } from '../targets.js';
-import { type Features, type FeatureRows, findNotFinite, toFeatureRows } from './features.js';
+import { RowsDigest } from './digest.js';
+import { type FeatureRows, type Features, findNotFinite, toFeatureRows } from './features.js';
 import { FeatureScales } from './scales.js';
 import { type Shares, splitRows } from './split.js';
 
@@ -100,7 +101,7 @@ export interface Survey {
   readonly highest: number;
   /** The place of that class, for messages. */
   readonly highestAt: string;
-  /** A digest of the targets and of the part of each row, which tells other rows. */
+  /** A digest of all that is trained on, which tells other rows: see digest.ts. */
   readonly digest: number;
 }
 
@@ -146,7 +147,7 @@ export class RowStore {
     let [rows, features, entries, highest] = [0, 0, 0, -1];
     let isSparse = false;
     let highestAt = '';
-    let digest = 0;
+    const digest = new RowsDigest();
     for await (const given of this.#batches(0)) {
       const batch = given.rows;
       const { columns } = batch.features;
@@ -170,7 +171,7 @@ export class RowStore {
           }
         }
       }
-      digest = [batch.targets.values, batch.targets.offsets, batch.parts].reduce(digestOf, digest);
+      digest.add(batch);
       rows += batch.parts.length;
       if (this.#kept !== null) {
         this.#kept.push(batch);
@@ -180,7 +181,17 @@ export class RowStore {
       await onRows(batch.parts.length);
     }
     this.#columns = features;
-    return { rows, parts: counts, features, isSparse, entries: entries / rows, scales, highest, highestAt, digest };
+    return {
+      rows,
+      parts: counts,
+      features,
+      isSparse,
+      entries: entries / rows,
+      scales,
+      highest,
+      highestAt,
+      digest: digest.value(),
+    };
   }
 
   /** All rows again. */
@@ -358,13 +369,6 @@ function unknownOf(value: unknown, rows: number, classes: number | null) {
   const isMask =
     classes === null && width > 2 && [...unknown.data].every((one) => Number(one) === 0 || Number(one) === 1);
   return isMask ? fromMultiHot(unknown) : unknown;
-}
-
-/** FNV-1a of 32 bits, over numbers. */
-function digestOf(digest: number, values: Int32Array | Uint8Array): number {
-  let result = digest;
-  for (let i = 0; i < values.length; i++) result = Math.imul(result ^ (values[i] as number), 0x01000193);
-  return result;
 }
 
 function copied(features: FeatureRows): FeatureRows {

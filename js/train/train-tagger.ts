@@ -122,7 +122,8 @@ export interface TrainTaggerOptions extends TrainingSettings, Partial<TaggerRows
   classes?: number | undefined;
   /**
    * What `checkpoint()` of an epoch gave: the result is that of a training that was not interrupted, to the bit. All options
-   * but `epochs` and `patience` must be as they were.
+   * but `epochs` and `patience` must be as they were, and the rows too, in batches of any size. Features of float64 are other
+   * rows than the same numbers in float32.
    * @default from the beginning
    */
   resume?: Uint8Array | undefined;

@@ -1,6 +1,6 @@
 // train: from features and labels to a linear head.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -222,6 +222,25 @@ describe('train', () => {
     const none = await runHere(['train', ...options, '--out', 'new.safetensors', '--resume']);
     expect(none.stderr).toMatch(/^multilabel-margin-loss: --resume: new\.safetensors\.checkpoint: .*ENOENT.*\n$/);
     expect(none).toMatchObject({ status: 2, stdout: '' });
+  });
+
+  test('does not go on with other features, nor from a checkpoint whose digest was made in another way', async () => {
+    const options = ['--targets', 'y.npy', '--hidden', '4', '--out', 'h.safetensors'];
+    await train('--features', 'x.npy', ...options, '--epochs', '2');
+    const other = write('other-x.npy', npy('<f4', [ROWS, FEATURES], Float32Array.from(features).reverse()));
+    const refused = {
+      status: 2,
+      stdout: '',
+      stderr: 'multilabel-margin-loss: h.safetensors.checkpoint: this checkpoint is of other rows\n',
+    };
+    expect(await runHere(['train', '--features', other, ...options, '--epochs', '4', '--resume'])).toEqual(refused);
+    const file = join(folder, 'h.safetensors.checkpoint');
+    const bytes = readFileSync(file);
+    const at = bytes.indexOf('digest') + 'digest\\":'.length;
+    bytes.write('1', at + 1);
+    bytes.write('0', at + 2);
+    writeFileSync(file, bytes);
+    expect(await runHere(['train', '--features', 'x.npy', ...options, '--epochs', '4', '--resume'])).toEqual(refused);
   });
 
   test('rows with ids and in other files are split alike', async () => {

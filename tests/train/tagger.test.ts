@@ -174,6 +174,66 @@ describe('trainTagger', () => {
     });
   });
 
+  describe('a checkpoint is refused for other rows', () => {
+    const features = Float64Array.from(rows.features.flat());
+    const withFeatures = (change: (values: Float64Array) => void): Partial<TrainTaggerOptions> => {
+      const data = features.slice();
+      change(data);
+      return { features: { data, shape: [800, FEATURES] } };
+    };
+    const weights = Array.from({ length: 800 }, (_, row) => 1 + (row % 3));
+    const sparse = toSparse(rows.features);
+    const own: TrainTaggerOptions = {
+      ...rows,
+      ...withFeatures(() => {}),
+      sampleWeight: weights,
+      unknown: rows.targets.map(() => []),
+      hidden: 4,
+      epochs: 3,
+    };
+    const refusal = { code: 'ERR_STATE', message: 'this checkpoint is of other rows' };
+    const checkpointOf = async (options: TrainTaggerOptions): Promise<Uint8Array> => {
+      let checkpoint: Uint8Array | undefined;
+      const onEpoch: TrainTaggerOptions['onEpoch'] = (epoch) => void (checkpoint = epoch.checkpoint());
+      await trainTagger({ ...options, epochs: 2, onEpoch });
+      return checkpoint!;
+    };
+
+    test.each<[string, Partial<TrainTaggerOptions>]>([
+      ['a feature', withFeatures((data) => (data[11]! += 1e-9))],
+      ['the signs of two features', withFeatures((data) => [1, 2].forEach((at) => (data[at]! *= -1)))],
+      ['two features in another order', withFeatures((data) => data.subarray(0, 2).reverse())],
+      ['features of float32', { features: { data: Float32Array.from(features), shape: [800, FEATURES] } }],
+      ['a weight', { sampleWeight: weights.map((weight, row) => (row === 799 ? 7 : weight)) }],
+      ['no weights', { sampleWeight: undefined }],
+      ['unknown classes', { unknown: rows.targets.map((labels) => (labels.includes(0) ? [] : [0])) }],
+    ])('%s', async (_, other) => {
+      const resume = await checkpointOf(own);
+      await expect(trainTagger({ ...own, ...other, resume })).rejects.toMatchObject(refusal);
+    });
+
+    test('an entry of sparse rows in another column', async () => {
+      const resume = await checkpointOf({ ...own, features: sparse });
+      const indices = [...sparse.indices];
+      indices.splice(0, 2, 1, 0);
+      await expect(trainTagger({ ...own, features: { ...sparse, indices }, resume })).rejects.toMatchObject(refusal);
+    });
+
+    test('but not for the same ones in other batches', async () => {
+      const cut = (size: number): TrainTaggerOptions['rows'] =>
+        function* () {
+          for (let begin = 0; begin < 800; begin += size) {
+            const end = Math.min(800, begin + size);
+            yield { features: rows.features.slice(begin, end), targets: rows.targets.slice(begin, end) };
+          }
+        };
+      const resume = await checkpointOf({ rows: cut(100), hidden: 4 });
+      const whole = await trainTagger({ rows: cut(100), hidden: 4, epochs: 3 });
+      const rest = await trainTagger({ rows: cut(37), hidden: 4, epochs: 3, resume });
+      expect(rest.save()).toEqual(whole.save());
+    });
+  });
+
   test('rows that are read in parts train as those in memory do', async () => {
     const size = 100;
     const parts = Array.from({ length: 8 }, (_, i) => ({
