@@ -59,7 +59,7 @@ export interface Piece extends Source {
   bytes: number;
   /** The number of its first row in its file, from 0, or null if rows have not been counted: see `numberRows`. */
   firstRow: number | null;
-  /** Scores of each row, or null if that is unknown until they are read. */
+  /** Scores of each row; 0 for sparse rows that do not say it; null if it is unknown until they are read. */
   classes: number | null;
   /** How the first row says that targets are read, or null if the file must be read to know it. */
   reading: Reading | null;

@@ -15,7 +15,7 @@ import {
   wholeSource,
 } from './input.js';
 import { kindOfBytes } from './kinds.js';
-import { bytesOf, isSequential } from './streams.js';
+import { bytesOf, isCompressed, isPipe } from './streams.js';
 import { classOf, type Names, outOfRange, TargetsReader, toPadded } from './targets.js';
 
 const TAB = 9;
@@ -94,29 +94,41 @@ class Rows {
 
 async function cut(source: Source, bytes: number, names: Names | null): Promise<Piece[]> {
   const file = source.scoresFile;
-  if (isSequential(file)) return [wholeSource(source)];
+  if (isPipe(file)) return [wholeSource(source)];
+  const found = await firstOf(source, names);
+  if (isCompressed(file)) return [{ ...wholeSource(source), ...found }];
   const opened = new RandomAccessFile(file);
   const { size } = opened;
   opened.close();
-  // The first row says how many scores the others have, and how targets are read.
-  let classes: number | null = null;
-  let reading: Reading | null = null;
-  for await (const { lines } of linesOf(file, 0, size)) {
-    if (lines[0] === undefined) continue;
-    const parser = new RowParser(source, names, null, null);
-    const rows = new Rows();
-    parser.add(lines[0], rows, 0);
-    parser.targetsOf(rows, 0);
-    ({ classes, reading } = parser);
-    if (!source.hasTargets) reading = NO_TARGETS;
-    break;
-  }
   const pieces: Piece[] = [];
   for (let begin = 0; begin < size; begin += bytes) {
     const end = Math.min(size, begin + bytes);
-    pieces.push({ ...source, begin, end, bytes: end - begin, firstRow: begin === 0 ? 0 : null, classes, reading });
+    pieces.push({ ...source, begin, end, bytes: end - begin, firstRow: begin === 0 ? 0 : null, ...found });
   }
   return pieces;
+}
+
+/** How the first row says that targets are read, and how many scores the others have. */
+async function firstOf(source: Source, names: Names | null): Promise<Pick<Piece, 'classes' | 'reading'>> {
+  let classes: number | null = null;
+  let reading: Reading | null = source.hasTargets ? null : NO_TARGETS;
+  let row = 0;
+  for await (const { lines } of linesOf(source.scoresFile, 0, Number.MAX_SAFE_INTEGER)) {
+    for (const line of lines) {
+      const parser = new RowParser(source, names, null, null);
+      const rows = new Rows();
+      parser.add(line, rows, row);
+      if (reading === null) {
+        parser.targetsOf(rows, row);
+        ({ reading } = parser);
+      }
+      ({ classes } = parser);
+      // An empty list of features is a row of zeros among sparse rows, and nothing among others.
+      if (source.what !== 'features' || rows.scores.length > 0) return { classes, reading };
+      row++;
+    }
+  }
+  return { classes, reading };
 }
 
 async function* read(piece: Piece, names: Names | null): AsyncGenerator<RowBatch> {
@@ -178,18 +190,20 @@ async function countRows(file: string, begin: number, end: number): Promise<numb
 
 export const ndjson: Reader = { cut, read, numberRows };
 
+/** In place of a number of features, for rows that are lists of [index, value]. */
+const SPARSE = 0;
+
 /** Parses the rows of one file, which have to be alike. */
 class RowParser {
   readonly #targets: TargetsReader;
   readonly #file: string;
   /** Whether targets are booleans, by the first row that has any. */
   #isBool: boolean | null;
-  /** Whether features are lists of [index, value]; null before the first row that has any. */
-  #isSparse: boolean | null = null;
 
   constructor(
     private readonly source: Source,
     private readonly names: Names | null,
+    /** The scores of each row; SPARSE for features in lists of [index, value]; null before the first row. */
     public classes: number | null,
     reading: Reading | null,
   ) {
@@ -223,10 +237,10 @@ class RowParser {
         const or = what === 'features' ? ', or of [index, value]' : '';
         throw wrong(`needs "${columns.scores}", a list of numbers, at least one${or}`);
       }
-      this.classes ??= this.#isSparse === true ? 0 : scores.length;
+      this.classes ??= scores.length;
       if (scores.length !== this.classes) {
         throw wrong(
-          `has ${scores.length} ${what}, those before have ${this.#isSparse === true ? 'lists of [index, value]' : this.classes}`,
+          `has ${scores.length} ${what}, those before have ${this.classes === SPARSE ? 'lists of [index, value]' : this.classes}`,
         );
       }
       for (const score of scores as number[]) rows.scores.push(score);
@@ -249,9 +263,14 @@ class RowParser {
 
   /** Features as lists of [index, value], where the others are 0. */
   #addSparse(entries: readonly (readonly unknown[])[], rows: Rows, wrong: (message: string) => InputError): void {
-    if (this.classes !== null) throw wrong(`has lists of [index, value], those before have ${this.classes} features`);
-    // An empty list is a row of zeros.
-    if (entries.length > 0) this.#isSparse = true;
+    this.classes ??= SPARSE;
+    if (this.classes !== SPARSE) {
+      throw wrong(
+        entries.length === 0
+          ? `has no features, and others have ${this.classes}`
+          : `has lists of [index, value], those before have ${this.classes} features`,
+      );
+    }
     for (const entry of entries) {
       const [index, value] = entry;
       const isRight =

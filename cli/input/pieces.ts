@@ -60,7 +60,7 @@ async function cut(given: Source, bytes: number, names: Names | null): Promise<P
 
 /** Refuses a source of another number of classes, or whose targets are read in another way. */
 function checkAlike(piece: Piece, first: Piece): void {
-  if (piece.classes !== first.classes) {
+  if (piece.classes !== first.classes && piece.classes !== 0 && first.classes !== 0) {
     throw new InputError(
       `${piece.scoresFile}: ${piece.what} must have ${first.classes} ${piece.what === 'scores' ? 'classes' : 'columns'}, ` +
         `as those of ${first.scoresFile}, got ${piece.classes}`,

@@ -129,6 +129,11 @@ describe('what is broken is named in one line, with exit code 2', () => {
     ['other features', ['--head', head, wide], /wide\.ndjson: has 3 features, and the head takes 2/],
     ['a feature that is not finite', ['--head', head, bad], /bad\.ndjson: feature at row 1, column 1 is NaN/],
     ['a feature beyond the head', ['--head', head, far], /far\.ndjson: row 1 has feature 2, and the head takes 2/],
+    [
+      'an empty list among dense rows',
+      ['--head', head, write('hole.ndjson', `${lines[0]}\n{"features":[]}\n${lines[1]}`)],
+      /hole\.ndjson: row 1 has no features, and others have 2/,
+    ],
     ['a format', ['--head', head, rows, '--format', 'csv'], /--format must be one of table, ndjson, npy, got 'csv'/],
     ['npy without a file', ['--head', head, rows, '--format', 'npy'], /--format npy needs --out/],
     ['k', ['--head', head, rows, '--k', '0'], /--k must be a whole number from 1, got '0'/],
@@ -151,6 +156,14 @@ describe('what is broken is named in one line, with exit code 2', () => {
     expect(stderr).toMatch(message);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(status).toBe(2);
+  });
+
+  test('an empty list before dense rows of standard input', () => {
+    const { status, stdout, stderr } = run(['predict', '--head', head, '-'], '{"features":[]}\n{"features":[1,2]}');
+    expect(stderr).toBe(
+      'multilabel-margin-loss: standard input: row 1 has 2 features, those before have lists of [index, value]\n',
+    );
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   });
 
   test('no half of a file is left', async () => {

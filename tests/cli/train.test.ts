@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { normal, padded, uniform } from '../js/support.js';
 import { folder, npy, runHere, write } from './command.js';
@@ -355,6 +356,24 @@ describe('sparse features', () => {
     sparse.forEach((score, i) => expect(Math.abs(score - dense[i]!)).toBeLessThan(1e-4 * (1 + Math.abs(score))));
   });
 
+  test('rows without features, compressed files and short ones beside others', async () => {
+    const bytes = async (name: string, ...files: string[]): Promise<Buffer> => {
+      await train(...files, '--row-id', 'id', '--epochs', '1', '--out', name);
+      return readFileSync(join(folder, name));
+    };
+    const own = sparseLines.map((line, row) => (row < 3 ? `{"features":[],"targets":[${row}]}` : line));
+    const named = own.map((line, row) => line.replace('{', `{"id":${row},`));
+    const whole = await bytes('whole.safetensors', write('named.ndjson', named.join('\n')));
+    expect((await bytes('gz.safetensors', write('named.ndjson.gz', gzipSync(named.join('\n'))))).equals(whole)).toBe(
+      true,
+    );
+    const [short, rest] = [
+      write('short.ndjson', named.slice(0, 5).join('\n')),
+      write('rest.ndjson', named.slice(5).join('\n')),
+    ];
+    expect((await bytes('two.safetensors', short, rest)).equals(whole)).toBe(true);
+  });
+
   test('matrices of scipy, compressed or not, in 32 or 64 bits', async () => {
     const weightOf = async (name: string): Promise<number[]> => {
       const files = ['--features', fixture(`${name}.npz`), '--targets', fixture('csr-targets.npy')];
@@ -444,6 +463,28 @@ describe('what is broken is named in one line, with exit code 2 and no head', ()
       'sparse and dense rows',
       [withLine('mixed-kinds.ndjson', 9, '{"features":[[0,1]],"targets":[0]}')],
       /mixed-kinds\.ndjson: row 9 has lists of \[index, value\], those before have 6 features/,
+    ],
+    [
+      'an empty list among dense rows',
+      [withLine('hole.ndjson', 2000, '{"features":[],"targets":[0]}')],
+      /hole\.ndjson: row 2000 has no features, and others have 6/,
+    ],
+    [
+      'empty lists before dense rows',
+      [withLine('holes.ndjson', 0, '{"features":[],"targets":[0]}\n{"features":[],"targets":[1]}')],
+      /holes\.ndjson: row 0 has no features, and others have 6/,
+    ],
+    [
+      'a dense row among sparse ones, where a piece begins',
+      [
+        write(
+          'dense.ndjson',
+          Array.from({ length: 16 }, (_, i) => `{"features":${i === 8 ? '[7,7,7]' : '[[0,1]]'},"targets":[0]}`).join(
+            '\n',
+          ),
+        ),
+      ],
+      /dense\.ndjson: row 8 has 3 features, those before have lists of \[index, value\]/,
     ],
     [
       'an index',
