@@ -60,6 +60,20 @@ export async function loadCharts(): Promise<Draw> {
   };
 }
 
+/** Narrower axes have steps whose reciprocal float64 does not hold, and no ticks. */
+const LEAST_RANGE = 2 ** -1000;
+const HALF_OF_WIDEST = 2 ** 1022;
+
+/**
+ * The ends of an axis from one value to another: as for a single value where ticks do not tell them apart, and cut off where
+ * float64 does not hold their distance.
+ */
+export function axisBetween(low: number, high: number): [number, number] {
+  if (high - low === Infinity) return [Math.max(low, -HALF_OF_WIDEST), Math.min(high, HALF_OF_WIDEST)];
+  const half = Math.max(0.5, Math.abs(low) / 1000);
+  return high - low >= LEAST_RANGE ? [low, high] : [low - half, low + half];
+}
+
 export interface Bar extends MarginBin {
   /** Whether a label of the rows is outscored. */
   outscored: boolean;
@@ -306,9 +320,11 @@ export interface CalibrationBar {
 }
 
 export function calibrationChart(draw: Draw, bars: readonly CalibrationBar[], description: string): Promise<Drawing> {
+  const domain = axisBetween((bars[0] as CalibrationBar).from, (bars.at(-1) as CalibrationBar).to);
+  const inside = (value: number): number => Math.min(Math.max(value, domain[0]), domain[1]);
   return draw(
     (width) => ({
-      data: { values: [...bars] },
+      data: { values: bars.map(({ from, to, share }) => ({ from: inside(from), to: inside(to), share })) },
       width,
       height: 180,
       mark: { type: 'bar', color: 'var(--first)', binSpacing: 1 },
@@ -317,7 +333,7 @@ export function calibrationChart(draw: Draw, bars: readonly CalibrationBar[], de
           field: 'from',
           type: 'quantitative',
           bin: 'binned',
-          scale: { zero: false, nice: false },
+          scale: { domain, zero: false, nice: false },
           axis: { title: 'score', format: '~g', tickCount: width / 60, grid: false },
         },
         x2: { field: 'to' },

@@ -1,7 +1,14 @@
 // Curves over thresholds: of all labels together, and of the label that the reader of a page chooses.
 
 import type { EvaluationResult, Evaluator, PrecisionRecallCurve } from 'multilabel-margin-loss/evaluate';
-import { type CalibrationBar, calibrationChart, type CurveLine, curvesChart, type Draw } from './charts.js';
+import {
+  axisBetween,
+  type CalibrationBar,
+  calibrationChart,
+  type CurveLine,
+  curvesChart,
+  type Draw,
+} from './charts.js';
 import { lastOf, rangesOf } from './calibration.js';
 import { formatMetric, formatWhole } from './metrics.js';
 import { labelName } from './names.js';
@@ -106,8 +113,7 @@ function pointsOf({ thresholds, precision, recall, f1 }: PrecisionRecallCurve): 
 function axisOf({ thresholds, predicted, truePositives }: PrecisionRecallCurve): [number, number] {
   const low = lastOf(predicted, (1 - BELOW) * (predicted[0] as number));
   const high = lastOf(truePositives, ABOVE * (truePositives[0] as number));
-  const ends = [thresholds[Math.max(0, low)], thresholds[Math.max(low, high)]] as [number, number];
-  return ends[0] < ends[1] ? ends : [ends[0] - 0.5, ends[0] + 0.5];
+  return axisBetween(thresholds[Math.max(0, low)] as number, thresholds[Math.max(low, high)] as number);
 }
 
 async function calibrationSection(micro: PrecisionRecallCurve, draw: Draw): Promise<string> {

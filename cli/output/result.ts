@@ -37,7 +37,7 @@ interface Values extends FileValues {
   'allow-empty'?: boolean | undefined;
 }
 
-/** Prints the metrics, and then writes the files that --out asks for. */
+/** Prints the metrics, and then writes the files that --out asks for: what fails does not keep the rest from being done. */
 type PutOut = (
   evaluator: Evaluator,
   origin: Origin,
@@ -82,7 +82,9 @@ export async function prepareOutput(values: Values, names: readonly string[]): P
       draw === null || isState(file)
         ? toState(evaluator, origin)
         : reportOf({ ...origin, evaluator, result }, against, draw);
-    await printAndWrite(json === true ? JSON.stringify(result) : toTable(result), out, contentOf);
+    // The sums come before the report, whose drawing takes memory and time, so that nothing of it costs them.
+    const files = [...out].sort((a, b) => Number(isState(b)) - Number(isState(a)));
+    await printAndWrite(json === true ? JSON.stringify(result) : toTable(result), files, contentOf);
   };
 }
 

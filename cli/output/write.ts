@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { InputError, RunError, toCommandError } from '../errors.js';
 import { identityOf } from '../input/sources.js';
 import { GrowingFile, isReplaced } from './growing-file.js';
-import { print } from './print.js';
+import { print, warn } from './print.js';
 
 type Content = readonly (string | Uint8Array)[];
 
@@ -45,7 +45,7 @@ export function checkWritable(file: string, inputs: readonly string[], isSought 
 }
 
 /**
- * Prints lines, and then writes files, also where standard output failed.
+ * Prints lines, and then makes and writes the files one by one, each also where something before it failed.
  *
  * @throws RunError for what could not be printed or written
  */
@@ -54,13 +54,21 @@ export async function printAndWrite(
   files: readonly string[],
   contentOf: (file: string) => Promise<string> | string,
 ): Promise<void> {
-  try {
-    await print(lines);
-  } finally {
-    const contents = new Map<string, Content>();
-    for (const file of files) contents.set(file, [await contentOf(file)]);
-    writeWhole(contents);
+  const problems: Error[] = [];
+  const attempt = async (action: () => Promise<void>): Promise<void> => {
+    try {
+      await action();
+    } catch (error) {
+      problems.push(error as Error);
+    }
+  };
+  await attempt(() => print(lines));
+  for (const file of files) {
+    await attempt(async () => writeWhole(new Map([[file, [await contentOf(file)]]])));
   }
+  const [first, ...others] = problems;
+  for (const { message } of others) warn(message);
+  if (first !== undefined) throw first;
 }
 
 /**

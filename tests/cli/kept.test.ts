@@ -19,7 +19,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { pathToFileURL } from 'node:url';
+import { Evaluator } from 'multilabel-margin-loss/evaluate';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import type * as Result from '../../cli/output/result.js';
 import { folder, main, npy, run, runHere, write } from './command.js';
 import { Process } from './servers.js';
 
@@ -196,6 +199,28 @@ test('a folder that goes away meanwhile costs neither the metrics nor the sums',
   expect(merged.status).toBe(0);
   expect((await runHere(['merge', '--json', 'stays.json'])).stdout).toBe(merged.stdout);
   rmSync(join(kept!, '..'), { recursive: true });
+});
+
+test('a report that cannot be drawn costs neither the metrics nor the sums', async () => {
+  const evaluator = new Evaluator();
+  evaluator.update([[0.1, 0.2, 0.4, 0.8]], [[3, 0]]);
+  vi.spyOn(evaluator, 'precisionRecallCurve').mockImplementation(() => {
+    throw new Error('no curve');
+  });
+  let stdout = '';
+  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text, ...rest: unknown[]) => {
+    stdout += String(text);
+    (rest.at(-1) as () => void)();
+    return true;
+  });
+  onTestFinished(() => spy.mockRestore());
+  const { prepareOutput } = (await import(new URL('output/result.js', pathToFileURL(main)).href)) as typeof Result;
+  const origin = { shards: null, targetsAre: 'indices', parts: null, model: null, files: ['a.npy'] } as const;
+  const putOut = await prepareOutput({ out: ['drawn.html', 'drawn.json'].map((name) => join(folder, name)) });
+  await expect(putOut(evaluator, origin)).rejects.toThrow('no curve');
+  expect(stdout).toMatch(/^1 rows of 4 classes/);
+  expect((await runHere(['merge', 'drawn.json'])).status).toBe(0);
+  expect(readdirSync(folder).filter((name) => name.startsWith('drawn'))).toEqual(['drawn.json']);
 });
 
 test('a file that finds no room is exit code 1, and the metrics are printed', () => {

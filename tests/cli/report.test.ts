@@ -11,7 +11,7 @@ import { barsOf } from '../../cli/output/charts.js';
 import { launchOptions } from '../chromium.js';
 import { accessibilityViolations } from '../demo/site.js';
 import { normal, permutation, uniform } from '../js/support.js';
-import { folder, runAlone, runHere, write } from './command.js';
+import { folder, npy, runAlone, runHere, write } from './command.js';
 
 const ROWS = 300;
 const CLASSES = 12;
@@ -339,6 +339,36 @@ describe('what goes wrong is said in one line, with exit code 2, and nothing is 
   test('a folder that is not there', async () => {
     await fails(['evaluate', file, '--out', 'missing/report.html'], /missing\/report\.html: cannot be written/);
   });
+});
+
+test.each([
+  ['subnormal', () => choose() * 1e-310],
+  ['the least numbers', () => Math.floor(3 * choose()) * Number.MIN_VALUE],
+  ['as far apart as there are numbers', () => (2 * choose() - 1) * 1.7e308],
+  ['one large number', () => 1e20],
+])('scores that are %s have axes with ticks', async (_, score) => {
+  const scores = Float64Array.from({ length: 160 }, score);
+  write('far-scores.npy', npy('<f8', [40, 4], scores));
+  write(
+    'far-targets.npy',
+    npy(
+      '<i4',
+      [40, 1],
+      Int32Array.from({ length: 40 }, (__, row) => row % 4),
+    ),
+  );
+  const { status, stderr } = await runHere([
+    ...['evaluate', '--scores', 'far-scores.npy', '--targets', 'far-targets.npy'],
+    ...['--out', 'far.html', '--out', 'far.json'],
+  ]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  const report = readFileSync(join(folder, 'far.html'), 'utf8');
+  for (const title of ['threshold', 'score']) expect(report).toContain(`>${title}</text>`);
+  const domain = (
+    JSON.parse(/<script[^>]* id="curves">(.*?)<\/script>/s.exec(report)![1]!) as { domain: [number, number] }
+  ).domain;
+  expect(domain[1] - domain[0]).toBeGreaterThan(2 ** -1000);
+  expect(report).not.toMatch(/<svg[^]*>NaN<[^]*<\/svg>/);
 });
 
 describe('bars', () => {
