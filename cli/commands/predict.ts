@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Prediction, type PredictOptions, Tagger } from 'multilabel-margin-loss/train';
 import { type Command, parse, toCount } from '../command.js';
 import { InputError, toCommandError } from '../errors.js';
-import { FEATURE_OPTIONS, FEATURE_USAGE, featureSources, featuresOf } from '../input/features.js';
+import { checkFeatures, FEATURE_OPTIONS, FEATURE_USAGE, featureSources, featuresOf } from '../input/features.js';
 import { nameOf, type Piece, type RowBatch } from '../input/input.js';
 import { readLabels, readThresholds } from '../input/labels.js';
 import { joinPieces, numberRows, piecesOf, readPiece } from '../input/pieces.js';
@@ -88,7 +88,7 @@ async function run(args: readonly string[]): Promise<void> {
           await writer.write(piece, batch);
         } catch (error) {
           // The tagger checks features before anything is written, and does not know in which file they are.
-          checkFeatures(piece, batch, tagger);
+          checkFeatures(piece, batch, tagger.features);
           throw error;
         }
         progress.add(batch.bytes, batch.scores.shape[0]);
@@ -122,31 +122,6 @@ function thresholdsOf({ thresholds: file }: Values, tagger: Tagger): PredictOpti
     throw toCommandError(error, file);
   }
   return { thresholds };
-}
-
-/** @throws InputError that names the row */
-function checkFeatures(piece: Piece, { scores, sparse, firstRow }: RowBatch, tagger: Tagger): void {
-  const file = nameOf(piece.scoresFile);
-  const columns = scores.shape[1];
-  if (sparse === null && columns !== tagger.features) {
-    throw new InputError(`${file}: has ${columns} features, and the head takes ${tagger.features}`);
-  }
-  const data = sparse?.data ?? scores.data;
-  const bad = data.findIndex((value) => !Number.isFinite(value));
-  const far =
-    sparse === null || columns <= tagger.features ? -1 : sparse.indices.findIndex((j) => j >= tagger.features);
-  if (bad === -1 && far === -1) return;
-  const rowOf = (at: number): number =>
-    firstRow + (sparse === null ? Math.floor(at / columns) : sparse.indptr.findIndex((end) => end > at) - 1);
-  if (bad !== -1) {
-    const column = sparse === null ? bad % columns : sparse.indices[bad];
-    throw new InputError(
-      `${file}: feature at row ${rowOf(bad)}, column ${column} is ${data[bad]}: features must be finite`,
-    );
-  }
-  throw new InputError(
-    `${file}: row ${rowOf(far)} has feature ${sparse?.indices[far]}, and the head takes ${tagger.features}`,
-  );
 }
 
 function writerOf(

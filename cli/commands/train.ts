@@ -11,7 +11,8 @@ import {
 } from 'multilabel-margin-loss/train';
 import { type Command, numberOf, parse, toNumber } from '../command.js';
 import { InputError, toCommandError } from '../errors.js';
-import { FEATURE_OPTIONS, FEATURE_USAGE, featureSources, featuresOf } from '../input/features.js';
+import { inFile } from '../evaluation/add-piece.js';
+import { checkFeatures, FEATURE_OPTIONS, FEATURE_USAGE, featureSources, featuresOf } from '../input/features.js';
 import { nameOf, type Piece, type RowBatch, type Source } from '../input/input.js';
 import { namesOf, readLabels } from '../input/labels.js';
 import { joinPieces, numberRows, piecesOf, readPiece } from '../input/pieces.js';
@@ -248,6 +249,7 @@ async function run(args: readonly string[]): Promise<void> {
       ...(resume === undefined ? {} : { resume }),
       onWarning: warn,
       onStart: async (given) => {
+        await checkTest(testPieces, given, names);
         progress.begin(given);
         await say(describeStart(given));
       },
@@ -268,7 +270,14 @@ async function run(args: readonly string[]): Promise<void> {
     // Written first: what is printed afterwards is in it as well.
     writeWhole(new Map([[outputs.head, [tagger.save()]]]));
     const training = tagger.training!;
-    const ofFile = testPieces.length === 0 ? null : await evaluateOn(tagger, testPieces, settings);
+    // Rows for test that are broken do not cost what is known of the others.
+    let problem: unknown;
+    let ofFile: EvaluationResult | null = null;
+    try {
+      if (testPieces.length > 0) ofFile = await evaluateOn(tagger, testPieces, settings);
+    } catch (error) {
+      problem = error;
+    }
     const results: [string, EvaluationResult][] = [];
     if (training.validation !== null) {
       results.push([`Validation, by which epoch ${training.best} was chosen`, training.validation]);
@@ -287,6 +296,7 @@ async function run(args: readonly string[]): Promise<void> {
       const page = await trainingReport(training, results, tagger.metadata, draw);
       writeWhole(new Map([[outputs.report, [page]]]));
     }
+    if (problem !== undefined) throw problem as Error;
   } catch (error) {
     // Neither a signal nor a failure costs what has been learned.
     progress.stop();
@@ -345,6 +355,31 @@ function toTaggerRows(piece: Piece, batch: RowBatch): TaggerRows {
   };
 }
 
+/**
+ * Looks at the first rows of each file for test, before training.
+ *
+ * @throws InputError for rows that the head will not take
+ */
+async function checkTest(
+  pieces: readonly Piece[],
+  { features, classes }: TrainingStart,
+  names: Names | null,
+): Promise<void> {
+  for (const [i, piece] of pieces.entries()) {
+    if (piece.ordinal === pieces[i - 1]?.ordinal) continue;
+    const masks = piece.reading?.classes ?? classes;
+    if (masks !== classes) {
+      throw new InputError(
+        `${nameOf(piece.targetsFile)}: has masks of ${masks} classes, and there are ${classes} to train on`,
+      );
+    }
+    for await (const batch of readPiece({ ...piece, classesOfTargets: classes }, names)) {
+      checkFeatures(piece, batch, features);
+      break;
+    }
+  }
+}
+
 async function evaluateOn(
   tagger: Tagger,
   pieces: readonly Piece[],
@@ -363,7 +398,8 @@ async function evaluateOn(
           ...(unknown === null ? {} : { unknown }),
         });
       } catch (error) {
-        throw toCommandError(error, nameOf(piece.scoresFile));
+        checkFeatures(piece, batch, tagger.features);
+        throw error instanceof LossError ? inFile(error, piece, batch) : error;
       }
     }
   }

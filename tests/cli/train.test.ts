@@ -1,6 +1,6 @@
 // train: from features and labels to a linear head.
 
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -261,6 +261,79 @@ describe('train', () => {
     expect(stdout).toMatch(/^Test: 3,000 rows of 5 classes/m);
     const pair = ['--test-features', 'x.npy', '--test-targets', 'mask.npy'];
     expect(await train(...ofNpy, ...pair, '--epochs', '1', '--out', 'file.safetensors')).toMatch(/^Test: 3,000 rows/m);
+  });
+
+  describe('rows for test that are broken', () => {
+    // Beyond the first batch, of 2^18 features.
+    const many = 50_000;
+    const manyFeatures = (change: (data: Float32Array) => void): Buffer => {
+      const data = Float32Array.from({ length: many * FEATURES }, (_, i) => i % 7);
+      change(data);
+      return npy('<f4', [many, FEATURES], data);
+    };
+    const manyTargets = (row: number, target: number): Buffer => {
+      const data = Int32Array.from({ length: many }, (_, i) => (i === row ? target : i % CLASSES));
+      return npy('<i4', [many, 1], data);
+    };
+    write(
+      'many-x.npy',
+      manyFeatures(() => {}),
+    );
+    write('many-y.npy', manyTargets(0, 0));
+    const testOn = (x: string, y: string): string[] => ['--test-features', x, '--test-targets', y, '--epochs', '1'];
+
+    test.each([
+      [
+        'a target',
+        testOn('many-x.npy', write('far-y.npy', manyTargets(45_000, 9))),
+        /^multilabel-margin-loss: far-y\.npy: target 9 at row 45000, column 0 is out of range: .*\n$/,
+      ],
+      [
+        'a feature',
+        testOn(
+          write(
+            'inf-x.npy',
+            manyFeatures((data) => (data[45_000 * FEATURES + 3] = Infinity)),
+          ),
+          'many-y.npy',
+        ),
+        /^multilabel-margin-loss: inf-x\.npy: feature at row 45000, column 3 is Infinity: features must be finite.*\n$/,
+      ],
+    ])('%s: named with its row, after the validation and the report', async (_, args, message) => {
+      const out = ['--out', 't.safetensors', '--out', 't.html'];
+      rmSync(join(folder, 't.html'), { force: true });
+      const { status, stdout, stderr } = await runHere(['train', ...ofNpy, ...args, ...out]);
+      expect(stderr).toMatch(message);
+      expect(status).toBe(2);
+      expect(stdout).toMatch(/^Validation, by which epoch 1 was chosen: /m);
+      expect(readFileSync(join(folder, 't.html'), 'utf8')).toMatch(/<h1>Validation, /);
+    });
+
+    const narrow = write('narrow.npy', npy('<f4', [3, 2], new Float32Array(6)));
+    const three = write('three.npy', npy('|b1', [3, 3], new Uint8Array(9).fill(1)));
+    test.each([
+      [
+        'another width',
+        testOn(narrow, write('zeros.npy', npy('<i4', [3, 1], new Int32Array(3)))),
+        /^multilabel-margin-loss: narrow\.npy: has 2 features, and the head takes 6\n$/,
+      ],
+      [
+        'masks of other classes',
+        testOn(write('three-x.npy', npy('<f4', [3, FEATURES], new Float32Array(3 * FEATURES))), three),
+        /three\.npy: has masks of 3 classes, and there are 5 to train on\n$/,
+      ],
+      [
+        'an index beyond the features',
+        ['--epochs', '1', '--test', write('beyond.ndjson', '{"features":[[0,1],[6,1]],"targets":[0]}')],
+        /^multilabel-margin-loss: beyond\.ndjson: row 0 has feature 6, and the head takes 6\n$/,
+      ],
+    ])('%s: named before the training', async (_, args, message) => {
+      const input = args.includes('--test') ? ['rows.ndjson'] : ofNpy;
+      const { status, stdout, stderr } = await runHere(['train', ...input, ...args, '--out', 'early.safetensors']);
+      expect(stderr).toMatch(message);
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+      expect(existsSync(join(folder, 'early.safetensors'))).toBe(false);
+    });
   });
 
   test('sampleWeight and unknown columns', async () => {
