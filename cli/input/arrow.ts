@@ -145,14 +145,19 @@ class ArrowFile {
   }
 }
 
-/** The dictionaries of the messages so far, where names of labels are wanted: a record batch has keys of them. */
+/** The dictionaries of the messages so far, where text is wanted: a record batch has keys of them. */
 class Dictionaries {
   #messages: { id: number; bytes: Buffer }[] = [];
 
+  readonly areWanted: boolean;
+
   constructor(
     private readonly file: ArrowFile,
-    private readonly areWanted: boolean,
-  ) {}
+    { columns }: Source,
+    names: Names | null,
+  ) {
+    this.areWanted = names !== null || columns.rowId !== null;
+  }
 
   get messages(): Buffer[] {
     return this.#messages.map(({ bytes }) => bytes);
@@ -178,7 +183,7 @@ async function cut(source: Source, bytes: number, names: Names | null): Promise<
     const schema = file.schema();
     let piece: Piece | undefined;
     let row = 0;
-    const dictionaries = new Dictionaries(file, names !== null);
+    const dictionaries = new Dictionaries(file, source, names);
     for (const message of file.messages(file.start, Number.MAX_SAFE_INTEGER, 0)) {
       dictionaries.add(message);
       if (message.rows === null) continue;
@@ -221,8 +226,10 @@ async function* read(piece: Piece, names: Names | null): AsyncGenerator<RowBatch
   try {
     let row = piece.firstRow ?? 0;
     const schema = file.schema();
-    const dictionaries = new Dictionaries(file, names !== null);
-    if (names !== null) for (const message of file.messages(file.start, piece.begin, 0)) dictionaries.add(message);
+    const dictionaries = new Dictionaries(file, piece, names);
+    if (dictionaries.areWanted) {
+      for (const message of file.messages(file.start, piece.begin, 0)) dictionaries.add(message);
+    }
     for (const message of file.messages(piece.begin, piece.end, row)) {
       dictionaries.add(message);
       if (message.rows === null || message.rows === 0) continue;
@@ -240,7 +247,7 @@ async function* read(piece: Piece, names: Names | null): AsyncGenerator<RowBatch
 /**
  * One record batch by itself, as a stream of the schema, of dictionaries and of it.
  *
- * @param dictionaries those before it, for names of labels
+ * @param dictionaries those before it, for text
  */
 function batchOf(
   arrow: Arrow,
@@ -333,27 +340,35 @@ function columnsOf(arrow: Arrow, batch: RecordBatch, source: Source, names: Name
     if (found === null) throw needs(name, wanted);
     return found;
   };
-  return {
-    scores: lists(columns.scores, SCORE_TYPES, `${source.what}, lists of float16, float32 or float64`),
-    targets: source.hasTargets ? lists(columns.targets, LABEL_TYPES, 'targets, lists of integers, text or bool') : null,
-    sampleWeight: columns.sampleWeight === null ? null : weightsOf(arrow, batch, columns.sampleWeight, needs),
-    unknown:
-      columns.unknown === null
-        ? null
-        : lists(columns.unknown, LABEL_TYPES, 'unknown classes, lists of integers, text or bool'),
-    rowIds: columns.rowId === null ? null : rowIdsOf(arrow, batch, columns.rowId, needs),
-  };
+  try {
+    return {
+      scores: lists(columns.scores, SCORE_TYPES, `${source.what}, lists of float16, float32 or float64`),
+      targets: source.hasTargets
+        ? lists(columns.targets, LABEL_TYPES, 'targets, lists of integers, text or bool')
+        : null,
+      sampleWeight: columns.sampleWeight === null ? null : weightsOf(arrow, batch, columns.sampleWeight, needs),
+      unknown:
+        columns.unknown === null
+          ? null
+          : lists(columns.unknown, LABEL_TYPES, 'unknown classes, lists of integers, text or bool'),
+      rowIds: columns.rowId === null ? null : rowIdsOf(arrow, batch, columns.rowId, needs),
+    };
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    // Views of text are looked up when they are read, and may lead nowhere.
+    throw new InputError(`${file}: is damaged: ${(error as Error).message}`);
+  }
 }
 
 function rowIdsOf(
-  { DataType }: Arrow,
+  arrow: Arrow,
   batch: RecordBatch,
   name: string,
   needs: (name: string, wanted: string) => InputError,
 ): Columns['rowIds'] {
   const column = batch.getChild(name);
   const type = column?.type as DataType | undefined;
-  if (column === null || !(DataType.isInt(type) || DataType.isUtf8(type) || DataType.isLargeUtf8(type))) {
+  if (column === null || !(arrow.DataType.isInt(type) || isText(arrow, column.type as DataType))) {
     throw needs(name, 'ids for --row-id, integers or text');
   }
   return Array.from({ length: batch.numRows }, (_, row) => column.get(row) as string | number | bigint | null);
@@ -427,10 +442,10 @@ function listsOf(
   };
 }
 
-/** Whether elements are names, also as keys of a dictionary of them. */
+/** Whether elements are text, also as keys of a dictionary of it. */
 function isText({ DataType }: Arrow, type: DataType): boolean {
   const element: DataType = DataType.isDictionary(type) ? (type.dictionary as DataType) : type;
-  return DataType.isUtf8(element) || DataType.isLargeUtf8(element);
+  return DataType.isUtf8(element) || DataType.isLargeUtf8(element) || DataType.isUtf8View(element);
 }
 
 /** The classes of names. A dictionary may have names that no row has. */

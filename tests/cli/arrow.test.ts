@@ -1,11 +1,13 @@
 // The command reads Apache Arrow's format, and refuses broken files with a message.
 
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as arrow from 'apache-arrow';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { describe, expect, test } from 'vitest';
 import { padded, permutation, uniform } from '../js/support.js';
-import { half, metricsOf, randomRows, run, runAlone, runHere, runWith, write } from './command.js';
+import { folder, half, metricsOf, randomRows, run, runAlone, runHere, runWith, write } from './command.js';
 
 const CLASSES = 40;
 const ROWS = 500;
@@ -152,7 +154,8 @@ describe('columns', () => {
 
   // In the order in which rows have them, and with names that no row has.
   const order = permutation(CLASSES, uniform(6));
-  const nameOf = (label: number): string => `label ${label}`;
+  // Views have text of up to 12 bytes in place, and other text elsewhere.
+  const nameOf = (label: number): string => `label ${label}${label % 2 === 0 ? '' : ', which is odd'}`;
   const labels = write('labels.txt', Array.from({ length: CLASSES }, (_, label) => nameOf(label)).join('\n'));
   const keys = arrow.vectorFromArray([...order.map(nameOf), 'no label'], new arrow.Utf8());
   const dictionary = new arrow.Dictionary(new arrow.Utf8(), new arrow.Int8());
@@ -173,6 +176,7 @@ describe('columns', () => {
   };
   const NAMED = {
     text: text(new arrow.Utf8(), (part) => arrow.vectorFromArray(part.map(nameOf), new arrow.Utf8()).data[0]!),
+    views: text(new arrow.Utf8View(), (part) => arrow.vectorFromArray(part.map(nameOf), new arrow.Utf8View()).data[0]!),
     dictionaries: text(dictionary, (part) =>
       arrow.makeData({
         type: dictionary,
@@ -204,8 +208,42 @@ describe('columns', () => {
       Array.from({ length: CLASSES }, (_, label) => (label === missing ? 'other' : nameOf(label))).join('\n'),
     );
     expect((await runHere(['evaluate', `${name}-file.arrow`, '--labels', others])).stderr).toContain(
-      `row ${row} has 'label ${missing}', which is none of the names`,
+      `row ${row} has '${nameOf(missing)}', which is none of the names`,
     );
+  });
+
+  test('--row-id: text of any kind', async () => {
+    const ids = Array.from({ length: ROWS }, (_, row) => (row % 2 === 0 ? `row ${row}` : `a row of number ${row}`));
+    const states: string[] = [];
+    for (const type of [
+      new arrow.Utf8(),
+      new arrow.Utf8View(),
+      new arrow.Dictionary(new arrow.Utf8(), new arrow.Int32()),
+      new arrow.Dictionary(new arrow.Utf8View(), new arrow.Int32()),
+    ]) {
+      const all = arrow.vectorFromArray(ids, type).data[0]!;
+      // Apache Arrow writes views that are a part of others without their text.
+      const data: Column['data'] = (begin, end) =>
+        arrow.DataType.isDictionary(type)
+          ? all.slice(begin, end - begin)
+          : arrow.vectorFromArray(ids.slice(begin, end), type).data[0]!;
+      const id: Column = { type, data };
+      write('ids.arrow', Buffer.from(arrow.tableToIPC(table({ scores: float32, targets: int32, id }), 'file')));
+      const options = ['--row-id', 'id', '--threads', '1', '--out', 'ids.json'];
+      expect(await evaluated(['ids.arrow', ...options])).toEqual(expected);
+      states.push(readFileSync(join(folder, 'ids.json'), 'utf8'));
+    }
+    expect(new Set(states).size).toBe(1);
+  });
+
+  test('views that lead nowhere are damage', async () => {
+    const views = arrow.vectorFromArray(Array<string>(ROWS).fill('more than twelve bytes'), new arrow.Utf8View())
+      .data[0]!;
+    const id: Column = { type: views.type, data: (begin, end) => views.slice(begin, end - begin) };
+    write('nowhere.arrow', Buffer.from(arrow.tableToIPC(table({ scores: float32, targets: int32, id }), 'file')));
+    const { status, stdout, stderr } = await runHere(['evaluate', 'nowhere.arrow', '--row-id', 'id']);
+    expect(stderr).toMatch(/^multilabel-margin-loss: nowhere\.arrow: is damaged: .*\n$/);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   });
 
   test('of other names, among columns of other types', async () => {
