@@ -6,7 +6,7 @@ import { checkSampleWeight } from '../sample-weight.js';
 import { formatShape } from '../shapes.js';
 import { fromMultiHot, type Targets, targetOutOfRange, toTargets, toUnknown, unknownTarget } from '../targets.js';
 import { RowsDigest } from './digest.js';
-import { type FeatureRows, type Features, findNotFinite, toFeatureRows } from './features.js';
+import { type FeatureRows, type Features, findNotFinite, type SparseRows, toFeatureRows } from './features.js';
 import { FeatureScales } from './scales.js';
 import { type Shares, splitRows } from './split.js';
 
@@ -87,6 +87,9 @@ export interface Rows {
   readonly bytes: number;
 }
 
+/** How large a head must be for rows. */
+export type Size = Pick<Survey, 'features' | 'highest' | 'highestAt' | 'lastFeatureAt'>;
+
 /** Facts about all rows. */
 export interface Survey {
   readonly rows: number;
@@ -101,6 +104,8 @@ export interface Survey {
   readonly highest: number;
   /** The place of that class, for messages. */
   readonly highestAt: string;
+  /** The place of the last feature of sparse rows, for messages, or ''. */
+  readonly lastFeatureAt: string;
   /** A digest of all that is trained on, which tells other rows: see digest.ts. */
   readonly digest: number;
 }
@@ -140,13 +145,18 @@ export class RowStore {
     private readonly shares: Shares,
   ) {}
 
-  /** Reads all rows, and keeps them where they fit. */
-  async survey(onRows: (rows: number) => Promise<void> | void): Promise<Survey> {
+  /**
+   * Reads all rows, and keeps them where they fit.
+   *
+   * @param onSize is called with what is known by then, before arrays of that size are made
+   */
+  async survey(onRows: (rows: number) => Promise<void> | void, onSize: (size: Size) => void): Promise<Survey> {
     const counts: [number, number, number] = [0, 0, 0];
     const scales = new FeatureScales();
     let [rows, features, entries, highest] = [0, 0, 0, -1];
     let isSparse = false;
     let highestAt = '';
+    let lastFeatureAt = '';
     const digest = new RowsDigest();
     for await (const given of this.#batches(0)) {
       const batch = given.rows;
@@ -158,9 +168,11 @@ export class RowStore {
         throw given.error('ERR_SHAPE', `has ${columns} features, those before have ${features}`);
       }
       ({ isSparse } = batch.features);
-      features = Math.max(features, columns);
+      if (columns > features) {
+        features = columns;
+        lastFeatureAt = given.placeOfFeature(columns - 1);
+      }
       for (const part of batch.parts) (counts[part] as number)++;
-      scales.add(batch.features, batch.parts, batch.sampleWeight);
       entries += isSparse ? batch.features.data.length : batch.features.rows * columns;
       for (const { values, offsets } of [batch.targets, ...(batch.unknown === null ? [] : [batch.unknown])]) {
         for (let row = 0, at = 0; row < batch.parts.length; row++) {
@@ -171,6 +183,8 @@ export class RowStore {
           }
         }
       }
+      onSize({ features, highest, highestAt, lastFeatureAt });
+      scales.add(batch.features, batch.parts, batch.sampleWeight);
       digest.add(batch);
       rows += batch.parts.length;
       if (this.#kept !== null) {
@@ -190,6 +204,7 @@ export class RowStore {
       scales,
       highest,
       highestAt,
+      lastFeatureAt,
       digest: digest.value(),
     };
   }
@@ -284,11 +299,19 @@ class Checked {
     return new LossError(code, this.place + message);
   }
 
+  /** The first row that has an entry of a feature, for messages; '' for none. */
+  placeOfFeature(column: number): string {
+    const { features } = this.rows;
+    const at = features.isSparse ? features.indices.indexOf(column) : -1;
+    if (!features.isSparse || at === -1) return '';
+    return `${this.place}feature ${column} at row ${this.firstRow + rowOfEntry(features, at)}`;
+  }
+
   #notFinite(features: FeatureRows, at: number): LossError {
     let row = Math.floor(at / features.columns);
     let column = at % features.columns;
     if (features.isSparse) {
-      row = features.indptr.findIndex((end) => end > at) - 1;
+      row = rowOfEntry(features, at);
       column = features.indices[at] as number;
     }
     return this.error(
@@ -358,6 +381,10 @@ class Checked {
     this.#named(() => checkSampleWeight(given, 'float32'));
     return Float64Array.from(given);
   }
+}
+
+function rowOfEntry({ indptr }: SparseRows, at: number): number {
+  return indptr.findIndex((end) => end > at) - 1;
 }
 
 const MOST_CLASSES = 2 ** 31 - 1;

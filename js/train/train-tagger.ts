@@ -11,7 +11,7 @@ import type { Optimizer } from '../training/optimizer.js';
 import { type Batch, Batcher, selectRows } from './batches.js';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, type RowsOfTraining } from './checkpoint.js';
 import { foldScaler, type HeadShape, type Model, newModel, transposeFirst } from './model.js';
-import { type ReadRows, ROW_OPTIONS, RowStore, type Survey, type TaggerRows } from './rows.js';
+import { type ReadRows, ROW_OPTIONS, RowStore, type Size, type Survey, type TaggerRows } from './rows.js';
 import type { Scaler } from './scales.js';
 import { rowsPerBatch } from './score.js';
 import { newOptimizer, readSettings, SETTING_NAMES, type Settings, type TrainingSettings } from './settings.js';
@@ -304,12 +304,14 @@ class Training {
   async #prepare(): Promise<void> {
     const { settings, options, labels } = this;
     let read = 0;
-    this.#survey = await this.#store.survey((rows) =>
-      this.#turn('reading', 0, (read += rows), Number.NaN, () => {
-        throw new LossError('ERR_STATE', 'there is no tagger before training begins');
-      }),
+    this.#survey = await this.#store.survey(
+      (rows) =>
+        this.#turn('reading', 0, (read += rows), Number.NaN, () => {
+          throw new LossError('ERR_STATE', 'there is no tagger before training begins');
+        }),
+      (size) => this.#checkSize(size),
     );
-    const { rows, parts, features, isSparse, entries, highest, highestAt, scales, digest } = this.#survey;
+    const { rows, parts, features, isSparse, entries, highest, scales, digest } = this.#survey;
     if (rows === 0) throw new LossError('ERR_SHAPE', 'there are no rows to train on');
     if (parts[TRAINING] === 0) {
       throw new LossError('ERR_OPTION', `all ${rows} rows are for validation and test, and none is left to train on`);
@@ -320,7 +322,6 @@ class Training {
     if (features === 0) throw new LossError('ERR_SHAPE', 'no row has a feature');
     const classes = this.#classesGiven ?? highest + 1;
     this.#shape = { features, classes, hidden: settings.hidden };
-    this.#checkSize(highestAt);
     for (const warning of scales.warnings(settings.standardize)) (options.onWarning ?? warnOnConsole)(warning);
     this.#scaler = scales.scaler(settings.standardize, settings.hidden === null ? ROW_NORM : null);
     const ofRows: RowsOfTraining = { rows, features, classes, isSparse, digest };
@@ -344,14 +345,21 @@ class Training {
     });
   }
 
-  #checkSize(highestAt: string): void {
-    const { features, classes, hidden } = this.#shape;
+  #checkSize({ features, highest, highestAt, lastFeatureAt }: Size): void {
+    const { hidden } = this.settings;
+    const classes = this.#classesGiven ?? Math.max(1, highest + 1);
     const weights = hidden === null ? features * classes : features * hidden + hidden * classes;
     if (weights <= MOST_WEIGHTS) return;
     const size = hidden === null ? [features, classes] : [features, hidden, classes];
     const head = `a head of ${size.map((each) => each.toLocaleString('en-US')).join(' x ')}`;
     const most = `at most ${MOST_WEIGHTS.toLocaleString('en-US')} weights can be trained`;
-    if (this.#classesGiven !== null) throw new LossError('ERR_OUT_OF_MEMORY', `${head} is too large: ${most}`);
+    // The larger number may be a mistyped one.
+    if (features > classes && lastFeatureAt !== '') {
+      throw new LossError('ERR_SHAPE', `${lastFeatureAt} asks for ${head}, and ${most}`);
+    }
+    if (features > classes || this.#classesGiven !== null) {
+      throw new LossError('ERR_OUT_OF_MEMORY', `${head} is too large: ${most}`);
+    }
     throw new LossError(
       'ERR_TARGET_RANGE',
       `${highestAt} asks for ${head}, and ${most}: classes says how many there are`,
