@@ -15,8 +15,11 @@ export function parse<const T extends Options>(args: readonly string[], options:
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true });
   } catch (error) {
-    // The first sentence: what follows is advice about files whose names begin with '-'.
-    throw new InputError((error as Error).message.replace(/\. .*/s, ''));
+    // The first sentence: what follows is advice in more of them, such as about files whose names begin with '-'.
+    const { message } = error as Error;
+    const [sentence = message] = message.split(/\.\s/);
+    const [, form] = /use '(--[^']+)'/.exec(message) ?? [];
+    throw new InputError(form === undefined ? sentence : `${sentence}: a value that begins with - is given as ${form}`);
   }
 }
 

@@ -64,13 +64,17 @@ export class NpyArray {
     const header = Buffer.concat([start.subarray(headerAt), more]).toString('utf8');
     const descr = /'descr': *'([<>|=]?)([a-z]\d+)'/.exec(header);
     const order = /'fortran_order': *(True|False)/.exec(header);
-    const shape = /'shape': *\(([\d, ]*)\)/.exec(header);
+    // Python 2 wrote long integers as 5L.
+    const shape = /'shape': *\(([\dL, ]*)\)/.exec(header);
     const [, endian, type] = descr ?? [];
-    if (type === undefined || order === null || shape === null || !types.includes(type)) {
+    if (type === undefined || !types.includes(type)) {
       const shown = /'descr': *(.*?), *'fortran/.exec(header)?.[1] ?? 'no type that is known';
       throw new InputError(`${name}: ${what} must be of type ${types.join(', ')}, got ${shown}`);
     }
-    const text = (shape[1] as string).trim();
+    if (order === null || shape === null) {
+      throw new InputError(`${name}: has a header without ${shape === null ? 'a shape' : 'an order'} that can be read`);
+    }
+    const text = (shape[1] as string).replaceAll('L', '').trim();
     const lengths = text
       .split(',')
       .filter((length) => length.trim() !== '')

@@ -248,6 +248,51 @@ test('without a terminal, a line of progress comes every ten seconds', () => {
   ]);
 });
 
+describe('the header of an .npy file', () => {
+  const scores = npy('<f4', [2, 3], Float32Array.of(1, 2, 3, 3, 2, 1));
+  const targets = write('header-targets.npy', npy('<i4', [2], Int32Array.of(2, 0)));
+  // As long as before: the header ends with spaces.
+  const withHeader = (from: string, to: string): Buffer => {
+    const header = scores.toString('latin1', 10, 127);
+    return Buffer.concat([
+      scores.subarray(0, 10),
+      Buffer.from(header.trimEnd().replace(from, to).padEnd(117)),
+      scores.subarray(127),
+    ]);
+  };
+
+  test('may have the long integers of Python 2', async () => {
+    const [plainScores, long] = [write('h.npy', scores), write('h2.npy', withHeader('(2, 3)', '(2L, 3L)'))];
+    const [expected, result] = [
+      await runHere(['evaluate', '--json', '--scores', plainScores, '--targets', targets]),
+      await runHere(['evaluate', '--json', '--scores', long, '--targets', targets]),
+    ];
+    expect({ ...result, stdout: metrics(result.stdout) }).toEqual({ ...expected, stdout: metrics(expected.stdout) });
+    expect(result.status).toBe(0);
+  });
+
+  test.each([
+    ["'shape': (2, 3)", "'shape': [2, 3]", 'a shape'],
+    ["'fortran_order': False", "'fortran_order': 0", 'an order'],
+  ])('needs %s', async (from, to, what) => {
+    const file = write('bad-header.npy', withHeader(from, to));
+    expect(await runHere(['evaluate', '--scores', file, '--targets', targets])).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: `multilabel-margin-loss: bad-header.npy: has a header without ${what} that can be read\n`,
+    });
+  });
+});
+
+test('an option whose value begins with a dash is one line of advice', async () => {
+  expect(await runHere(['evaluate', 'plain.ndjson', '--margin', '-1'])).toEqual({
+    status: 2,
+    stdout: '',
+    stderr:
+      "multilabel-margin-loss: Option '--margin' argument is ambiguous: a value that begins with - is given as --margin=-XYZ\n",
+  });
+});
+
 test('--row-id is refused for arrays, which have no columns', async () => {
   const scores = write('ids-scores.npy', npy('<f4', [1, 3], Float32Array.of(1, 2, 3)));
   for (const [file, args] of [
