@@ -33,11 +33,15 @@ export class RunError extends CommandError {
   }
 }
 
-/** A signal ended the work: exit code 130 for SIGINT (Ctrl+C), 143 for SIGTERM, as shells report them. */
+/** Ctrl+C, a request to end, and a terminal that was closed. */
+export const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+export type Signal = (typeof SIGNALS)[number];
+
+/** A signal ended the work: its exit code is the one that shells report, such as 130 for SIGINT. */
 export class InterruptedError extends CommandError {
   override readonly name = 'InterruptedError';
 
-  constructor(signal: 'SIGINT' | 'SIGTERM', message = 'interrupted') {
+  constructor(signal: Signal, message = 'interrupted') {
     super(message, 128 + constants.signals[signal]);
   }
 }

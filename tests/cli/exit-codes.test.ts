@@ -15,6 +15,7 @@ describe('an error', () => {
     [new InputError('a'), 2],
     [new RunError('a'), 1],
     [new InterruptedError('SIGINT'), 130],
+    [new InterruptedError('SIGHUP'), 129],
     ...(['ENOENT', 'EACCES', 'EISDIR', 'ENOTDIR', 'EROFS'] as const).map((code): [Error, number] => [system(code), 2]),
     ...(['ENOSPC', 'EIO', 'EMFILE', 'EDQUOT'] as const).map((code): [Error, number] => [system(code), 1]),
     ...(['ERR_SHAPE', 'ERR_TARGET_RANGE', 'ERR_OPTION', 'ERR_STATE'] satisfies LossErrorCode[]).map(

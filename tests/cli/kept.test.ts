@@ -20,6 +20,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { nn, saveSafetensors } from 'multilabel-margin-loss';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type * as Result from '../../cli/output/result.js';
@@ -237,8 +238,29 @@ test('a file that finds no room is exit code 1, and the metrics are printed', ()
   expect(existsSync(join(folder, 'small.json'))).toBe(false);
 });
 
+test('predict that is interrupted by a closed terminal leaves nothing behind', async () => {
+  const head = write('head.safetensors', Buffer.from(saveSafetensors(new nn.Linear(3, 2).state_dict())));
+  const rows = spawn('yes', ['{"features":[1,2,3]}'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const args = [main, 'predict', '--head', head, '-', '--out', 'closed.txt'];
+  const child = spawn(process.execPath, args, { cwd: folder, stdio: [rows.stdout, 'ignore', 'pipe'] });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const parts = (): string[] => readdirSync(folder).filter((name) => name.startsWith('closed.txt'));
+  // What has been written was read by somebody who listens for signals.
+  await expect.poll(() => parts().some((name) => statSync(join(folder, name)).size > 0)).toBe(true);
+  child.kill('SIGHUP');
+  const [code] = (await once(child, 'close')) as [number];
+  rows.kill();
+  expect({ code, stderr }).toEqual({ code: 129, stderr: 'multilabel-margin-loss: interrupted\n' });
+  expect(parts()).toEqual([]);
+});
+
 describe('train', () => {
-  test.each(['SIGINT', 'SIGTERM'] as const)('%s keeps the best head so far', async (signal) => {
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('%s keeps the best head so far', async (signal, exitCode) => {
     const name = `${signal}.safetensors`;
     const patient = ['--epochs', '1000000', '--patience', '1000000'];
     const training = new Process(process.execPath, [main, 'train', ...input, ...patient, '--out', name], {
@@ -246,7 +268,7 @@ describe('train', () => {
     });
     await training.said(/^epoch 2\//m);
     training.child.kill(signal);
-    expect(await training.end()).toBe(signal === 'SIGINT' ? 130 : 143);
+    expect(await training.end()).toBe(exitCode);
     expect(training.output).toMatch(
       new RegExp(
         `training ended early: the head, of epoch \\d+, the best so far, is in ${signal}\\.safetensors\\n.*interrupted\\n$`,
@@ -257,7 +279,7 @@ describe('train', () => {
     expect(bytes.length).toBe(8 + Number(bytes.readBigUInt64LE(0)) + 16 * Float32Array.BYTES_PER_ELEMENT);
   });
 
-  test('a mistyped target is named, and nothing is allocated for it', async () => {
+  test('a mistyped target or feature is named, and nothing is allocated for it', async () => {
     const typo = Int32Array.from({ length: ROWS }, (_, i) => (i === 77 ? 400_000_000 : i % 4));
     write('typo.npy', npy('<i4', [ROWS], typo));
     const { status, stdout, stderr } = await runHere([
@@ -274,6 +296,14 @@ describe('train', () => {
     );
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(existsSync(join(folder, 'typo.safetensors'))).toBe(false);
+    write('typo.ndjson', '{"features":[[0,1]],"targets":[2]}\n{"features":[[2147483646,1]],"targets":[1]}');
+    for (const options of [[], ['--classes', '3'], ['--hidden', '4']]) {
+      const sparse = await runHere(['train', 'typo.ndjson', ...options, '--out', 'typo.safetensors']);
+      expect(sparse.stderr).toMatch(
+        /^multilabel-margin-loss: typo\.ndjson: feature 2147483646 at row 1 asks for a head of 2,147,483,647 x (4 x )?3, and at most 268,435,456 weights can be trained\n$/,
+      );
+      expect(sparse).toMatchObject({ status: 2, stdout: '' });
+    }
     const asked = await runHere(['train', ...input, '--classes', '2147483647', '--out', 'typo.safetensors']);
     expect(asked.stderr).toMatch(
       /^multilabel-margin-loss: a head of 3 x 2,147,483,647 is too large: at most 268,435,456 weights can be trained\n$/,
