@@ -74,11 +74,11 @@ export class CsrMatrix {
       const data = await open('data', [...Object.keys(DATA), ...WIDE]);
       const indices = await open('indices', INDEX_TYPES);
       const indptr = await open('indptr', INDEX_TYPES);
-      shape.close();
       if (rows === undefined || columns === undefined || others.length > 0 || !(rows >= 0 && columns >= 0)) {
         throw new InputError(`${file}: sparse ${what} must have two dimensions`);
       }
       if (indptr.rows !== rows + 1 || indices.rows !== data.rows) throw damaged(file);
+      shape.close();
       return new CsrMatrix(file, rows, columns, data, indices, indptr);
     } catch (error) {
       for (const array of opened) array.close();

@@ -455,6 +455,23 @@ describe('sparse features', () => {
     };
     const weight = await weightOf('csr');
     for (const name of ['csr-stored', 'csr-wide']) expect(await weightOf(name)).toEqual(weight);
+    const bytes = readFileSync(fixture('csr-stored.npz'));
+    // The number of rows is behind the headers of ZIP and of NumPy.
+    const header = bytes.indexOf('shape.npy') - 30;
+    const rowsAt = header + 30 + bytes.readUInt16LE(header + 26) + bytes.readUInt16LE(header + 28) + 128;
+    for (const [at, message] of [
+      [rowsAt, 'is damaged: its arrays are not those of one sparse matrix'],
+      [bytes.indexOf('data.npy') + 200, 'data.npy: its data is damaged: its checksum is another'],
+    ] as const) {
+      const other = Buffer.from(bytes);
+      other[at]! ^= 1;
+      const files = ['--features', write('bit.npz', other), '--targets', fixture('csr-targets.npy')];
+      expect(await runHere(['train', ...files, '--out', 'no.safetensors'])).toEqual({
+        status: 2,
+        stdout: '',
+        stderr: `multilabel-margin-loss: bit.npz: ${message}\n`,
+      });
+    }
     const other = await runHere([
       'train',
       '--features',
