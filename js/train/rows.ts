@@ -240,7 +240,7 @@ export class RowStore {
     if (!(Symbol.asyncIterator in Object(batches)) && !(Symbol.iterator in Object(batches))) {
       throw new LossError('ERR_OPTION', `rows() must give batches of rows, got ${describe(batches)}`);
     }
-    for await (const batch of batches as Iterable<TaggerRows>) {
+    for await (const batch of batches as AsyncIterable<TaggerRows>) {
       const given = checkOptions(batch, ROW_OPTIONS, 'a batch of rows');
       if (given.sourceIndex !== undefined && given.sourceIndex !== sourceIndex)
         [sourceIndex, firstRow] = [given.sourceIndex, 0];

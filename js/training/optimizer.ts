@@ -436,7 +436,9 @@ export function checkNumbers<Options extends object>(
 /** Options whose arrays nobody else can change. */
 function copied<T extends object>(options: T): T {
   const entries = Object.entries(options) as [string, unknown][];
-  return Object.fromEntries(entries.map(([key, value]) => [key, Array.isArray(value) ? [...value] : value])) as T;
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, Array.isArray(value) ? [...(value as unknown[])] : value]),
+  ) as T;
 }
 
 /** The options with defaults for those left out. */

@@ -216,8 +216,9 @@ test('a report that cannot be drawn costs neither the metrics nor the sums', asy
   });
   onTestFinished(() => spy.mockRestore());
   const { prepareOutput } = (await import(new URL('output/result.js', pathToFileURL(main)).href)) as typeof Result;
-  const origin = { shards: null, targetsAre: 'indices', parts: null, model: null, files: ['a.npy'] } as const;
-  const putOut = await prepareOutput({ out: ['drawn.html', 'drawn.json'].map((name) => join(folder, name)) });
+  const origin = { targetsAre: 'indices', parts: [], model: null, files: ['a.npy'] } as const;
+  const out = ['drawn.html', 'drawn.json'].map((name) => join(folder, name));
+  const putOut = await prepareOutput({ out }, []);
   await expect(putOut(evaluator, origin)).rejects.toThrow('no curve');
   expect(stdout).toMatch(/^1 rows of 4 classes/);
   expect((await runHere(['merge', 'drawn.json'])).status).toBe(0);
