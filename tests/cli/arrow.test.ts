@@ -231,7 +231,9 @@ describe('columns', () => {
       write('ids.arrow', Buffer.from(arrow.tableToIPC(table({ scores: float32, targets: int32, id }), 'file')));
       const options = ['--row-id', 'id', '--threads', '1', '--out', 'ids.json'];
       expect(await evaluated(['ids.arrow', ...options])).toEqual(expected);
-      states.push(readFileSync(join(folder, 'ids.json'), 'utf8'));
+      // The files differ in size, by which parts are known.
+      const state = JSON.parse(readFileSync(join(folder, 'ids.json'), 'utf8')) as object;
+      states.push(JSON.stringify({ ...state, parts: null, fileDigest: null }));
     }
     expect(new Set(states).size).toBe(1);
   });

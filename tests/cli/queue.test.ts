@@ -303,7 +303,7 @@ describe('what is wrong is said in one line, with exit code 2', () => {
     [
       'an address of something else',
       ['worker', '--queue', 'amqp://host'],
-      /--queue must be redis:\/\/… or postgres:\/\/…, got 'amqp:\/\/host'/,
+      /--queue must be redis:\/\/…, rediss:\/\/…, postgres:\/\/… or postgresql:\/\/…, got 'amqp:\/\/host'/,
     ],
     ['a worker without a queue', ['worker'], /worker needs --queue/],
     ['a worker of files', ['worker', '--queue', 'redis://host', 'rows.ndjson'], /takes no files, got 'rows\.ndjson'/],
