@@ -271,7 +271,7 @@ class RowComputation {
       if (count == 0) return;
       const double whole = static_cast<double>(factor) * unit;
       // 26 bits, so that the product with a count has no rounding; and the 27 bits below.
-      const double upper = std::bit_cast<double>(std::bit_cast<uint64_t>(whole) & ~uint64_t{0x7ffffff});
+      const auto upper = std::bit_cast<double>(std::bit_cast<uint64_t>(whole) & ~uint64_t{0x7ffffff});
       add(static_cast<double>(count) * upper);
       add(static_cast<double>(count) * (whole - upper));
     };

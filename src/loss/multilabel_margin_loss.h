@@ -131,8 +131,8 @@ template <typename Score>
 // may be the same memory as `rows.scores`, which is faster than elsewhere or null, since the computation needs a copy
 // of each row. Under Options::loss_only the memory is written to all the same.
 //
-// A loss in float without its gradient is a sum of other roundings than one with it: the two may differ in the last bits
-// of a float.
+// A loss in float without its gradient is a sum of other roundings than one with it: the two may differ in the last
+// bits of a float.
 template <typename Score>
 void Compute(const Rows<Score>& rows, const Options& options, KernelChoice kernel, double* losses, Score* grad,
              Workspace& workspace);

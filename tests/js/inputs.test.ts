@@ -394,7 +394,12 @@ describe('weights and unknown classes', () => {
     ['unknown classes for other rows', { unknown: [[1]] }, 'ERR_SHAPE', ['unknown', '[2, K]']],
     ['unknown classes of float32', { unknown: new Float32Array(2) }, 'ERR_DTYPE', ['unknown', 'float32']],
     ['a mask of fewer classes', { unknown: [[false], [true]] }, 'ERR_SHAPE', ['mask', '4 classes', 'got 1']],
-    ['a mask of more classes', { unknown: X.map(() => Array<boolean>(6).fill(false)) }, 'ERR_SHAPE', ['4 classes', 'got 6']],
+    [
+      'a mask of more classes',
+      { unknown: X.map(() => Array<boolean>(6).fill(false)) },
+      'ERR_SHAPE',
+      ['4 classes', 'got 6'],
+    ],
     ['another option', { sampleWeights: [1, 1] }, 'ERR_OPTION', ["'sampleWeights'", 'sampleWeight']],
     ['null', null as never, 'ERR_OPTION', ['null']],
   ])('%s is refused', (_name, options, code, parts) => {
