@@ -16,9 +16,9 @@ import { uniform } from './uniform.js';
 export interface Estimate {
   /** The estimate from all rows. */
   value: number;
-  /** The lower end; null where there are too few rows for an interval. */
+  /** The lower end; null where there are too few rows for an interval, or the value is not finite. */
   low: number | null;
-  /** The upper end; null where there are too few rows for an interval. */
+  /** The upper end; null where there are too few rows for an interval, or the value is not finite. */
   high: number | null;
 }
 
@@ -122,7 +122,9 @@ export function bootstrap(models: readonly [first: Model, second: Model], draws:
 
 function estimate(value: number, drawn: Float64Array, level: number): Estimate {
   const sorted = drawn.slice().sort();
-  return { value, low: quantile(sorted, (1 - level) / 2), high: quantile(sorted, (1 + level) / 2) };
+  const [low, high] = [quantile(sorted, (1 - level) / 2), quantile(sorted, (1 + level) / 2)];
+  // A loss that is infinite, of scores at the ends of float64, has no interval.
+  return Number.isFinite(low + value + high) ? { value, low, high } : { value, low: null, high: null };
 }
 
 /** Interpolates between the two nearest values, as numpy.quantile does. */

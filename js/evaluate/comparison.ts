@@ -94,7 +94,7 @@ export interface Comparison {
   at: Record<number, Record<keyof MetricsAtK, ComparedMetric>>;
   /**
    * The metrics of predicted labels. Null where one of the evaluators has none, or another `zeroDivision`. The metrics of
-   * `micro` have no interval where {@link Comparison.labelIntervalsMissing} says why.
+   * `micro` have no interval for rows with weights, nor beyond 4,096 classes.
    */
   classification: ComparedClassification | null;
   /** The names of the classes, [C]; null where neither evaluator has some. */
@@ -175,8 +175,10 @@ export function compareResults(
       ? `an interval needs rows in at least ${LEAST_GROUPS} of the ${groups[0].groups} groups that rows fall into, and ` +
         `these are in ${filled.length}`
       : null;
-  const labelIntervalsMissing = intervalsMissing ?? whyNoLabelIntervals(first, labelGroupsOf);
-  const labelDraws = labelIntervalsMissing === null ? draws : null;
+  const whyNone = intervalsMissing ?? whyNoLabelIntervals(first, labelGroupsOf);
+  const labelDraws = whyNone === null ? draws : null;
+  const perLabel = compareLabels(results, isClassified, labelGroupsOf, labelDraws, LEAST_GROUPS);
+  const hasIntervals = perLabel.some(({ f1, meanRank }) => (f1 ?? meanRank).low !== null);
   const atK = MEANS_OF_ROWS.length;
   return {
     rows: first.rows,
@@ -193,8 +195,8 @@ export function compareResults(
         )
       : null,
     labels: first.labels ?? second.labels,
-    labelIntervalsMissing,
-    perLabel: compareLabels(results, isClassified, labelGroupsOf, labelDraws, LEAST_GROUPS),
+    labelIntervalsMissing: whyNone ?? (hasIntervals ? null : whyNoLabelHasOne(missing !== null && !isClassified)),
+    perLabel,
   };
 }
 
@@ -222,6 +224,12 @@ function whyNoLabelIntervals({ classes, hasWeights }: EvaluationResult, groupsOf
     );
   }
   return hasWeights ? 'intervals of labels are for rows without weights' : null;
+}
+
+function whyNoLabelHasOne(isUnknown: boolean): string {
+  return isUnknown
+    ? 'the ranks of labels are not known, nor which are predicted'
+    : `an interval of a label needs rows that have it in at least ${LEAST_GROUPS} groups`;
 }
 
 /** The metrics of all classes of all rows together, which are ratios of sums over labels. */

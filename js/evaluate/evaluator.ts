@@ -405,6 +405,12 @@ export class Evaluator {
     if (own === null || others === null || first.rows === 0 || second.rows === 0) {
       throw new LossError('ERR_STATE', 'evaluators to be compared must have rows');
     }
+    if (own.classes !== others.classes) {
+      throw new LossError(
+        'ERR_STATE',
+        `evaluators to be compared must have the same number of classes, got ${own.classes} and ${others.classes}`,
+      );
+    }
     if (first.rows !== second.rows || own.labelsFingerprint() !== others.labelsFingerprint()) {
       const given =
         first.rows === second.rows
@@ -682,7 +688,7 @@ function toSampleWeight(given: ArrayLike<number>, rows: number): Float64Array {
         `sampleWeight must be finite and not negative, got ${describe(weight)} for row ${row}`,
       );
     }
-    weights[row] = weight;
+    weights[row] = weight + 0; // -0 + 0 = 0: rows are told apart by the bits of their weights.
   }
   return weights;
 }

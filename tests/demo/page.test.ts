@@ -220,6 +220,52 @@ describe('one picture', () => {
     await page.getByText('Press the tags that are true').waitFor();
   });
 
+  test('the camera is started once, and a picture of the gallery ends it and drawing', async () => {
+    await page.evaluate(() => {
+      const { mediaDevices } = navigator;
+      const started: MediaStream[] = [];
+      const start = mediaDevices.getUserMedia.bind(mediaDevices);
+      mediaDevices.getUserMedia = async (constraints) => {
+        const stream = await start(constraints);
+        started.push(stream);
+        return stream;
+      };
+      Object.assign(window, { live: () => started.filter(({ active }) => active).length });
+    });
+    const live = (): Promise<number> => page.evaluate(() => (window as unknown as { live: () => number }).live());
+    const camera = page.getByRole('button', { exact: true, name: 'Camera' });
+    await camera.evaluate((button: HTMLButtonElement) => {
+      button.click();
+      button.click();
+    });
+    await page.getByRole('button', { exact: true, name: 'Take the picture' }).waitFor();
+    expect(await live()).toBe(1);
+    await page.getByRole('button', { name: /^green apple/ }).click();
+    await camera.waitFor();
+    expect(await live()).toBe(0);
+    expect(await page.locator('#picture').isVisible()).toBe(true);
+    expect(await page.locator('#picture-errors li').count()).toBe(0);
+
+    const draw = page.getByRole('button', { exact: true, name: 'Draw' });
+    await draw.click();
+    expect(await draw.getAttribute('aria-pressed')).toBe('true');
+    await page.getByRole('button', { name: /^red apple/ }).click();
+    expect(await draw.getAttribute('aria-pressed')).toBe('false');
+    expect(await page.locator('#picture-name').textContent()).toMatch(/^red apple/);
+  });
+
+  test('a folder that is dropped gets a message, and the next picture is taken', async () => {
+    const session = await page.context().newCDPSession(page);
+    const data = { items: [], files: [screenshots], dragOperationsMask: 1 };
+    for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+      await session.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
+    }
+    await session.detach();
+    await page.locator('#picture-errors li', { hasText: 'it is a folder' }).waitFor();
+    await drop(page, 'next.png', 'image/png', FLAG);
+    await page.locator('#picture-name', { hasText: 'next.png' }).waitFor();
+  });
+
   test('files that are no pictures get a friendly message, and the page goes on', async () => {
     const huge = await sharp({ create: { width: 8000, height: 6250, channels: 3, background: '#123' } })
       .png()
@@ -355,12 +401,17 @@ describe('where it is served', () => {
     expect(await other.evaluate(() => crossOriginIsolated)).toBe(false);
     await other.getByRole('button', { name: 'Keep this page for offline use' }).click();
     await other.getByText('This page works offline.').waitFor();
+    await other.getByText('Settings', { exact: true }).click();
+    await other.getByLabel('Margin').fill('3');
     await train(other, 1);
     await plain.close();
     await other.reload();
     await isReady(other);
     await other.getByRole('button', { name: /^Resume at epoch/ }).click();
     await other.getByText(/^Paused in epoch/).waitFor();
+    // The margin of the training, in the form and in the pairs.
+    await expect.poll(() => other.locator('#pairs tbody tr').first().textContent()).toMatch(/3 − /);
+    expect(await other.locator('form.settings [name="margin"]').inputValue()).toBe('3');
     expect(await other.evaluate(() => crossOriginIsolated)).toBe(true);
     await drop(other, 'flag.png', 'image/png', FLAG);
     await other.getByText('Press the tags that are true').waitFor();

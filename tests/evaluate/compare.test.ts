@@ -375,6 +375,23 @@ describe('labels', () => {
     expect(weighted.compare(weighted).labelIntervalsMissing).toMatch(/without weights/);
   });
 
+  test('have none where each has too few rows, or nothing is known of them, and the reason is given', () => {
+    const few = new Evaluator();
+    const data = Float64Array.from({ length: 200 * 20 }, normal(75));
+    few.update(
+      { data, shape: [200, 20] },
+      Array.from({ length: 200 }, (_, row) => [row % 10]),
+    );
+    const compared = few.compare(few);
+    expect(compared.perLabel.every(({ meanRank }) => meanRank.low === null)).toBe(true);
+    expect(compared.labelIntervalsMissing).toMatch(/at least 30 groups/);
+    const top = new Evaluator({ k: [1] });
+    for (let row = 0; row < 100; row++) {
+      top.updateTopK({ values: [[1]], indices: [[row % 2]] }, [[0]], { classes: 2, firstRow: row });
+    }
+    expect(top.compare(top).labelIntervalsMissing).toMatch(/ranks of labels are not known/);
+  });
+
   test('without predictions of both, or with another zeroDivision, have no F1', () => {
     const of = (classification?: ClassificationOptions): Evaluator => {
       const evaluator = new Evaluator({ classification });
@@ -459,4 +476,40 @@ describe('rows of the highest loss', () => {
     }
     expect(evaluator.result()).toMatchObject({ rows: 0, highestLosses: [], margins: [] });
   });
+});
+
+test('models of other numbers of classes are refused, in either order', () => {
+  const of = (scores: number[]): Evaluator => {
+    const evaluator = new Evaluator();
+    evaluator.update([scores], [[1]]);
+    return evaluator;
+  };
+  expectLossError(() => of([1, 0.5, 0]).compare(of([1, 0.5])), 'ERR_STATE', ['number of classes', '3 and 2']);
+  expectLossError(() => of([1, 0.5]).compare(of([1, 0.5, 0])), 'ERR_STATE', ['number of classes', '2 and 3']);
+});
+
+test('an infinite loss has no interval, and a weight of -0 is one of 0', () => {
+  const infinite = new Evaluator();
+  const data = Float64Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? 1.7e308 : -1.7e308));
+  infinite.update(
+    { data, shape: [100, 2] },
+    Array.from({ length: 100 }, () => [1]),
+  );
+  const { loss } = infinite.compare(infinite).metrics;
+  expect(loss.first).toEqual({ value: Infinity, low: null, high: null });
+  expect([loss.difference.low, loss.difference.high]).toEqual([null, null]);
+
+  const [zero, negative] = [0, -0].map((weight) => {
+    const evaluator = new Evaluator();
+    evaluator.update(
+      [
+        [1, 2],
+        [2, 1],
+      ],
+      [[0], [0]],
+      { sampleWeight: [1, weight] },
+    );
+    return evaluator;
+  });
+  expect(zero!.compare(negative!).rows).toBe(2);
 });

@@ -30,6 +30,8 @@ export class PicturePanel {
   #chosen: number | OwnPicture | null = null;
   /** Of the gallery, by number. */
   readonly #heldOut: Set<number>;
+  /** Ends drawing and the camera. */
+  #endInput = (): void => {};
 
   constructor(
     tagger: Remote<Tagger>,
@@ -50,7 +52,7 @@ export class PicturePanel {
   /** Numbers and scores are there from now on. */
   async start(): Promise<void> {
     this.#isLoaded = true;
-    listenForPictures({
+    this.#endInput = listenForPictures({
       onPicture: (name, isNew) => this.#takeOwn(name, isNew),
       onErrors: (errors) => this.#showErrors(errors),
     });
@@ -59,6 +61,7 @@ export class PicturePanel {
 
   async chooseImage(image: number): Promise<void> {
     const { names, codes } = this.#gallery;
+    this.#endInput();
     this.#chosen = image;
     this.#galleryView.choose(image);
     byId('picture-name').textContent = names[image]! + (this.#heldOut.has(image) ? ', held out' : '');
@@ -158,7 +161,10 @@ export class PicturePanel {
     const copy = element('canvas', { width: pixels.width, height: pixels.height });
     copy.getContext('2d')!.putImageData(pixels, 0, 0);
     button.append(copy);
-    button.addEventListener('click', () => void this.#chooseOwn(own, button));
+    button.addEventListener('click', () => {
+      this.#endInput();
+      void this.#chooseOwn(own, button);
+    });
     if (!isNew) byId('own-pictures').lastElementChild?.remove();
     byId('own-pictures').append(button);
     await this.#chooseOwn(own, button);

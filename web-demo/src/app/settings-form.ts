@@ -5,13 +5,18 @@ import { byId } from './page.js';
 export class SettingsForm {
   readonly #form = document.querySelector<HTMLFormElement>('form.settings')!;
 
+  readonly #onChange: (settings: TrainSettings) => void;
+
   /** @param onChange called with settings that are valid */
   constructor(onChange: (settings: TrainSettings) => void) {
+    this.#onChange = onChange;
     this.#form.addEventListener('submit', (event) => event.preventDefault());
-    this.#form.addEventListener('change', () => {
-      const settings = this.read();
-      if (settings !== null) onChange(settings);
-    });
+    this.#form.addEventListener('change', () => this.#tell());
+  }
+
+  #tell(): void {
+    const settings = this.read();
+    if (settings !== null) this.#onChange(settings);
   }
 
   /** Null if one is not valid. */
@@ -34,6 +39,7 @@ export class SettingsForm {
       const field = this.#form.elements.namedItem(name);
       if (field instanceof HTMLInputElement || field instanceof HTMLSelectElement) field.value = String(value);
     }
+    this.#tell();
   }
 
   /** Says which one is not valid. */

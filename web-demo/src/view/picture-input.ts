@@ -17,7 +17,8 @@ interface PictureEvents {
 const LINE_WIDTH = 9;
 const DRAWING_PAUSE_MS = 250;
 
-export function listenForPictures({ onPicture, onErrors }: PictureEvents): void {
+/** @returns ends drawing and the camera, when another picture is looked at */
+export function listenForPictures({ onPicture, onErrors }: PictureEvents): () => void {
   const stage = byId('stage');
   const canvas = byId<HTMLCanvasElement>('picture');
   const video = byId<HTMLVideoElement>('video');
@@ -39,8 +40,7 @@ export function listenForPictures({ onPicture, onErrors }: PictureEvents): void 
         drawSquare(canvas, picture, picture.width, picture.height);
         await onPicture(name, true);
       } catch (error) {
-        if (!(error instanceof PictureError)) throw error;
-        errors.push(error.message);
+        errors.push(error instanceof PictureError ? error.message : `${name}: ${(error as Error).message}`);
         onErrors(errors);
       }
     }
@@ -81,6 +81,7 @@ export function listenForPictures({ onPicture, onErrors }: PictureEvents): void 
   const context = canvas.getContext('2d', { willReadFrequently: true })!;
   let drawingTimer = 0;
   const stopDrawing = (): void => {
+    clearTimeout(drawingTimer);
     draw.setAttribute('aria-pressed', 'false');
     stage.classList.remove('drawing');
   };
@@ -116,7 +117,10 @@ export function listenForPictures({ onPicture, onErrors }: PictureEvents): void 
   });
 
   const cameraLabel = camera.textContent;
+  /** Counts the times that the camera was started or stopped. */
+  let cameraTurn = 0;
   const stopCamera = (): void => {
+    cameraTurn++;
     if (video.srcObject instanceof MediaStream) for (const track of video.srcObject.getTracks()) track.stop();
     video.srcObject = null;
     video.hidden = true;
@@ -132,21 +136,34 @@ export function listenForPictures({ onPicture, onErrors }: PictureEvents): void 
         await onPicture('From the camera', true);
         return;
       }
+      const turn = ++cameraTurn;
       try {
         // Undefined on pages that are not served securely.
         const devices = navigator.mediaDevices as MediaDevices | undefined;
         if (!devices) throw new Error('pages need https for it');
-        video.srcObject = await devices.getUserMedia({ video: { facingMode: 'environment' } });
+        const stream = await devices.getUserMedia({ video: { facingMode: 'environment' } });
+        // It may have been asked for again, or not be wanted any more, while the visitor was asked.
+        if (turn !== cameraTurn) {
+          for (const track of stream.getTracks()) track.stop();
+          return;
+        }
+        video.srcObject = stream;
         await video.play();
         video.hidden = false;
         canvas.hidden = true;
         camera.textContent = 'Take the picture';
       } catch (error) {
+        if (turn !== cameraTurn) return;
         stopCamera();
         onErrors([`The camera cannot be used: ${(error as Error).message}`]);
       }
     })();
   });
+
+  return () => {
+    stopCamera();
+    stopDrawing();
+  };
 }
 
 function positionIn(canvas: HTMLCanvasElement, { clientX, clientY }: PointerEvent): [number, number] {

@@ -19,6 +19,13 @@ export async function readPicture(file: Blob, name: string): Promise<ImageBitmap
   if (file.type !== '' && !file.type.startsWith('image/')) {
     throw refuse(`this is not a picture, but a file of type ${file.type}.`);
   }
+  // A folder, or a file that is gone, has a name and a size too.
+  const start = await file
+    .slice(0, HEIC_BYTES)
+    .arrayBuffer()
+    .catch(() => {
+      throw refuse('this browser cannot read the file: it is a folder, or is not there any more.');
+    });
   if (file.type === 'image/svg+xml' && hasScript(await file.text())) {
     throw refuse('this SVG holds a script. Save the picture as a PNG, and choose that.');
   }
@@ -30,7 +37,7 @@ export async function readPicture(file: Blob, name: string): Promise<ImageBitmap
     await image.decode();
   } catch {
     throw refuse(
-      (await isHeic(file))
+      isHeic(start)
         ? 'this browser cannot read HEIC, the format of phones. Save the picture as a JPEG, and choose that.'
         : 'this browser cannot read the file as a picture: it is damaged, or of an unknown format.',
     );
@@ -54,10 +61,11 @@ export async function readPicture(file: Blob, name: string): Promise<ImageBitmap
   });
 }
 
-/** By its first bytes: a box of the type ftyp, whose brand is one of HEIC's. */
-async function isHeic(file: Blob): Promise<boolean> {
-  const start = new TextDecoder('latin1').decode(await file.slice(4, 12).arrayBuffer());
-  return /^ftyp(hei[cxms]|hev[cxms]|mif1|msf1)/.test(start);
+/** A file begins with four bytes of a length, and then a box of the type ftyp, whose brand is one of HEIC's. */
+const HEIC_BYTES = 12;
+
+function isHeic(start: ArrayBuffer): boolean {
+  return /^.{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)/s.test(new TextDecoder('latin1').decode(start));
 }
 
 function hasScript(svg: string): boolean {
