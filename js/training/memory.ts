@@ -116,6 +116,11 @@ export class TrainingMemory {
 
 let shared: TrainingMemory | undefined;
 
+/** An array, or a copy if it is a view of linear memory, of which there is none before the module is there. */
+export function attached<A extends TypedArray>(array: A): A {
+  return shared === undefined ? array : shared.attached(array);
+}
+
 const PRECOMPILED =
   "import the module from 'multilabel-margin-loss/training.wasm' and call useTrainingModule({ module }) before anything " +
   'of nn and optim';

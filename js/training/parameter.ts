@@ -2,7 +2,7 @@ import { describe, LossError } from '../errors.js';
 import { formatShape, sameShape, sizeOf, type Shape } from '../shapes.js';
 import type { NestedArray } from '../nested.js';
 import { accumulateGrad, storage, Tensor, type TensorLike, toTensor } from '../tensor.js';
-import { trainingMemory } from './memory.js';
+import { attached, trainingMemory } from './memory.js';
 import { newStorage, type LinearStorage } from './storage.js';
 
 /** The gradient of a table by what it is made of, until someone reads it: that of a batch of few entries is mostly zeros. */
@@ -254,10 +254,11 @@ export function toFloat32(value: unknown, name: string): Tensor<'float32'> {
   if (given.dtype !== 'float32') {
     throw new LossError('ERR_DTYPE', `${name} must be float32, in which models are computed, got ${given.dtype}`);
   }
+  const tensor = given as Tensor<'float32'>;
+  if (tensor[storage] !== null) return tensor;
   // A view of linear memory would be detached, once room for another operand makes that memory grow.
-  const { data } = given as Tensor<'float32'>;
-  const attached = given[storage] === null ? trainingMemory().attached(data) : data;
-  return attached === data ? (given as Tensor<'float32'>) : new Tensor<'float32'>(attached, given.shape);
+  const data = attached(tensor.data);
+  return data === tensor.data ? tensor : new Tensor<'float32'>(data, tensor.shape);
 }
 
 export function isParameter(value: unknown): value is Parameter {
