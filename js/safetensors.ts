@@ -32,8 +32,8 @@ const FORMATS: Readonly<Record<string, { bytes: number; dtype: DType; widen?: (b
  * @param state tensors by name, as `state_dict()` of a module gives them; of any dtype
  * @param metadata strings by name
  * @returns the bytes of the whole file
- * @throws LossError ERR_OPTION for anything but objects, metadata other than strings, or a tensor named '__metadata__'; ERR_DTYPE or ERR_SHAPE for
- * what is no tensor; ERR_OUT_OF_MEMORY
+ * @throws LossError ERR_OPTION for anything but objects, metadata other than strings, or a tensor named '__metadata__';
+ * ERR_DTYPE or ERR_SHAPE for what is no tensor; ERR_OUT_OF_MEMORY
  * @example
  * import { loadSafetensors, saveSafetensors, tensor } from 'multilabel-margin-loss';
  *

@@ -1,6 +1,6 @@
 import type { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { type Command, parse, toCount } from '../command.js';
-import { addPart, missingShards, type Part } from '../evaluation/shards.js';
+import { addPart, isWhole, missingShards, type Part } from '../evaluation/shards.js';
 import { expand } from '../input/sources.js';
 import { readState } from '../input/state.js';
 import type { TargetsAre } from '../input/targets.js';
@@ -53,7 +53,7 @@ async function run(args: readonly string[]): Promise<void> {
   }
   if (merged === undefined) throw new InputError('no parts to merge');
   const parts = known.map(({ part }) => part);
-  const incomplete = parts.find((part) => missingShards(part) !== '');
+  const incomplete = parts.find((part) => !isWhole(part));
   if (incomplete !== undefined) {
     const problem = `of ${incomplete.of} shards, these are missing: ${missingShards(incomplete)}`;
     if (wanted !== null) throw new InputError(problem);

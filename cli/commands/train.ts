@@ -260,7 +260,7 @@ async function run(args: readonly string[]): Promise<void> {
       },
       onEpoch: async (epoch) => {
         best = epoch.tagger;
-        writeWhole(new Map([[outputs.checkpoint, [epoch.checkpoint()]]]));
+        writeWhole(outputs.checkpoint, epoch.checkpoint());
         await say(describeEpoch(epoch, epochs, progress.endEpoch()));
         checkInterrupted(signal);
       },
@@ -268,7 +268,7 @@ async function run(args: readonly string[]): Promise<void> {
     best = null;
     progress.stop();
     // Written first: what is printed afterwards is in it as well.
-    writeWhole(new Map([[outputs.head, [tagger.save()]]]));
+    writeWhole(outputs.head, tagger.save());
     const training = tagger.training!;
     // Rows for test that are broken do not cost what is known of the others.
     let problem: unknown;
@@ -294,7 +294,7 @@ async function run(args: readonly string[]): Promise<void> {
     for (const [name, result] of results) await print(`\n${name}: ${toTable(result)}`);
     if (draw !== null && outputs.report !== null) {
       const page = await trainingReport(training, results, tagger.metadata, draw);
-      writeWhole(new Map([[outputs.report, [page]]]));
+      writeWhole(outputs.report, page);
     }
     if (problem !== undefined) throw problem as Error;
   } catch (error) {
@@ -315,7 +315,7 @@ function keep(best: () => Tagger, file: string): void {
     // The model has numbers that are not finite, and is not worth a file.
     return;
   }
-  writeWhole(new Map([[file, [tagger.save()]]]));
+  writeWhole(file, tagger.save());
   const epoch = tagger.training?.best ?? 0;
   const which = epoch === 0 ? 'as it was by then' : `of epoch ${epoch}, the best so far`;
   warn(`training ended early: the head, ${which}, is in ${file}`);

@@ -95,7 +95,7 @@ async function run(args: readonly string[]): Promise<void> {
   );
 }
 
-/** What --thresholds reads. */
+/** The thresholds in the form that --thresholds reads. */
 function toFile({ thresholds }: TunedThresholds, labels: readonly string[] | null): Thresholds {
   const numbers = new Set(thresholds.map((_, label) => String(label)));
   // Such names would be taken for the classes of these numbers where names are not given.

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import type { Evaluator } from 'multilabel-margin-loss/evaluate';
+import type { EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
 import { nameOf, type Piece, type Source } from '../input/input.js';
 import { sizeOfFile } from '../input/sources.js';
 import { InputError } from '../errors.js';
@@ -88,14 +88,13 @@ export function describeShard(pieces: readonly Piece[], evaluator: Evaluator, in
  * The evaluations that a state is the sum of, where these are given. All shards of one input are that input as a whole, and a
  * whole input is known by its results, too: neither the model, nor options that leave rows as they are, nor threads change these.
  */
-export function partsOf(evaluator: Evaluator, parts: readonly Part[]): readonly Part[] {
+export function partsOf(parts: readonly Part[], result: EvaluationResult): readonly Part[] {
   const [part] = parts;
-  if (part === undefined || parts.length > 1 || missingShards(part) !== '') return parts;
-  return [{ ...part, of: 1, indices: [1], results: resultsOf(evaluator) }];
+  if (part === undefined || parts.length > 1 || !isWhole(part)) return parts;
+  return [{ ...part, of: 1, indices: [1], results: resultsOf(result) }];
 }
 
-function resultsOf(evaluator: Evaluator): string | null {
-  const { perLabel, highestLosses, ...result } = evaluator.result();
+function resultsOf({ perLabel, highestLosses, ...result }: EvaluationResult): string | null {
   if (result.rows === 0) return null;
   const hash = createHash('sha256');
   const add = (value: unknown): void => void hash.update(JSON.stringify(value));
@@ -173,6 +172,11 @@ function joinShards(a: Part, b: Part): Part {
   const twice = b.indices.find((index) => there.has(index));
   if (twice !== undefined) throw new InputError(`shard ${twice} of ${b.of} is there already`);
   return { ...a, indices: [...a.indices, ...b.indices].sort((i, j) => i - j) };
+}
+
+/** Whether all shards of an input are there. */
+export function isWhole({ of, indices }: Part): boolean {
+  return indices.length === of;
 }
 
 /** The shards that are not there, as text for a person: 3, 5-8. */

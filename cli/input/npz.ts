@@ -125,7 +125,7 @@ async function* inflated(member: Located, bytes: AsyncIterable<Buffer>): AsyncGe
   checksum.check();
 }
 
-/** What the directory says of the bytes of a member, and what they are. */
+/** Compares the bytes of a member with the checksum and the length that the directory has of them. */
 class Checksum {
   #crc = 0;
   #bytes = 0;

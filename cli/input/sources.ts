@@ -177,7 +177,7 @@ function checkDistinct(inputs: readonly (readonly string[])[]): void {
   }
 }
 
-/** The same for all names of a file, and for links to it. */
+/** A text that identifies a file: all its names and all links to it have the same one. */
 export function identityOf(file: string): string {
   try {
     const { dev, ino } = file === '-' ? fstatSync(0, { bigint: true }) : statSync(file, { bigint: true });

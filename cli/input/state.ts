@@ -1,7 +1,7 @@
 // Files of sums, which evaluate and merge write by --out, and merge and compare read.
 
 import { readFileSync } from 'node:fs';
-import { Evaluator } from 'multilabel-margin-loss/evaluate';
+import { type EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
 import { digestOf, type Part, partsOf, toParts } from '../evaluation/shards.js';
 import { InputError, toCommandError } from '../errors.js';
 import type { TargetsAre } from './targets.js';
@@ -22,9 +22,17 @@ export interface State extends Origin {
   evaluator: Evaluator;
 }
 
-/** The text of a file of sums. */
-export function toState(evaluator: Evaluator, { parts, targetsAre, model, files }: Origin): string {
-  const content = { ...evaluator.toJSON(), parts: partsOf(evaluator, parts), targetsAre, model, files };
+/**
+ * The text of a file of sums.
+ *
+ * @param result that of the evaluator
+ */
+export function toState(
+  evaluator: Evaluator,
+  result: EvaluationResult,
+  { parts, targetsAre, model, files }: Origin,
+): string {
+  const content = { ...evaluator.toJSON(), parts: partsOf(parts, result), targetsAre, model, files };
   // The evaluator's own digest does not cover what is added.
   return JSON.stringify({ ...content, fileDigest: digestOf(content) });
 }

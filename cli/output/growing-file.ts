@@ -17,9 +17,9 @@ import { toCommandError } from '../errors.js';
  * file that it replaces. Pipes and devices are written as they are.
  */
 export class GrowingFile {
-  /** What is written. */
+  /** The name under which the file is written. */
   readonly #path: string;
-  /** What it replaces in the end, or null. */
+  /** The name that it gets in the end; null for a pipe or a device, which keeps its own. */
   readonly #replaced: string | null;
   readonly #descriptor: number;
   #isOpen = true;

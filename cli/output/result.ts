@@ -1,5 +1,5 @@
 import type { EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
-import { missingShards } from '../evaluation/shards.js';
+import { isWhole } from '../evaluation/shards.js';
 import { type Origin, readState, type State, toState } from '../input/state.js';
 import { type FileValues, inputsOf } from '../input/sources.js';
 import { InputError, toCommandError } from '../errors.js';
@@ -68,10 +68,10 @@ export async function prepareOutput(values: Values, names: readonly string[]): P
   const other = otherFile === undefined ? null : readState(otherFile);
   return async (evaluator, given, amend = (result) => result) => {
     const origin = values.model === undefined ? given : { ...given, model: values.model };
-    const result = amend(evaluator.result());
+    const own = evaluator.result();
+    const result = amend(own);
     // A shard may be empty where there are more shards than rows.
-    const isWhole = origin.parts.every((part) => missingShards(part) === '');
-    if (result.rows === 0 && isWhole && allowsEmpty !== true) {
+    if (result.rows === 0 && origin.parts.every(isWhole) && allowsEmpty !== true) {
       const skipped = result.rowsSkipped === 0 ? '' : `: all ${formatWhole(result.rowsSkipped)} were skipped`;
       throw new InputError(`there are no rows to evaluate${skipped} (--allow-empty prints metrics all the same)`);
     }
@@ -80,7 +80,7 @@ export async function prepareOutput(values: Values, names: readonly string[]): P
     if (warning !== null) warn(warning);
     const contentOf = async (file: string): Promise<string> =>
       draw === null || isState(file)
-        ? toState(evaluator, origin)
+        ? toState(evaluator, own, origin)
         : reportOf({ ...origin, evaluator, result }, against, draw);
     // The sums come before the report, whose drawing takes memory and time, so that nothing of it costs them.
     const files = [...out].sort((a, b) => Number(isState(b)) - Number(isState(a)));

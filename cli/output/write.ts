@@ -6,8 +6,6 @@ import { identityOf } from '../input/sources.js';
 import { GrowingFile, isReplaced } from './growing-file.js';
 import { print, warn } from './print.js';
 
-type Content = readonly (string | Uint8Array)[];
-
 /** Bytes that a disk must have room for before work begins. */
 const PROBE_BYTES = 4096;
 
@@ -64,7 +62,7 @@ export async function printAndWrite(
   };
   await attempt(() => print(lines));
   for (const file of files) {
-    await attempt(async () => writeWhole(new Map([[file, [await contentOf(file)]]])));
+    await attempt(async () => writeWhole(file, await contentOf(file)));
   }
   const [first, ...others] = problems;
   for (const { message } of others) warn(message);
@@ -72,28 +70,22 @@ export async function printAndWrite(
 }
 
 /**
- * Writes files, each as a GrowingFile. What cannot be written goes to the folder for temporary files, and the others are
- * written all the same.
+ * Writes a file as a GrowingFile. Content that cannot be written there goes to the folder for temporary files.
  *
- * @param contents of files, by their names
- * @throws RunError that says for each file that could not be written why, and where its content is
+ * @throws RunError that says why the file could not be written, and where its content is
  */
-export function writeWhole(contents: ReadonlyMap<string, Content>): void {
-  const problems: string[] = [];
-  for (const [file, content] of contents) {
-    try {
-      write(file, content);
-    } catch (error) {
-      problems.push(`${(error as Error).message}; ${rescue(file, content)}`);
-    }
+export function writeWhole(file: string, content: string | Uint8Array): void {
+  try {
+    write(file, content);
+  } catch (error) {
+    throw new RunError(`${(error as Error).message}; ${rescue(file, content)}`);
   }
-  if (problems.length > 0) throw new RunError(problems.join('; '));
 }
 
-function write(file: string, content: Content): void {
+function write(file: string, content: string | Uint8Array): void {
   const growing = new GrowingFile(file);
   try {
-    for (const part of content) growing.append(typeof part === 'string' ? Buffer.from(part) : part);
+    growing.append(typeof content === 'string' ? Buffer.from(content) : content);
     growing.end();
   } catch (error) {
     growing.abandon();
@@ -102,7 +94,7 @@ function write(file: string, content: Content): void {
 }
 
 /** Keeps what was computed. */
-function rescue(file: string, content: Content): string {
+function rescue(file: string, content: string | Uint8Array): string {
   try {
     const kept = join(mkdtempSync(join(tmpdir(), 'multilabel-margin-loss-')), basename(file));
     write(kept, content);

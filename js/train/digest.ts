@@ -4,7 +4,7 @@ import type { Rows } from './rows.js';
 
 /**
  * A digest of 32 bits over rows, however they are cut into batches: each kind of numbers has a digest of its own, in the order
- * of the rows. Not against attack. Numbers are taken by their bits, so that features of float64 are others than the same
+ * of the rows. It does not withstand an attack. Numbers are taken by their bits, so that features of float64 are others than the same
  * ones of float32.
  */
 export class RowsDigest {

@@ -8,7 +8,7 @@ import { checkCount } from './counts.js';
 import { trainingMemory } from './memory.js';
 import { Module } from './nn-module.js';
 import { needsGrad, OperationNode, resultOf, toOwnOperand } from './operation.js';
-import { type BagGradient, checkParameter, Parameter, toFloat32, Unfilled } from './parameter.js';
+import { type BagGradient, checkParameter, Parameter, Unfilled } from './parameter.js';
 import { type LinearStorage, newActivation } from './storage.js';
 
 /**
@@ -102,11 +102,13 @@ export class EmbeddingBag extends Module {
     const { num_embeddings, embedding_dim } = this;
     const weight = checkParameter(this.weight, [num_embeddings, embedding_dim], 'the weight of EmbeddingBag');
     const { address } = weight.memory;
-    const name = 'the per_sample_weights of EmbeddingBag';
-    const factors = (per_sample_weights ?? null) === null ? null : toFloat32(per_sample_weights, name);
+    // Before room for the indices makes memory grow, which would detach a view.
+    const weights =
+      per_sample_weights === undefined || per_sample_weights === null
+        ? null
+        : toOwnOperand(per_sample_weights, 'the per_sample_weights of EmbeddingBag');
     const entries = toIndices(input, 'the input of EmbeddingBag', 'E');
     const begins = toIndices(offsets, 'the offsets of EmbeddingBag', 'N');
-    const weights = factors === null ? null : toOwnOperand(factors, name);
     if (weights !== null) {
       if (!sameShape(weights.tensor.shape, [entries.length])) {
         throw new LossError(

@@ -291,7 +291,7 @@ function findHidden(value: unknown): unknown {
   return null;
 }
 
-/** What every copy of this package marks its Modules with: a program may have two, by `import` and by `require()`. */
+/** Every copy of this package marks its Modules with this key: a program may have two, by `import` and by `require()`. */
 const MODULE = Symbol.for('multilabel-margin-loss.Module');
 Object.defineProperty(Module.prototype, MODULE, { value: true });
 

@@ -275,7 +275,7 @@ export abstract class Optimizer<Options extends object> implements Disposable {
     this.dispose();
   }
 
-  /** What is kept of a parameter, made at the first step that needs it. */
+  /** The state of a parameter. Its buffers are made at the first step that needs them. */
   #stateOf(parameter: Parameter): ParameterState {
     const [options] = this.param_groups;
     const starts = this.#algorithm.needsBuffers(options) ? this.#algorithm.buffersOf(options) : {};

@@ -56,7 +56,7 @@ const ALGORITHM: Algorithm<SGDOptions> = {
     }
   },
 
-  // As in PyTorch, the first step with a momentum fills the buffer, and steps without one leave it as it is.
+  // The first step with a momentum fills the buffer, and steps without one do not change it. PyTorch does the same.
   buffersOf: () => ({ momentum_buffer: null }),
   needsBuffers: ({ momentum }) => momentum !== 0,
   keepsFromStart: false,

@@ -247,7 +247,7 @@ test('predict that is interrupted by a closed terminal leaves nothing behind', a
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const parts = (): string[] => readdirSync(folder).filter((name) => name.startsWith('closed.txt'));
-  // What has been written was read by somebody who listens for signals.
+  // The process listens for signals before it reads its input, so its first output shows that it does.
   await expect.poll(() => parts().some((name) => statSync(join(folder, name)).size > 0)).toBe(true);
   child.kill('SIGHUP');
   const [code] = (await once(child, 'close')) as [number];

@@ -251,7 +251,7 @@ test('without a terminal, a line of progress comes every ten seconds', () => {
 describe('the header of an .npy file', () => {
   const scores = npy('<f4', [2, 3], Float32Array.of(1, 2, 3, 3, 2, 1));
   const targets = write('header-targets.npy', npy('<i4', [2], Int32Array.of(2, 0)));
-  // As long as before: the header ends with spaces.
+  // The header keeps its length, because it ends with spaces.
   const withHeader = (from: string, to: string): Buffer => {
     const header = scores.toString('latin1', 10, 127);
     return Buffer.concat([
