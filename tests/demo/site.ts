@@ -102,11 +102,16 @@ export function launchBrowser(): Promise<Browser> {
 /** What went wrong in a page, as it is seen in the developer tools. */
 export const problems = new WeakMap<Page, string[]>();
 
-/** A page of its own, with no cache, that has loaded. */
-export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Page> {
+/** A page of its own, with no cache. */
+export async function newPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
   const context = await browser.newContext(options);
   context.setDefaultTimeout(100_000);
-  const page = await context.newPage();
+  return context.newPage();
+}
+
+/** A page of its own that has loaded. */
+export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Page> {
+  const page = await newPage(browser, options);
   const found: string[] = [];
   problems.set(page, found);
   page.on('console', (message) => {

@@ -64,8 +64,8 @@ async function start(): Promise<void> {
       progress.clear();
       guide.done('train');
     },
-    onScores: (scores) => marginView.refresh(scores),
     onFirstSteps: () => void pictures.refresh(),
+    onSteps: () => void pictures.refreshScores(),
     onHead: () => void pictures.refresh(),
     onTrained: () => void offline.keep(),
   });

@@ -7,7 +7,7 @@ export function loadingProgress() {
   let bytes = 0;
   return {
     add: (more: number): void => {
-      // The last pieces are told on another channel than that all is loaded, and may come after.
+      // A failure that was told in the meantime stays.
       if (bar.hidden) return;
       bytes += more;
       bar.value = Math.min(0.99, bytes / __DATA_BYTES__);

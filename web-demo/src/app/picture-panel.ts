@@ -80,12 +80,20 @@ export class PicturePanel {
     await this.chooseImage(heldOut[(at + 37) % heldOut.length]!);
   }
 
-  /** After the head has changed. */
+  /** After another head has come. */
   async refresh(): Promise<void> {
     if (typeof this.#chosen === 'object' && this.#chosen?.features === null) {
       await this.#showScores();
       return;
     }
+    await this.refreshScores();
+  }
+
+  /**
+   * After the head has learned more. The worker is asked, by the channel that also brings the scores of another picture:
+   * so they come in their order, and no picture is shown with the scores of the one before.
+   */
+  async refreshScores(): Promise<void> {
     const scores = await this.#tagger.watched();
     if (scores) this.#marginView.refresh(scores);
   }

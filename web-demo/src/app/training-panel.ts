@@ -12,10 +12,10 @@ const MORE_EPOCHS = 10;
 
 export interface TrainingEvents {
   onStart(): void;
-  /** Scores of the picture that is watched. */
-  onScores(scores: Float32Array): void;
   /** There is a head that knows something. */
   onFirstSteps(): void;
+  /** The head has changed by some steps. */
+  onSteps(): void;
   /** The head is another one: after a reset, or from a file. */
   onHead(): void;
   /** All epochs are done. */
@@ -125,7 +125,7 @@ export class TrainingPanel {
     }
   }
 
-  #showProgress({ epochs, loss, epochLoss, lossMs, metrics, secondsLeft, scores }: Progress): void {
+  #showProgress({ epochs, loss, epochLoss, lossMs, metrics, secondsLeft }: Progress): void {
     if (!this.#running) return;
     const isFirst = this.#epochs === 0;
     this.#epochs = epochs;
@@ -141,7 +141,7 @@ export class TrainingPanel {
     else if (epochs < 1) this.#showLoss(loss.loss, 'Loss, last steps');
     byId('loss-ms').textContent = `${lossMs.toFixed(2)} ms`;
     this.#showState(secondsLeft);
-    if (scores !== null) this.#events.onScores(scores);
+    this.#events.onSteps();
   }
 
   async #reset(): Promise<void> {

@@ -15,6 +15,7 @@ import { decodeHead, encodeHead } from '../training/head-file.js';
 import { forget, type History, keep, type LossPoint, type MetricPoint, readKept } from '../training/kept.js';
 import { type RankingMetrics, Trainer } from '../training/trainer.js';
 import type { BenchmarkReport } from './benchmark.js';
+import { type Receive, Reports } from './reports.js';
 
 export interface LossSettings {
   reduction: 'mean' | 'sum' | 'none';
@@ -42,8 +43,6 @@ export interface Progress {
   lossMs: number;
   /** Seconds until the last epoch is done. */
   secondsLeft: number;
-  /** Scores of the picture that is watched. */
-  scores: Float32Array | null;
 }
 
 /** A training that can be gone on with. */
@@ -75,11 +74,13 @@ export class Tagger {
   #watched: Float32Array | null = null;
   #running = false;
 
-  async load(gallery: Gallery, onBytes: (bytes: number) => void): Promise<void> {
-    const bytes = await gunzip(await download(embeddingsUrl, onBytes));
+  async load(gallery: Gallery, onBytes: Receive<number>): Promise<void> {
+    const reports = new Reports(onBytes);
+    const bytes = await gunzip(await download(embeddingsUrl, (more) => reports.send(more)));
     this.#gallery = gallery;
     this.#embeddings = unpackEmbeddings(bytes, gallery.names.length);
     this.#startWith(this.#newTrainer(), { losses: [], metrics: [] });
+    await reports.arrived();
   }
 
   async reset(): Promise<void> {
@@ -88,11 +89,13 @@ export class Tagger {
   }
 
   /** Trains until so many epochs are done, or `pause()`. */
-  async train(settings: TrainSettings, untilEpoch: number, onProgress: (progress: Progress) => void): Promise<void> {
+  async train(settings: TrainSettings, untilEpoch: number, onProgress: Receive<Progress>): Promise<void> {
     if (this.#running) return;
     this.#running = true;
+    const reports = new Reports(onProgress);
     try {
-      await this.#train(settings, untilEpoch, onProgress);
+      await this.#train(settings, untilEpoch, reports);
+      await reports.arrived();
     } finally {
       this.#running = false;
       await this.#keep(settings);
@@ -102,7 +105,7 @@ export class Tagger {
   async #train(
     { batchSize, learningRate, ...options }: TrainSettings,
     untilEpoch: number,
-    onProgress: (progress: Progress) => void,
+    reports: Reports<Progress>,
   ): Promise<void> {
     const lossFn = new MultiLabelMarginLoss({ ...options, nan: 'error' });
     const trainer = this.#loaded().trainer;
@@ -120,14 +123,13 @@ export class Tagger {
       this.#history.losses.push(loss);
       const point = metrics && { epochs, ...metrics };
       if (point) this.#history.metrics.push(point);
-      onProgress({
+      reports.send({
         epochs,
         loss,
         epochLoss,
         metrics: point,
         lossMs: steps.reduce((sum, { lossMs }) => sum + lossMs, 0) / steps.length,
         secondsLeft: (trainedMs / 1000 / (epochs - from)) * (untilEpoch - epochs),
-        scores: this.#watched && trainer.scores(this.#watched),
       });
       steps = [];
       startsCurve = false;
@@ -178,13 +180,13 @@ export class Tagger {
     return dequantise(quantise(features, mean, deviation));
   }
 
-  /** Scores of all tags; they come with the progress of training too, until another picture is watched. */
+  /** Scores of all tags. */
   watch(features: Float32Array): Float32Array {
     this.#watched = features;
     return this.#loaded().trainer.scores(features);
   }
 
-  /** Scores of the picture that is watched, after the head has changed. */
+  /** Scores of the picture that was watched last, after the head has changed; null if none was. */
   watched(): Float32Array | null {
     return this.#watched && this.#loaded().trainer.scores(this.#watched);
   }
@@ -224,9 +226,11 @@ export class Tagger {
     return this.#resume(kept.head, kept.history);
   }
 
-  async benchmark(onReport: (report: BenchmarkReport) => void): Promise<void> {
+  async benchmark(onReport: Receive<BenchmarkReport>): Promise<void> {
     const { benchmark } = await import('./benchmark.js');
-    await benchmark(onReport);
+    const reports = new Reports(onReport);
+    await benchmark((report) => reports.send(report));
+    await reports.arrived();
   }
 
   #resume(bytes: ArrayBuffer, history: History): { epochs: number; metrics: RankingMetrics } {
