@@ -147,9 +147,12 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     checkRowFits(sizes, this.device.limits);
 
     const loss = allocate('float32', reduction === 'none' ? rows : 1);
-    const grad = withGradient ? (into ?? this.#newGradient(batch)) : null;
+    const { made: grad, accepted } = this.#inErrorScopes(() =>
+      withGradient ? (into ?? this.#newGradient(batch)) : null,
+    );
     try {
-      const rowLosses = await this.#compute(batch, options, sizes, grad);
+      // What the GPU says of the gradient comes before what it says of work with it.
+      const [rowLosses] = await Promise.all([this.#compute(batch, options, sizes, grad), accepted]);
       if (reduction === 'none') {
         loss.set(rowLosses);
       } else {
@@ -241,17 +244,7 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     };
     let isDone = false;
     try {
-      // A GPU reports errors later, to the scopes that were open at the time of the call.
-      this.device.pushErrorScope('out-of-memory');
-      this.device.pushErrorScope('validation');
-      let readback: Readback;
-      let accepted: Promise<void>;
-      try {
-        readback = this.#run(submission, steps, pipelines, take);
-      } finally {
-        accepted = this.#popErrorScopes();
-        accepted.catch(() => {});
-      }
+      const { made: readback, accepted } = this.#inErrorScopes(() => this.#run(submission, steps, pipelines, take));
       const { results, gradient } = readback;
       const buffers = gradient === null ? [results] : [results, gradient];
       const mapped = Promise.all(buffers.map((buffer) => buffer.mapAsync(MAP_READ)));
@@ -381,6 +374,25 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
         }),
       ],
     });
+  }
+
+  /**
+   * Calls the GPU's functions. A GPU reports errors later, to the scopes that were open at the time of the call.
+   *
+   * @returns what the calls made, and a promise that rejects with a LossError if the GPU did not accept them
+   */
+  #inErrorScopes<T>(make: () => T): { made: T; accepted: Promise<void> } {
+    this.device.pushErrorScope('out-of-memory');
+    this.device.pushErrorScope('validation');
+    let made: T;
+    let accepted: Promise<void>;
+    try {
+      made = make();
+    } finally {
+      accepted = this.#popErrorScopes();
+      accepted.catch(() => {});
+    }
+    return { made, accepted };
   }
 
   async #popErrorScopes(): Promise<void> {

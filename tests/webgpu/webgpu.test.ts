@@ -752,6 +752,38 @@ describe('buffers for later calls', () => {
   });
 });
 
+test('a gradient that the GPU has no memory for', async () => {
+  // A GPU without memory makes a buffer that is not valid, and tells the scope that is open then.
+  const scopes: { filter: GPUErrorFilter; hasNoMemory: boolean }[] = [];
+  const guest = await createWebGPUBackend({
+    device: deviceWith({
+      pushErrorScope: (filter: GPUErrorFilter) => {
+        scopes.push({ filter, hasNoMemory: false });
+        device.pushErrorScope(filter);
+      },
+      popErrorScope: async () => {
+        const { hasNoMemory } = scopes.pop()!;
+        const error = await device.popErrorScope();
+        return hasNoMemory ? { message: 'no memory, as a test wants it' } : error;
+      },
+      createBuffer: (descriptor: GPUBufferDescriptor) => {
+        if (descriptor.label !== 'gradient') return device.createBuffer(descriptor);
+        scopes.find(({ filter }) => filter === 'out-of-memory')!.hasNoMemory = true;
+        device.pushErrorScope('validation');
+        const invalid = device.createBuffer({ ...descriptor, size: 2 * device.limits.maxBufferSize });
+        void device.popErrorScope();
+        return invalid;
+      },
+    }),
+  });
+  const { scores, targets } = makeInput(40, 200, 5, 1);
+  const onGPU = fromGPUBuffer(upload(scores.data), { shape: scores.shape });
+  const lossFn = new Loss({ backend: guest });
+  await expectRejection(lossFn.valueAndGradAsync(onGPU, targets), 'ERR_OUT_OF_MEMORY', ['no memory, as a test wants']);
+  expect((await lossFn.forwardAsync(onGPU, targets)).item()).toBe(new Loss().forward(scores, targets).item());
+  guest.dispose();
+});
+
 describe('the end', () => {
   // Needs no other kernels than a batch of one row: each device compiles its own.
   const input = makeInput(40, 200, 5, 1);
@@ -760,7 +792,9 @@ describe('the end', () => {
     const other = await createWebGPUBackend();
     const lossFn = new Loss({ backend: other });
     await lossFn.forwardAsync([[1, 2]], [[0]]);
-    const underWay = [1, 2, 3].map(() => lossFn.valueAndGradAsync(input.scores, input.targets));
+    const onGPU = fromGPUBuffer(upload(input.scores.data, other.device), { shape: input.scores.shape });
+    const underWay: Promise<unknown>[] = [1, 2, 3].map(() => lossFn.valueAndGradAsync(input.scores, input.targets));
+    underWay.push(lossFn.valueAndGradAsync(onGPU, input.targets));
     underWay.push(new Promise((resolve, reject) => { setTimeout(() => { other.dispose(); lossFn.valueAndGradAsync(input.scores, input.targets).then(resolve, reject); }, 1); })); // prettier-ignore
     for (const promise of underWay) await expectRejection(promise, 'ERR_DISPOSED', ['disposed']);
     other.dispose();
@@ -772,7 +806,9 @@ describe('the end', () => {
     const other = await createWebGPUBackend();
     const lossFn = new Loss({ backend: other });
     const expected = await lossFn.valueAndGradAsync(input.scores, input.targets);
-    const underWay = [1, 2, 3].map(() => lossFn.valueAndGradAsync(input.scores, input.targets));
+    const onGPU = fromGPUBuffer(upload(input.scores.data, other.device), { shape: input.scores.shape });
+    const underWay: Promise<unknown>[] = [1, 2, 3].map(() => lossFn.valueAndGradAsync(input.scores, input.targets));
+    underWay.push(lossFn.valueAndGradAsync(onGPU, input.targets));
     await Promise.resolve();
     other.device.destroy();
     for (const promise of underWay)
