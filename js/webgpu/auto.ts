@@ -1,6 +1,5 @@
 import type { AsyncBackend, Backend, DeviceBatch, DeviceResult, FloatArray, LossOptions } from '../backend.js';
 import { type DeviceTensor, isDeviceTensor } from '../device-tensor.js';
-import { dtypeOf } from '../dtypes.js';
 import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import { wasmBackend } from '../wasm/backend.js';
@@ -60,7 +59,8 @@ const HOPELESS_FROM = 2 ** 18;
 /**
  * Two backends: each batch is computed by the one that was measured to be quicker for its size.
  *
- * Batches in the GPU's memory are computed there, whatever their size. Scores of float64 never are.
+ * Batches in the GPU's memory are computed there, whatever their size. What the WebGPU backend refuses is computed on the
+ * CPU: scores of float64, a margin between 0 and 2^-100, rows that exceed the limits of the device.
  *
  * @example
  * import { type AutoBackend, createAutoBackend, createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
@@ -139,8 +139,7 @@ export class AutoBackend implements AsyncBackend {
     const { scores, targets, rows, classes } = batch;
     const isOnDevice = [scores, targets, into].some((one) => isDeviceTensor(one));
     const isLarge = rows * classes >= this.crossover;
-    // The GPU has no float64.
-    if (isOnDevice || (isLarge && dtypeOf(scores) === 'float32')) {
+    if (isOnDevice || (isLarge && this.webgpu.computes(batch, options))) {
       return this.webgpu.computeAsync(batch, options, withGradient, into);
     }
     return this.cpu.compute(batch as never, options, withGradient, into as FloatArray | null);

@@ -9,7 +9,7 @@ import { BufferPool, type DeviceFound, MAP_READ, Pipelines, USAGE } from './devi
 import { SEGMENT } from './kernels/count-scores.js';
 import { PARAMS, THREADS } from './kernels/kernel.js';
 import { ENTRY_BYTES, LOSS_BYTES, type Memory, SUM_BYTES } from './kernels/memory.js';
-import { checkRowFits, partsOf, rowsTogether, type Sizes } from './plan.js';
+import { partsOf, rowsTogether, rowTooLarge, type Sizes } from './plan.js';
 import { plainView } from './plain-view.js';
 import { type Output, type Readback, readResults, STATUS_BYTES } from './readback.js';
 import { rowScales, sharedScales } from './row-scales.js';
@@ -134,18 +134,11 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     into: FloatArray | DeviceTensor | null,
   ): Promise<DeviceResult> {
     this.#usability.check();
-    const { scores, targets, rows, classes, width, unknownWidth } = batch;
-    const { reduction, margin } = options;
-    if (dtypeOf(scores) === 'float64') {
-      throw new LossError('ERR_DTYPE', 'the webgpu backend computes in float32: scores must be that, got float64');
-    }
-    if (margin !== 0 && Math.abs(margin) < LEAST_MARGIN) {
-      throw new LossError('ERR_OPTION', `margin must be 0 or at least 2^-100 for the webgpu backend, got ${margin}`);
-    }
-    const targetsDType = isDeviceTensor(targets) ? targets.dtype : dtypeOf(targets);
-    const sizes = { rows, classes, width, unknownWidth, targetBytes: targetsDType === 'int64' ? 8 : 4 };
-    checkRowFits(sizes, this.device.limits);
-
+    const refusal = this.#refusal(batch, options);
+    if (refusal !== null) throw refusal;
+    const { rows } = batch;
+    const { reduction } = options;
+    const sizes = sizesOf(batch);
     const loss = allocate('float32', reduction === 'none' ? rows : 1);
     const { made: grad, accepted } = this.#inErrorScopes(() =>
       withGradient ? (into ?? this.#newGradient(batch)) : null,
@@ -164,6 +157,21 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
       throw error;
     }
     return { loss, grad };
+  }
+
+  /** @hidden Whether this backend computes such batches, whatever their values. */
+  computes(batch: DeviceBatch, options: LossOptions): boolean {
+    return this.#refusal(batch, options) === null;
+  }
+
+  #refusal(batch: DeviceBatch, { margin }: LossOptions): LossError | null {
+    if (dtypeOf(batch.scores) === 'float64') {
+      return new LossError('ERR_DTYPE', 'the webgpu backend computes in float32: scores must be that, got float64');
+    }
+    if (margin !== 0 && Math.abs(margin) < LEAST_MARGIN) {
+      return new LossError('ERR_OPTION', `margin must be 0 or at least 2^-100 for the webgpu backend, got ${margin}`);
+    }
+    return rowTooLarge(sizesOf(batch), this.device.limits);
   }
 
   /** @returns the losses of all rows, unreduced */
@@ -412,6 +420,11 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
   #orEnd<T>(promise: Promise<T>): Promise<T> {
     return Promise.race([promise, this.#ended]);
   }
+}
+
+function sizesOf({ targets, rows, classes, width, unknownWidth }: DeviceBatch): Sizes {
+  const dtype = isDeviceTensor(targets) ? targets.dtype : dtypeOf(targets);
+  return { rows, classes, width, unknownWidth, targetBytes: dtype === 'int64' ? 8 : 4 };
 }
 
 function paramsOf(steps: readonly Step[]): ArrayBuffer {

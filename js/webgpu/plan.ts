@@ -60,12 +60,12 @@ export interface Copied {
   grad: boolean;
 }
 
-/** @throws LossError ERR_OUT_OF_MEMORY if a row exceeds what this device can hold or bind */
-export function checkRowFits({ classes, width, unknownWidth }: Sizes, limits: Limits): void {
+/** ERR_OUT_OF_MEMORY if a row exceeds what this device can hold or bind; null if it fits. */
+export function rowTooLarge({ classes, width, unknownWidth }: Sizes, limits: Limits): LossError | null {
   const { maxBufferSize, maxStorageBufferBindingSize } = limits;
   const entryWidth = width + unknownWidth;
-  if (classes * 4 <= maxBufferSize && entryWidth * ENTRY_BYTES + 8 <= maxStorageBufferBindingSize) return;
-  throw new LossError(
+  if (classes * 4 <= maxBufferSize && entryWidth * ENTRY_BYTES + 8 <= maxStorageBufferBindingSize) return null;
+  return new LossError(
     'ERR_OUT_OF_MEMORY',
     `a row of ${classes} scores and ${width} targets${unknownWidth > 0 ? ` and ${unknownWidth} unknown classes` : ''} ` +
       `exceeds what this GPU device allows: ${maxBufferSize} bytes in a buffer, ${maxStorageBufferBindingSize} bytes in a ` +
@@ -84,7 +84,7 @@ export function rowsTogether(sizes: Sizes, copied: Copied, limits: Limits): numb
   return Math.max(1, Math.min(rows, byScores, byTargets, byUnknown, Math.floor(most / LOSS_BYTES)));
 }
 
-/** Divides rows that are submitted together into parts. Each row fits: see {@link checkRowFits}. */
+/** Divides rows that are submitted together into parts. Each row fits: see {@link rowTooLarge}. */
 export function partsOf({ rows, classes, width, unknownWidth, targetBytes }: Sizes, limits: Limits): Part[] {
   const entryWidth = width + unknownWidth;
   const most = limits.maxStorageBufferBindingSize;

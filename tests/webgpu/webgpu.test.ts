@@ -9,9 +9,10 @@ import {
   Tensor,
 } from '../../dist/index.js';
 import { createThreadsBackend } from '../../dist/threads/index.js';
-import { type AutoBackend, createAutoBackend, createWebGPUBackend, fromGPUBuffer } from '../../dist/webgpu/index.js';
+import { createAutoBackend, createWebGPUBackend, fromGPUBuffer } from '../../dist/webgpu/index.js';
+import { AutoBackend } from '../../dist/webgpu/auto.js';
 import { BufferPool, Pipelines } from '../../dist/webgpu/device.js';
-import { checkRowFits, partsOf } from '../../dist/webgpu/plan.js';
+import { partsOf, rowTooLarge } from '../../dist/webgpu/plan.js';
 import { reference } from '../js/reference.js';
 import { expectSameBits, expectWithin, normal, permutation, uniform, untyped } from '../js/support.js';
 
@@ -443,6 +444,23 @@ describe('arrays in other memory', () => {
     expectSameBits(shared.data, floats(expected.grad), 'gradient');
   });
 
+  test('what the GPU refuses is computed on the CPU by createAutoBackend(), whatever the size', async () => {
+    const { scores, targets } = makeInput(5, 60, 4, 12);
+    const margin = 2 ** -110;
+    await expectRejection(new Loss({ backend, margin }).forwardAsync(scores, targets), 'ERR_OPTION', ['margin']);
+    const auto = withCrossover(await createAutoBackend({ webgpu: backend }), 0);
+    const { loss, grad } = await new Loss({ backend: auto, margin }).valueAndGradAsync(scores, targets);
+    const expected = new Loss({ margin }).valueAndGrad(scores, targets);
+    expectSameBits(floats(loss), floats(expected.loss), 'loss');
+    expectSameBits(floats(grad), floats(expected.grad), 'gradient');
+
+    const limits = { maxBufferSize: 128, maxStorageBufferBindingSize: 128 };
+    const small = await createWebGPUBackend({ device: deviceWith({ limits }) });
+    await expectRejection(new Loss({ backend: small }).forwardAsync(scores, targets), 'ERR_OUT_OF_MEMORY', ['60 scores']);
+    const other = new Loss({ backend: new AutoBackend(small, auto.cpu, [{ scores: 1, cpu: 2, webgpu: 1 }]) });
+    expectSameBits(floats(await other.forwardAsync(scores, targets)), floats(new Loss().forward(scores, targets)), 'loss');
+  });
+
   /** The backend, as if the GPU had been measured to be quicker from so many scores. */
   function withCrossover(auto: AutoBackend, crossover: number): AutoBackend {
     return Object.defineProperty(auto, 'crossover', { value: crossover });
@@ -587,8 +605,12 @@ describe('what it cannot do', () => {
     const { maxBufferSize } = device.limits;
     const limits = { maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27 };
     const sizes = { rows: 3, classes: 4, width: 1, unknownWidth: 0, targetBytes: 4 };
-    expect(() => checkRowFits({ ...sizes, width: 2 ** 24 }, limits)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY', message: expect.stringContaining('16777216 targets') })); // prettier-ignore
-    expect(() => checkRowFits({ ...sizes, classes: 2 ** 27 }, limits)).toThrow(/134217728 scores/);
+    expect(rowTooLarge(sizes, limits)).toBe(null);
+    expect(rowTooLarge({ ...sizes, width: 2 ** 24 }, limits)).toMatchObject({
+      code: 'ERR_OUT_OF_MEMORY',
+      message: expect.stringContaining('16777216 targets') as string,
+    });
+    expect(rowTooLarge({ ...sizes, classes: 2 ** 27 }, limits)?.message).toMatch(/134217728 scores/);
     expect(maxBufferSize).toBeGreaterThanOrEqual(2 ** 28);
   });
 });
