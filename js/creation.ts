@@ -5,6 +5,7 @@ import {
   type DTypeOfArray,
   dtypeOf,
   type FloatDType,
+  type IntegerArray,
   isTypedArray,
   type TypedArray,
 } from './dtypes.js';
@@ -37,6 +38,23 @@ export interface TensorOptions<D extends DType = DType> {
 }
 
 /**
+ * A tensor of the numbers of any typed array, converted to the dtype asked for.
+ *
+ * @param data a typed array; of a type that tensors do not have, too
+ * @param options `dtype`; `shape` gives the array its shape (default: its length)
+ * @returns a tensor of the shape and dtype asked for
+ * @throws LossError ERR_SHAPE for a length that does not fit the shape; ERR_DTYPE for elements that an integer dtype cannot
+ * hold; ERR_OPTION; ERR_OUT_OF_MEMORY
+ * @example
+ * import { tensor } from 'multilabel-margin-loss';
+ *
+ * tensor(Uint8Array.of(3, 0), { dtype: 'int32', shape: [1, 2] }).tolist(); // => [[3, 0]]
+ */
+export function tensor<D extends DType>(
+  data: IntegerArray | TypedArray,
+  options: TensorOptions<D> & { dtype: D; shape?: Shape | undefined },
+): Tensor<D>;
+/**
  * A tensor of the numbers given. A typed array is wrapped, not copied, unless `dtype` asks for another type.
  *
  * @param data nested arrays, a number, or a typed array
@@ -53,6 +71,10 @@ export interface TensorOptions<D extends DType = DType> {
  */
 export function tensor<A extends NestedArray, D extends DType = A extends TypedArray ? DTypeOfArray<A> : 'float32'>(
   data: A,
+  options?: TensorOptions<D> & { shape?: Shape | undefined },
+): Tensor<D>;
+export function tensor<D extends DType>(
+  data: NestedArray | IntegerArray,
   options: TensorOptions<D> & { shape?: Shape | undefined } = {},
 ): Tensor<D> {
   const {
@@ -62,7 +84,7 @@ export function tensor<A extends NestedArray, D extends DType = A extends TypedA
   } = checkOptions(options, ['dtype', 'requires_grad', 'shape'], 'tensor()');
   checkDType(dtype);
   if (!isTypedArray(data)) {
-    const nested = fromNested(data, dtype ?? 'float32', 'data');
+    const nested = fromNested(data as NestedArray, dtype ?? 'float32', 'data');
     return new Tensor(nested.data as TypedArray<D>, shape ?? nested.shape, requires_grad);
   }
   const own = dtypeOf(data);

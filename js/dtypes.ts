@@ -40,6 +40,18 @@ export type TypedArray<D extends DType = DType> = {
   int64: BigInt64Array;
 }[D];
 
+/** A typed array of integers, of which two are tensors' own, and all can be converted. */
+export type IntegerArray =
+  | Int32Array
+  | BigInt64Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int8Array
+  | Int16Array
+  | Uint16Array
+  | Uint32Array
+  | BigUint64Array;
+
 /** The dtype of a typed array of type A. */
 export type DTypeOfArray<A> = A extends Float32Array
   ? 'float32'

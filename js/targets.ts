@@ -1,4 +1,12 @@
-import { allocate, arrayName, dtypeOf, type HasOnly, isTypedArray, type TypedArray } from './dtypes.js';
+import {
+  allocate,
+  arrayName,
+  dtypeOf,
+  type HasOnly,
+  type IntegerArray,
+  isTypedArray,
+  type TypedArray,
+} from './dtypes.js';
 import { describe, LossError } from './errors.js';
 import { isList } from './nested.js';
 import { checkOptions } from './options.js';
@@ -10,17 +18,6 @@ interface IndicesLike {
   readonly data: IntegerArray | TypedArray;
   readonly shape: Shape;
 }
-
-type IntegerArray =
-  | Int32Array
-  | BigInt64Array
-  | Uint8Array
-  | Uint8ClampedArray
-  | Int8Array
-  | Int16Array
-  | Uint16Array
-  | Uint32Array
-  | BigUint64Array;
 
 type IndexList = readonly (number | bigint)[] | IntegerArray;
 

@@ -75,6 +75,14 @@ describe('tensor()', () => {
     expect(data).toEqual(Float64Array.of(0.1, 2));
   });
 
+  test('converts typed arrays that no tensor holds', () => {
+    expect(tensor(Uint8Array.of(3, 255), { dtype: int32, shape: [1, 2] }).tolist()).toEqual([[3, 255]]);
+    expect(tensor(Int16Array.of(-5), { dtype: float64, requires_grad: true }).data).toEqual(Float64Array.of(-5));
+    expect(tensor(BigUint64Array.of(7n), { dtype: int64 }).tolist()).toEqual([7n]);
+    const beyond = expect.objectContaining({ code: 'ERR_DTYPE' }) as Error;
+    expect(() => tensor(Uint32Array.of(2 ** 31), { dtype: int32 })).toThrow(beyond);
+  });
+
   test('does not keep the list of its shape', () => {
     const shape = [2, 2];
     const t = tensor(new Float32Array(4), { shape });

@@ -37,6 +37,11 @@ const int64 = tensor(new BigInt64Array(2));
 same<typeof int64, Tensor<'int64'>>(true);
 const converted = tensor(new Float64Array(2), { dtype: 'float32' });
 same<typeof converted, Tensor<'float32'>>(true);
+const fromBytes = tensor(new Uint8Array(2), { dtype: 'int32', shape: [1, 2] });
+same<typeof fromBytes, Tensor<'int32'>>(true);
+declare const eitherKind: Float32Array | Uint16Array;
+const fromEitherKind = tensor(eitherKind, { dtype: 'float64', requires_grad: true });
+same<typeof fromEitherKind, Tensor<'float64'>>(true);
 const nested = tensor([[1, 2], new Float64Array(2)], { requires_grad: true });
 same<typeof nested, Tensor<'float32'>>(true);
 const nested64 = tensor([[1, 2]], { dtype: 'float64', requires_grad: true });
@@ -132,6 +137,8 @@ wrapped.grad = zeros([2, 3], { dtype: 'float64' });
 // integers that require a gradient,
 // @ts-expect-error: by dtype
 tensor([1], { dtype: 'int32', requires_grad: true });
+// @ts-expect-error: by the dtype of bytes
+tensor(new Uint8Array(2), { dtype: 'int32', requires_grad: true });
 // @ts-expect-error: by array
 tensor(new BigInt64Array(2), { requires_grad: true });
 // @ts-expect-error: as zeros
