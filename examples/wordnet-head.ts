@@ -7,11 +7,19 @@ import type { Metrics } from './wordnet-report.js';
 
 const EXIT_FAILURE = 1;
 
-/** The metadata tells how to get from a text to features and from scores to labels. */
+/** How to get from a text to features, and from scores to labels. */
+function inputsAndOutputs({ tfIdf, labels }: Task): Record<'vocabulary' | 'idf' | 'labels', string> {
+  return {
+    vocabulary: JSON.stringify(tfIdf.vocabulary),
+    idf: JSON.stringify([...tfIdf.idf]),
+    labels: JSON.stringify(labels),
+  };
+}
+
 export function writeHead(
   path: string,
   model: torch.nn.Module,
-  { tfIdf, labels }: Task,
+  task: Task,
   { epochs, batchSize, learningRate, seed }: Options,
   metrics: Metrics,
 ): void {
@@ -20,9 +28,7 @@ export function writeHead(
       'scores = EmbeddingBag(terms, mode=sum, per_sample_weights) + bias. The weight of a term is (1 + ln(count)) * idf, ' +
       'over the length of the vector of all weights of the text. Terms: lower-case words by [a-z][a-z0-9]+, and the first ' +
       'three again with ^ before them.',
-    vocabulary: JSON.stringify(tfIdf.vocabulary),
-    idf: JSON.stringify([...tfIdf.idf]),
-    labels: JSON.stringify(labels),
+    ...inputsAndOutputs(task),
     training: JSON.stringify({ epochs, batchSize, learningRate, seed }),
     heldOut: JSON.stringify(metrics),
   });
@@ -30,10 +36,15 @@ export function writeHead(
   console.log(`\nThe trained head is in ${path}`);
 }
 
-export function readHead(path: string, model: torch.nn.Module): void {
-  attempt(`there is no head of this task in ${path}`, () =>
-    model.load_state_dict(torch.loadSafetensors(readFileSync(path)).tensors),
-  );
+/** A head that says nothing of its terms and labels, such as one of PyTorch, is taken to have those of the task. */
+export function readHead(path: string, model: torch.nn.Module, task: Task): void {
+  attempt(`there is no head of this task in ${path}`, () => {
+    const { tensors, metadata } = torch.loadSafetensors(readFileSync(path));
+    for (const [name, own] of Object.entries(inputsAndOutputs(task))) {
+      if ((metadata[name] ?? own) !== own) throw new Error(`its metadata '${name}' is not that of this task`);
+    }
+    model.load_state_dict(tensors);
+  });
 }
 
 function attempt(failure: string, callback: () => void): void {

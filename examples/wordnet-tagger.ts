@@ -78,7 +78,7 @@ function main(): void {
   report.printTask(task, options);
   const model = new Tagger(task.tfIdf.vocabulary.length, task.labels.length);
   if (options.head === undefined) train(model, task, options);
-  else readHead(options.head, model);
+  else readHead(options.head, model, task);
 
   const metrics = evaluate(model, task.heldOut, 'Held out');
   report.printComparison(evaluate(report.labelPrior(task), task.heldOut, 'Label prior'), metrics);
