@@ -302,6 +302,27 @@ test('the benchmark runs, and all it times compute the same loss', async () => {
   expect(await page.locator('.bench-row.own b').count()).toBe(5);
 });
 
+test('a benchmark whose worker is frozen as it starts threads is run again without them, and the training goes on', async () => {
+  const other = await newPage(browser);
+  // The worker waits for ever.
+  await other.context().route(/_threads/, () => {});
+  await other.goto(server.url);
+  await isReady(other);
+  await train(other, 1);
+  await other.clock.install();
+  await other.getByRole('button', { exact: true, name: 'Run the benchmark' }).click();
+  await other.clock.fastForward(25_000);
+  expect(await other.locator('#bench-message').textContent()).toBe('Running …');
+  await other.clock.fastForward(10_000);
+  await other.getByText('Not timed here. Several threads: this browser froze the worker').waitFor();
+  await other.getByRole('button', { exact: true, name: 'Run the benchmark', disabled: false }).waitFor();
+  expect(await other.locator('#bench-message').textContent()).toBe('');
+  expect(await other.locator('.bench-row').count()).toBe(6);
+  await other.clock.resume();
+  await train(other, 1);
+  await other.context().close();
+});
+
 // The gallery shows what was searched for: 1,911 pictures that differ in nothing but their names take a minute to check.
 test.each([
   ['light', 1440],

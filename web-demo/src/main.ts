@@ -1,8 +1,8 @@
 /** The page: brings the parts together. */
-import { proxy, wrap } from 'comlink';
+import { proxy } from 'comlink';
 import galleryUrl from '../build/data/gallery.json?url';
 import { listenForBenchmark } from './app/benchmark-panel.js';
-import { failureOf, tellFailure } from './app/failures.js';
+import { tellFailure } from './app/failures.js';
 import { Guide } from './app/guide.js';
 import { listenForHeads } from './app/head-panel.js';
 import { loadingProgress } from './app/loading.js';
@@ -12,12 +12,12 @@ import { PicturePanel } from './app/picture-panel.js';
 import { listenForSearch } from './app/search.js';
 import { SettingsForm } from './app/settings-form.js';
 import { Sheets } from './app/sheets.js';
+import { startTagger } from './app/tagger-worker.js';
 import { TrainingPanel } from './app/training-panel.js';
 import { download } from './download.js';
 import type { Gallery } from './gallery.js';
 import { MarginView } from './margin/margin-view.js';
 import { GalleryView } from './view/gallery.js';
-import type { Tagger } from './worker/tagger.js';
 import './style.css';
 
 // The red apple, with tags of several kinds.
@@ -27,10 +27,8 @@ document.documentElement.dataset['started'] = '';
 start().catch(tellFailure);
 
 async function start(): Promise<void> {
-  const worker = new Worker(new URL('./worker/index.ts', import.meta.url), { type: 'module' });
-  const failure = failureOf(worker);
+  const { tagger, failure } = startTagger();
   failure.catch(tellFailure);
-  const tagger = wrap<Tagger>(worker);
 
   const progress = loadingProgress();
   const gallery = JSON.parse(await (await download(galleryUrl, progress.add)).text()) as Gallery;
@@ -84,7 +82,7 @@ async function start(): Promise<void> {
   });
   byId('train-first').addEventListener('click', () => training.train());
   listenForHeads(tagger, training);
-  listenForBenchmark(tagger, () => training.pause());
+  listenForBenchmark(() => training.pause());
   for (const id of ['start', 'reset', 'save', 'open', 'run-bench']) byId<HTMLButtonElement>(id).disabled = false;
   await pictures.start();
   await training.offerKept();

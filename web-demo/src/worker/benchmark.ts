@@ -64,12 +64,14 @@ interface Contender {
 }
 
 /** @param onReport called with each result as it is there, and with what cannot be timed here */
-export async function benchmark(onReport: (report: BenchmarkReport) => void): Promise<void> {
+export async function benchmark(withThreads: boolean, onReport: (report: BenchmarkReport) => void): Promise<void> {
   await useWasm();
   const leaveOut = (what: string) => (error: unknown) => {
     onReport({ leftOut: `${what}: ${error instanceof Error ? error.message : String(error)}` });
   };
-  const threads = (await createThreadsBackend().catch(leaveOut('Several threads'))) ?? undefined;
+  const threads = withThreads
+    ? ((await createThreadsBackend().catch(leaveOut('Several threads'))) ?? undefined)
+    : undefined;
   const webgpu = (await createWebGPUBackend().catch(leaveOut('WebGPU'))) ?? undefined;
   try {
     await timeAll(threads, webgpu, (result) => onReport({ result }));

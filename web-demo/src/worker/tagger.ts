@@ -226,10 +226,11 @@ export class Tagger {
     return this.#resume(kept.head, kept.history);
   }
 
-  async benchmark(onReport: Receive<BenchmarkReport>): Promise<void> {
+  /** Needs no gallery. */
+  async benchmark(withThreads: boolean, onReport: Receive<BenchmarkReport>): Promise<void> {
     const { benchmark } = await import('./benchmark.js');
     const reports = new Reports(onReport);
-    await benchmark((report) => reports.send(report));
+    await benchmark(withThreads, (report) => reports.send(report));
     await reports.arrived();
   }
 
