@@ -153,16 +153,11 @@ export async function reset(page: Page): Promise<void> {
   await page.getByText('Not started').waitFor();
 }
 
-/** Of the frames of a page. */
-interface Frames {
-  /** Milliseconds from one to the next. */
-  medianGap: number;
-  /** Seconds that the processor spent on the page's own thread, not counting others that had it in the meantime. */
-  busyPerFrame: number;
-}
-
-/** From now until the returned function is called. */
-export async function recordFrames(page: Page): Promise<() => Promise<Frames>> {
+/**
+ * What the reports of a training cost the page's own thread, from now until the returned function is called: seconds of
+ * the processor for each, without those that other threads had in the meantime.
+ */
+export async function recordReports(page: Page): Promise<() => Promise<number>> {
   const session = await page.context().newCDPSession(page);
   await session.send('Performance.enable', { timeDomain: 'threadTicks' });
   const busySeconds = async (): Promise<number> => {
@@ -170,24 +165,16 @@ export async function recordFrames(page: Page): Promise<() => Promise<Frames>> {
     return metrics.find(({ name }) => name === 'TaskDuration')!.value;
   };
   const before = await busySeconds();
-  const recorder = await page.evaluateHandle(() => {
-    const state = { times: [] as number[], on: true };
-    requestAnimationFrame(function frame() {
-      state.times.push(performance.now());
-      if (state.on) requestAnimationFrame(frame);
-    });
+  const reports = await page.locator('#loss-ms').evaluateHandle((place) => {
+    const state = { count: 0 };
+    new MutationObserver(() => state.count++).observe(place, { childList: true });
     return state;
   });
   return async () => {
-    const times = await recorder.evaluate((state) => {
-      state.on = false;
-      return state.times;
-    });
+    const count = await reports.evaluate((state) => state.count);
     const busy = (await busySeconds()) - before;
     await session.detach();
-    const gaps = times.slice(1).map((time, i) => time - times[i]!);
-    gaps.sort((a, b) => a - b);
-    return { medianGap: gaps[Math.floor(gaps.length / 2)]!, busyPerFrame: busy / gaps.length };
+    return busy / count;
   };
 }
 
