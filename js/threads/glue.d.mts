@@ -6,6 +6,8 @@ import type { Address } from '../wasm/linear-memory.js';
 export interface PoolWorker {
   onerror: ((event: ErrorEvent) => void) | null;
   on?(event: 'exit', listener: (code: number) => void): void;
+  postMessage(message: unknown): void;
+  terminate(): unknown;
 }
 
 export interface ThreadsModule {

@@ -16,7 +16,7 @@ import { describe, LossError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import { startError } from '../wasm/instantiate.js';
 import { ThreadsBackend, workerDied } from './backend.js';
-import createModule, { INITIAL_MEMORY, MAXIMUM_MEMORY, type PoolWorker, type ThreadsModule } from './glue.mjs';
+import createModule, { INITIAL_MEMORY, MAXIMUM_MEMORY, type ThreadsModule } from './glue.mjs';
 import { builtinModule, isNode } from './node.js';
 import { startWorkers } from './workers.js';
 
@@ -108,9 +108,7 @@ export async function createThreadsBackend(options: ThreadsBackendOptions = {}):
     throw startError(cause, 'use the loss without threads there');
   }
   let backend: ThreadsBackend | null = null;
-  await startWorkers(module, threads - 1, worker as (() => PoolWorker) | undefined, (how, cause) =>
-    backend?.end(workerDied(how, cause)),
-  );
+  await startWorkers(module, threads - 1, worker, (how, cause) => backend?.end(workerDied(how, cause)));
   module.startThreads(threads);
   backend = new ThreadsBackend(module, threads, reserved.maximum);
   return backend;

@@ -11,6 +11,8 @@ export interface NodeModules {
 export interface NodeWorker {
   onerror: null;
   on(event: 'exit', listener: (code: number) => void): void;
+  postMessage(message: unknown): void;
+  terminate(): unknown;
 }
 
 export interface NodeGlobal {

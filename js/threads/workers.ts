@@ -7,23 +7,21 @@ import { builtinModule, isNode } from './node.js';
 /** The name, in Node the data, by which the script of a worker knows that it belongs to a pool. */
 const POOL = 'em-pthread';
 
-/** Makes one worker that runs `multilabel_margin_loss_threads.mjs`. */
-export type MakeWorker = () => PoolWorker;
-
 /** What a worker reported when it ended: a message, and the event or error where there is one. */
 export type OnDeath = (how: string, cause?: unknown) => void;
 
 /**
  * Starts the workers of a module.
  *
- * @param custom makes the workers, where the caller says how
+ * @param custom makes a worker that runs `multilabel_margin_loss_threads.mjs`, where the caller says how
  * @param onDeath called when a worker that did start ends
- * @throws LossError ERR_BACKEND_UNAVAILABLE that says why a worker does not start; no worker is left
+ * @throws LossError ERR_BACKEND_UNAVAILABLE that says why a worker does not start; ERR_OPTION where `custom` makes
+ * something else. No worker is left
  */
 export async function startWorkers(
   module: ThreadsModule,
   count: number,
-  custom: MakeWorker | undefined,
+  custom: (() => object) | undefined,
   onDeath: OnDeath,
 ): Promise<void> {
   const makers = custom ? [custom] : isNode() ? [makeNodeWorker] : [makeWebWorker, makeBlobWorker];
@@ -36,11 +34,12 @@ export async function startWorkers(
   try {
     for (const make of makers) {
       try {
-        await startAll(module, Array.from({ length: count }, make), onDeath);
+        await startAll(module, count, make, onDeath);
         return;
       } catch (cause) {
-        first ??= cause;
         module.PThread.terminateAllThreads();
+        if (cause instanceof LossError && cause.code === 'ERR_OPTION') throw cause;
+        first ??= cause;
       }
     }
     // Safari fires the event later than it refuses a worker.
@@ -52,9 +51,18 @@ export async function startWorkers(
   throw new LossError('ERR_BACKEND_UNAVAILABLE', `a worker did not start: ${reason}`, { cause: first });
 }
 
-async function startAll(module: ThreadsModule, workers: PoolWorker[], onDeath: OnDeath): Promise<void> {
-  module.PThread.unusedWorkers.push(...workers);
-  await Promise.all(workers.map((worker) => load(module, worker, onDeath)));
+async function startAll(module: ThreadsModule, count: number, make: () => object, onDeath: OnDeath): Promise<void> {
+  const { unusedWorkers } = module.PThread;
+  // The module has each worker before the next is made, and so ends it where the next cannot be.
+  for (let made = 0; made < count; made++) unusedWorkers.push(checkWorker(make()));
+  await Promise.all(unusedWorkers.map((worker) => load(module, worker, onDeath)));
+}
+
+/** @throws LossError ERR_OPTION */
+function checkWorker(value: unknown): PoolWorker {
+  const { postMessage, terminate } = Object(value) as Partial<PoolWorker>;
+  if (typeof postMessage === 'function' && typeof terminate === 'function') return value as PoolWorker;
+  throw new LossError('ERR_OPTION', `worker must be a function that makes a Worker, which made ${describe(value)}`);
 }
 
 /** Bundlers look for this one form of a worker. */

@@ -155,6 +155,33 @@ test('says that a worker cannot start', () => {
   expect(status).toBe(0);
 });
 
+test('of workers that the caller makes, none is left where one cannot be made', () => {
+  const { status, stdout, stderr } = node(`
+    const script = new URL(${JSON.stringify(new URL('dist/threads/multilabel_margin_loss_threads.mjs', root).href)});
+    const makeWorker = () => new Worker(script, { workerData: 'em-pthread', execArgv: [] });
+    const thrown = () => {
+      throw new Error('no more');
+    };
+    for (const makeLast of [thrown, () => null, () => ({}), () => 5, makeWorker]) {
+      let made = 0;
+      const worker = () => (made++ === 0 ? makeWorker() : makeLast());
+      try {
+        console.log((await createThreadsBackend({ threads: 3, worker })).threads);
+      } catch ({ name, code, message }) {
+        console.log(name, code, message);
+      }
+    }`);
+  expect(stderr).toBe('');
+  expect(stdout.split('\n')).toEqual([
+    'LossError ERR_BACKEND_UNAVAILABLE a worker did not start: no more',
+    ...['null', 'an object', '5'].map(
+      (made) => `LossError ERR_OPTION worker must be a function that makes a Worker, which made ${made}`,
+    ),
+    '3',
+  ]);
+  expect(status).toBe(0);
+});
+
 test('reserves as much memory as was asked for, and else what the system gives', () => {
   const { status, stdout, stderr } = node(`
     const { Memory } = WebAssembly;
