@@ -54,34 +54,33 @@ export type FeatureRows = DenseRows | SparseRows;
  *
  * @throws LossError ERR_SHAPE, ERR_DTYPE; ERR_OPTION for sparse rows that are none
  */
-export function toFeatureRows(value: unknown, name = 'features'): FeatureRows {
-  if (typeof value === 'object' && value !== null && 'indptr' in value)
-    return toSparseRows(value as SparseMatrix, name);
-  const { data, dtype, shape } = toTensor(value, 'float32', name) as Tensor<FloatDType>;
+export function toFeatureRows(value: unknown): FeatureRows {
+  if (typeof value === 'object' && value !== null && 'indptr' in value) return toSparseRows(value as SparseMatrix);
+  const { data, dtype, shape } = toTensor(value, 'float32', 'features') as Tensor<FloatDType>;
   if (dtype !== 'float32' && dtype !== 'float64') {
-    throw new LossError('ERR_DTYPE', `${name} must be float32 or float64, got ${dtype as string}`);
+    throw new LossError('ERR_DTYPE', `features must be float32 or float64, got ${dtype as string}`);
   }
   if (shape.length !== 1 && shape.length !== 2) {
-    throw new LossError('ERR_SHAPE', `${name} must have shape [N, F] or [F], got ${formatShape(shape)}`);
+    throw new LossError('ERR_SHAPE', `features must have shape [N, F] or [F], got ${formatShape(shape)}`);
   }
   const columns = shape.at(-1) as number;
   return { isSparse: false, rows: shape.length === 1 ? 1 : (shape[0] as number), columns, data };
 }
 
-function toSparseRows({ data, indices, indptr, shape }: SparseMatrix, name: string): SparseRows {
+function toSparseRows({ data, indices, indptr, shape }: SparseMatrix): SparseRows {
   if (!isShape(shape) || shape.length !== 2) {
-    throw new LossError('ERR_SHAPE', `the shape of sparse ${name} must be [N, F], got ${formatShape(shape)}`);
+    throw new LossError('ERR_SHAPE', `the shape of sparse features must be [N, F], got ${formatShape(shape)}`);
   }
   const [rows, columns] = shape as [number, number];
   const result = {
     isSparse: true,
     rows,
     columns,
-    data: toFloats(data, `the data of sparse ${name}`),
-    indices: toInt32(indices, `the indices of sparse ${name}`),
-    indptr: toInt32(indptr, `the indptr of sparse ${name}`),
+    data: toFloats(data, 'the data of sparse features'),
+    indices: toInt32(indices, 'the indices of sparse features'),
+    indptr: toInt32(indptr, 'the indptr of sparse features'),
   } as SparseRows;
-  const wrong = (what: string): LossError => new LossError('ERR_OPTION', `sparse ${name}: ${what}`);
+  const wrong = (what: string): LossError => new LossError('ERR_OPTION', `sparse features: ${what}`);
   if (result.indptr.length !== rows + 1) {
     throw wrong(`indptr must have ${rows + 1} elements for ${rows} rows, got ${result.indptr.length}`);
   }
@@ -103,17 +102,32 @@ function toSparseRows({ data, indices, indptr, shape }: SparseMatrix, name: stri
       }
     }
   }
-  return result;
+  // SciPy allows arrays that are longer than their entries.
+  return { ...result, data: result.data.subarray(0, before), indices: result.indices.subarray(0, before) };
 }
 
-/** The first feature that is NaN or infinite in float32, in which models are computed; -1 for none. */
-export function findNotFinite(data: Float32Array | Float64Array): number {
-  return data.findIndex((value) => !Number.isFinite(Math.fround(value)));
+/** @throws LossError ERR_NON_FINITE for a feature that is NaN, or infinite in float32, in which models are computed */
+export function checkFinite(features: FeatureRows): void {
+  const { data, columns } = features;
+  const at = data.findIndex((value) => !Number.isFinite(Math.fround(value)));
+  if (at === -1) return;
+  const [row, column] = features.isSparse
+    ? [rowOfEntry(features, at), features.indices[at]]
+    : [Math.floor(at / columns), at % columns];
+  throw new LossError(
+    'ERR_NON_FINITE',
+    `feature at row ${row}, column ${column} is ${data[at]}: features must be finite, also as float32`,
+  );
+}
+
+/** The row of entry `at`. */
+export function rowOfEntry({ indptr }: SparseRows, at: number): number {
+  return indptr.findIndex((end) => end > at) - 1;
 }
 
 function toInt32(values: unknown, name: string): Int32Array {
   if (arrayName(values) === 'Int32Array') return values as Int32Array;
-  checkNumbers(values, name);
+  checkNumberList(values, name);
   const result = Int32Array.from(values);
   for (let i = 0; i < result.length; i++) {
     if (values[i] !== result[i]) {
@@ -126,11 +140,11 @@ function toInt32(values: unknown, name: string): Int32Array {
 function toFloats(values: unknown, name: string): Float32Array | Float64Array {
   const array = arrayName(values);
   if (array === 'Float32Array' || array === 'Float64Array') return values as Float32Array | Float64Array;
-  checkNumbers(values, name);
+  checkNumberList(values, name);
   return Float64Array.from(values);
 }
 
-function checkNumbers(values: unknown, name: string): asserts values is ArrayLike<number> {
+function checkNumberList(values: unknown, name: string): asserts values is ArrayLike<number> {
   if (!isList(values)) throw new LossError('ERR_DTYPE', `${name} must be a list of numbers, got ${describe(values)}`);
   for (let i = 0; i < values.length; i++) {
     if (typeof values[i] === 'number') continue;

@@ -6,7 +6,7 @@ import { checkSampleWeight } from '../sample-weight.js';
 import { formatShape } from '../shapes.js';
 import { fromMultiHot, type Targets, targetOutOfRange, toTargets, toUnknown, unknownTarget } from '../targets.js';
 import { RowsDigest } from './digest.js';
-import { type FeatureRows, type Features, findNotFinite, type SparseRows, toFeatureRows } from './features.js';
+import { checkFinite, type FeatureRows, type Features, rowOfEntry, toFeatureRows } from './features.js';
 import { FeatureScales } from './scales.js';
 import { type Shares, splitRows } from './split.js';
 
@@ -273,8 +273,7 @@ class Checked {
     const checked = this.#named(() => toFeatureRows(features));
     const { rows, columns, data } = checked;
     if (columns === 0) throw this.error('ERR_SHAPE', 'features must have at least one column');
-    const bad = findNotFinite(data);
-    if (bad !== -1) throw this.#notFinite(checked, bad);
+    this.#named(() => checkFinite(checked));
     const lists = this.#named(() =>
       this.#lists(toTargets(targets, [rows, classes ?? MOST_CLASSES]), rows, 'targets', classes),
     );
@@ -282,7 +281,7 @@ class Checked {
       unknown === undefined
         ? null
         : this.#named(() => this.#lists(unknownOf(unknown, rows, classes), rows, 'unknown', classes));
-    if (skipped !== null) this.#checkApart(lists, skipped);
+    if (skipped !== null) this.#named(() => checkApart(lists, skipped));
     if (rowIds !== undefined) checkLength(rowIds, rows, 'rowIds');
     this.rows = {
       features: isOwn ? checked : copied(checked),
@@ -305,19 +304,6 @@ class Checked {
     const at = features.isSparse ? features.indices.indexOf(column) : -1;
     if (!features.isSparse || at === -1) return '';
     return `${this.place}feature ${column} at row ${this.firstRow + rowOfEntry(features, at)}`;
-  }
-
-  #notFinite(features: FeatureRows, at: number): LossError {
-    let row = Math.floor(at / features.columns);
-    let column = at % features.columns;
-    if (features.isSparse) {
-      row = rowOfEntry(features, at);
-      column = features.indices[at] as number;
-    }
-    return this.error(
-      'ERR_NON_FINITE',
-      `feature at row ${this.firstRow + row}, column ${column} is ${features.data[at]}: features must be finite, also as float32`,
-    );
   }
 
   /** Calls a check of a batch, whose errors count rows from the first of the batch. */
@@ -365,17 +351,6 @@ class Checked {
     return { values: values.slice(0, size), offsets };
   }
 
-  #checkApart(targets: ClassLists, unknown: ClassLists): void {
-    for (let row = 0; row + 1 < targets.offsets.length; row++) {
-      for (let at = unknown.offsets[row] as number; at < (unknown.offsets[row + 1] as number); at++) {
-        const own = targets.values.subarray(targets.offsets[row], targets.offsets[row + 1]);
-        const value = unknown.values[at] as number;
-        if (own.includes(value))
-          throw this.error('ERR_TARGET_RANGE', unknownTarget(value, this.firstRow + row, 0).message);
-      }
-    }
-  }
-
   #weights(given: ArrayLike<number>, rows: number): Float64Array {
     checkLength(given, rows, 'sampleWeight');
     this.#named(() => checkSampleWeight(given, 'float32'));
@@ -383,11 +358,17 @@ class Checked {
   }
 }
 
-function rowOfEntry({ indptr }: SparseRows, at: number): number {
-  return indptr.findIndex((end) => end > at) - 1;
-}
-
 const MOST_CLASSES = 2 ** 31 - 1;
+
+/** @throws LossError ERR_TARGET_RANGE for an unknown class that is a target of its row too */
+function checkApart(targets: ClassLists, unknown: ClassLists): void {
+  for (let row = 0; row + 1 < targets.offsets.length; row++) {
+    const own = targets.values.subarray(targets.offsets[row], targets.offsets[row + 1]);
+    const others = unknown.values.subarray(unknown.offsets[row], unknown.offsets[row + 1]);
+    const column = others.findIndex((value) => own.includes(value));
+    if (column !== -1) throw unknownTarget(others[column] as number, row, column);
+  }
+}
 
 function unknownOf(value: unknown, rows: number, classes: number | null) {
   const unknown = toUnknown(value, [rows, classes ?? MOST_CLASSES]);

@@ -7,7 +7,7 @@ import { checkOptions } from '../options.js';
 import { Tensor } from '../tensor.js';
 import { topk } from '../topk.js';
 import { no_grad } from '../training/no-grad.js';
-import { type Features, type FeatureRows, findNotFinite, sliceRows, toFeatureRows } from './features.js';
+import { checkFinite, type Features, type FeatureRows, sliceRows, toFeatureRows } from './features.js';
 import { decodeHead, encodeHead, type Head } from './head.js';
 import { type Model, newModel, transposeFirst } from './model.js';
 import { scoreRows, rowsPerBatch } from './score.js';
@@ -253,7 +253,7 @@ export class Tagger implements Disposable {
   }
 
   #scores(features: FeatureRows): Float32Array {
-    const { rows, columns, data, isSparse } = features;
+    const { rows, columns, isSparse } = features;
     const { shape } = this.#head;
     // Sparse rows may leave the last columns out: these are zeros.
     if (isSparse ? columns > shape.features : columns !== shape.features) {
@@ -262,13 +262,7 @@ export class Tagger implements Disposable {
         `features must have ${shape.features} columns, as the tagger has, got ${columns}`,
       );
     }
-    const bad = findNotFinite(data);
-    if (bad !== -1) {
-      throw new LossError(
-        'ERR_NON_FINITE',
-        `features must be finite, also as float32, got ${data[bad]} at element ${bad}`,
-      );
-    }
+    checkFinite(features);
     const model = this.#model(isSparse);
     const scores = allocate('float32', rows * shape.classes);
     const step = rowsPerBatch(shape, isSparse);

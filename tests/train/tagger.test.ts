@@ -421,7 +421,12 @@ describe('trainTagger', () => {
     ['labels', { labels: ['a', 'b'], classes: 5 }, 'ERR_OPTION', /as many as classes, got 2 for 5/],
     ['equal labels', { labels: ['a', 'a'] }, 'ERR_OPTION', /labels must differ, got 'a' at 0 and at 1/],
     ['weights', { sampleWeight: [1] }, 'ERR_SHAPE', /sampleWeight must have 800 elements/],
-    ['unknown', { unknown: rows.targets }, 'ERR_TARGET_RANGE', /is also a target/],
+    [
+      'unknown',
+      { unknown: rows.targets.map((labels) => [5, 6, ...labels]), classes: 7 },
+      'ERR_TARGET_RANGE',
+      /unknown class \d at row \d, column 2 is also a target/,
+    ],
   ];
   test.each(wrong)('refuses %s', async (_, options, code, message) => {
     const training = trainTagger({ ...rows, ...options });
@@ -453,6 +458,8 @@ describe('Tagger', () => {
       [2, 3.5, 4],
       [0, 1.5, 0],
     ]);
+    const longer = { ...sparse, data: [2, 3, 1, NaN], indices: [0, 1, 1, 9] };
+    expect(tagger.scores(longer).tolist()).toEqual(tagger.scores(sparse).tolist());
   });
 
   test('predicts the k highest, or those that reach thresholds', () => {
@@ -487,7 +494,9 @@ describe('Tagger', () => {
     expect(() => tagger.predict([2, 3], { thresholds: [1] })).toThrow(/as many as classes, got 1 for 3/);
     expect(() => tagger.predict([2, 3], { k: 0 })).toThrow(/k must be a whole number from 1/);
     expect(() => tagger.predict([2, 3, 4])).toThrow(/features must have 2 columns/);
-    expect(() => tagger.predict([2, NaN])).toThrow(/finite/);
+    expect(() => tagger.predict([2, NaN])).toThrow(/feature at row 0, column 1 is NaN: .*finite/);
+    const sparse = { data: [2, 3, Infinity], indices: [0, 0, 1], indptr: [0, 1, 3], shape: [2, 2] };
+    expect(() => tagger.predict(sparse)).toThrow(/feature at row 1, column 1 is Infinity: .*finite/);
   });
 
   test('reads what it saves, and keeps names, options and metrics in the metadata', async () => {
