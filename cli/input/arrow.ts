@@ -119,6 +119,7 @@ class ArrowFile {
       } catch {
         throw this.damaged(row);
       }
+      if (message.bytes < PREFIX_BYTES + length) throw this.damaged(row);
       if (at + message.bytes > this.#size) throw truncated;
       yield message;
       row += message.rows ?? 0;

@@ -55,18 +55,21 @@ interface Located extends Member {
  */
 export function openMember(file: string, member: string, isOnly: boolean): Bytes {
   const archive = new RandomAccessFile(file);
+  let found: Located;
   try {
-    const found = locate(archive, member, isOnly);
-    const { begin, name } = found;
-    if (found.method === STORED) return new FileBytes(archive, begin, found.compressedBytes, name);
-    if (found.method !== DEFLATED) throw new InputError(`${name}: is compressed by a method that is not known here`);
-    archive.close();
-    const bytes = createReadStream(file, { start: begin, end: begin + found.compressedBytes - 1 });
-    return new StreamBytes(name, inflated(found, bytes));
+    found = locate(archive, member, isOnly);
   } catch (error) {
     archive.close();
     throw error;
   }
+  const { begin, compressedBytes, method, name } = found;
+  if (method === STORED) return new FileBytes(archive, begin, compressedBytes, name);
+  archive.close();
+  if (method !== DEFLATED) throw new InputError(`${name}: is compressed by a method that is not known here`);
+  // Deflated data has one byte at least, and no stream ends before its start.
+  if (compressedBytes === 0) throw damaged(file);
+  const bytes = createReadStream(file, { start: begin, end: begin + compressedBytes - 1 });
+  return new StreamBytes(name, inflated(found, bytes));
 }
 
 /**
@@ -149,6 +152,8 @@ class Checksum {
 function locate(archive: RandomAccessFile, member: string, isOnly: boolean): Located {
   const { name: file, size } = archive;
   const found = find(membersOf(archive), file, member, isOnly);
+  // Not a number where the directory lacks the 64 bits that it announces.
+  if (!(found.at + LOCAL_BYTES <= size)) throw damaged(file);
   const local = archive.read(found.at, LOCAL_BYTES);
   if (local.readUInt32LE(0) !== LOCAL_SIGNATURE) throw damaged(file);
   const begin = found.at + LOCAL_BYTES + local.readUInt16LE(26) + local.readUInt16LE(28);
@@ -234,7 +239,9 @@ function directoryOf(archive: RandomAccessFile): { entries: number; at: number; 
   };
   const locatorAt = end - END_64_LOCATOR_BYTES;
   if (locatorAt < 0 || tail.readUInt32LE(locatorAt) !== END_64_LOCATOR_SIGNATURE) return found;
-  const end64 = archive.read(Number(tail.readBigUInt64LE(locatorAt + 8)), END_64_BYTES);
+  const end64At = Number(tail.readBigUInt64LE(locatorAt + 8));
+  if (end64At + END_64_BYTES > size) throw damaged(file);
+  const end64 = archive.read(end64At, END_64_BYTES);
   if (end64.readUInt32LE(0) !== END_64_SIGNATURE) throw damaged(file);
   return {
     entries: Number(end64.readBigUInt64LE(32)),

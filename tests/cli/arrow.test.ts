@@ -353,6 +353,19 @@ describe('what is broken is named in one line, with exit code 2 and no output', 
       /damaged\.arrow: is damaged where the record batch of row 240 should begin/,
     ],
     [
+      'a record batch of fewer bytes than none',
+      () => {
+        const reader = new arrow.MessageReader(stream);
+        reader.readSchema();
+        const length = Buffer.alloc(8);
+        length.writeBigInt64LE(BigInt(reader.readMessage()!.bodyLength));
+        const bytes = Buffer.from(stream);
+        bytes.writeBigInt64LE(-(2n ** 40n), bytes.indexOf(length));
+        return [write('negative.arrows', bytes)];
+      },
+      /negative\.arrows: is damaged where the record batch of row 0 should begin/,
+    ],
+    [
       'no scores',
       () => ipc('column.arrow', { logits: float32, targets: int32 }),
       /column\.arrow: needs a column scores of .*; its columns are logits, targets/,

@@ -115,6 +115,37 @@ describe('a bit of an .npz file that is another is found by its checksum', () =>
   });
 });
 
+describe('an .npz file whose directory is damaged is named in one line, with exit code 2 and no output', () => {
+  const whole = readFileSync(join(folder, 'both-compressed.npz'));
+  const entry = whole.indexOf('PK\x01\x02');
+  const end = whole.lastIndexOf('PK\x05\x06');
+  const withNumber = (at: number, value: number): Buffer => {
+    const bytes = Buffer.from(whole);
+    bytes.writeUInt32LE(value, at);
+    return bytes;
+  };
+  const locator = Buffer.alloc(20);
+  locator.write('PK\x06\x07');
+  const locatorTo = (at: bigint): Buffer => {
+    locator.writeBigUInt64LE(at, 8);
+    return Buffer.concat([whole.subarray(0, end), locator, whole.subarray(end)]);
+  };
+  test.each([
+    ['compressed data of no bytes', withNumber(entry + 20, 0)],
+    ['a length of 64 bits that is not there', withNumber(entry + 20, 0xffffffff)],
+    ['a position of 64 bits that is not there', withNumber(entry + 42, 0xffffffff)],
+    ['a position behind the end', withNumber(entry + 42, whole.length)],
+    ['a directory of 64 bits behind the end', locatorTo(BigInt(whole.length))],
+    ['a directory of 64 bits behind what a number holds', locatorTo(2n ** 64n - 1n)],
+    ['a directory of 64 bits that is none', locatorTo(0n)],
+  ])('%s', async (_, bytes) => {
+    const { status, stdout, stderr } = await runHere(['evaluate', write('directory.npz', bytes)]);
+    expect(stderr).toMatch(/directory\.npz: is damaged: its directory does not fit its members\n$/);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+});
+
 /** Files of the same rows with targets in some form. */
 type Form = 'mask' | 'booleans' | 'indices';
 const formOf = (form: Form, row: number): unknown[] =>
