@@ -175,7 +175,7 @@ function confusionsSection({ confusions, perLabel, labels, classes, rankingMissi
   const heading = '<h2>Labels that are outscored</h2>';
   if (confusions === null) {
     return `${heading}
-<p>Left out: pairs are counted for up to 4,096 classes and 2<sup>32</sup> rows. There are ${formatWhole(classes)} classes.</p>`;
+<p>Left out: pairs are counted for up to 4,096 classes. There are ${formatWhole(classes)} classes.</p>`;
   }
   if (confusions.length === 0) return '';
   const rows = confusions.map(({ label, other, rows: count }) => {

@@ -23,9 +23,6 @@ export interface Confusion {
 /** Number of pairs that a result has. */
 export const CONFUSIONS = 10;
 
-/** So many rows could be more than a count of 32 bits holds. */
-export const ROWS_OF_CONFUSIONS = 2 ** 32;
-
 /** @param numbers what WasmMetrics.confusions() returned */
 export function toConfusions(numbers: Float64Array): Confusion[] {
   return Array.from({ length: numbers.length / PAIR.size }, (_, i) => {

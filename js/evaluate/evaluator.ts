@@ -6,16 +6,16 @@ import { MultiLabelMarginLoss, type MultiLabelMarginLossOptions } from '../loss.
 import { checkLabels } from '../labels.js';
 import { checkOptions } from '../options.js';
 import { checkModule, type WasmModule } from '../wasm/instantiate.js';
+import { checkSampleWeight } from '../sample-weight.js';
 import { type Scores, toScores } from '../scores.js';
 import { type Targets, targetOutOfRange, toTargets, toUnknown } from '../targets.js';
 import { Tensor } from '../tensor.js';
 import { toBase64 } from './base64.js';
 import { type ClassificationJSON, type ClassificationOptions, toClassification } from './classification.js';
-import { CONFUSIONS, ROWS_OF_CONFUSIONS, toConfusions } from './confusions.js';
+import { CONFUSIONS, toConfusions } from './confusions.js';
 import { type CompareOptions, compareResults, type Comparison } from './comparison.js';
 import { type PrecisionRecallCurve, toCurve } from './curve.js';
 import { HighestLosses } from './highest-losses.js';
-import { MEANS } from './layout.js';
 import { WasmMetrics } from './metrics.js';
 import { type EvaluationResult, type RowKinds, toResult, WHY_MISSING } from './result.js';
 import { checkLength, checkWhole, hashOfRow } from './row-lists.js';
@@ -450,7 +450,7 @@ export class Evaluator {
   result(): EvaluationResult {
     const classes = this.#metrics?.classes ?? 0;
     const numbers = this.#metrics?.compute() ?? null;
-    const hasConfusions = (this.#metrics?.isDetailed ?? true) && (numbers?.[MEANS.rows] ?? 0) < ROWS_OF_CONFUSIONS;
+    const hasConfusions = this.#metrics?.isDetailed ?? true;
     return toResult(
       numbers,
       classes,
@@ -679,18 +679,9 @@ const UPDATE_OPTIONS = [
 
 function toSampleWeight(given: ArrayLike<number>, rows: number): Float64Array {
   checkLength(given, rows, 'sampleWeight');
-  const weights = new Float64Array(rows);
-  for (let row = 0; row < rows; row++) {
-    const weight: unknown = given[row];
-    if (typeof weight !== 'number' || !(weight >= 0 && weight < Infinity)) {
-      throw new LossError(
-        'ERR_OPTION',
-        `sampleWeight must be finite and not negative, got ${describe(weight)} for row ${row}`,
-      );
-    }
-    weights[row] = weight + 0; // -0 + 0 = 0: rows are told apart by the bits of their weights.
-  }
-  return weights;
+  checkSampleWeight(given, 'float64');
+  // -0 + 0 = 0: rows are told apart by the bits of their weights.
+  return Float64Array.from(given, (weight) => weight + 0);
 }
 
 /** The lower and the upper half of a hash of each id: [rows, 2]. */

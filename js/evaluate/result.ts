@@ -156,7 +156,7 @@ export interface EvaluationResult {
   /**
    * The 10 pairs of a label and another class that are in the wrong order in the most rows, those of the most rows first; of
    * equal ones, by label and other class. Weights do not count. Null for more than 4096 classes, whose pairs would take too
-   * much memory, for 2^32 rows and more, and where {@link EvaluationResult.rankingMissing} says why.
+   * much memory, and where {@link EvaluationResult.rankingMissing} says why.
    */
   confusions: Confusion[] | null;
   /** The 20 rows of the highest loss, the highest first; of equal ones, by source and row. */
