@@ -46,7 +46,10 @@ const ENTRY_FILES = ['', 'loss/', 'threads/', 'evaluate/', 'train/', 'webgpu/', 
   (entry) => `dist/${entry}index`,
 );
 
-const COMMAND = ['cli/', 'node:', ...ENTRY_NAMES];
+// The folders of the command: rows are read, then evaluated, and commands write what comes of it.
+const READS = ['cli/errors', 'cli/interruption', 'cli/packages', 'cli/version', 'cli/input/', 'node:', ...ENTRY_NAMES];
+const EVALUATES = [...READS, 'cli/evaluation/'];
+const WRITES = [...EVALUATES, 'cli/output/'];
 const TESTS = ['tests/', 'examples/', ...ENTRY_FILES, '*'];
 
 // What the files of each room import: paths without extensions, folders, packages ('*': any). A file is in the first room
@@ -66,12 +69,15 @@ const ROOMS = [
   { room: 'js/', imports: [] },
 
   // Optional packages, each known to one file or folder of the command.
-  { room: 'cli/input/arrow', imports: [...COMMAND, 'apache-arrow', 'apache-arrow/', 'lz4-napi'] },
-  { room: 'cli/input/zstd', imports: [...COMMAND, 'fzstd'] },
-  { room: 'cli/input/parquet', imports: [...COMMAND, '@duckdb/node-api'] },
-  { room: 'cli/output/charts', imports: [...COMMAND, 'vega', 'vega-lite'] },
-  { room: 'cli/queue/', imports: [...COMMAND, 'bullmq'] },
-  { room: 'cli/', imports: COMMAND },
+  { room: 'cli/input/arrow', imports: [...READS, 'apache-arrow', 'apache-arrow/', 'lz4-napi'] },
+  { room: 'cli/input/zstd', imports: [...READS, 'fzstd'] },
+  { room: 'cli/input/parquet', imports: [...READS, '@duckdb/node-api'] },
+  { room: 'cli/output/charts', imports: [...WRITES, 'vega', 'vega-lite'] },
+  { room: 'cli/queue/', imports: [...EVALUATES, 'cli/queue/', 'bullmq'] },
+  { room: 'cli/input/', imports: READS },
+  { room: 'cli/evaluation/', imports: EVALUATES },
+  { room: 'cli/output/', imports: WRITES },
+  { room: 'cli/', imports: ['cli/', 'node:', ...ENTRY_NAMES] },
 
   // Measures the queue, which no entry point exports.
   { room: 'bench/scale', imports: ['bench/', 'dist/cli/queue/', '*'] },

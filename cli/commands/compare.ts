@@ -1,7 +1,7 @@
 import { type Command, numberOf, parse } from '../command.js';
 import { InputError } from '../errors.js';
 import { identityOf } from '../input/sources.js';
-import { readState } from '../input/state.js';
+import { readState } from '../evaluation/state.js';
 import { comparisonPage, compareRows, toComparisonTable } from '../output/comparison.js';
 import { isPageName } from '../output/page.js';
 import { checkWritable, printAndWrite } from '../output/write.js';

@@ -2,7 +2,7 @@ import type { Evaluator } from 'multilabel-margin-loss/evaluate';
 import { type Command, parse, toCount } from '../command.js';
 import { addPart, isWhole, missingShards, type Part } from '../evaluation/shards.js';
 import { expand } from '../input/sources.js';
-import { readState } from '../input/state.js';
+import { readState } from '../evaluation/state.js';
 import type { TargetsAre } from '../input/targets.js';
 import { InputError, toCommandError } from '../errors.js';
 import { warn } from '../output/print.js';

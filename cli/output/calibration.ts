@@ -13,8 +13,8 @@ export interface ScoreRange {
 }
 
 const RANGES = 12;
-/** Shares of the scores, and of those of labels, that may lie outside the inner edges. */
-const [BELOW, ABOVE] = [0.5, 0.01];
+/** Shares of the scores below where thresholds are drawn, and of those of labels above. */
+export const OUTSIDE = { below: 0.5, above: 0.01 };
 
 /**
  * Ranges of about one width. Their edges are thresholds of the curve, so that the counts are exact where scores were counted
@@ -26,8 +26,8 @@ export function rangesOf({ thresholds, predicted, truePositives }: PrecisionReca
   const all = predicted[0];
   const positives = truePositives[0];
   if (all === undefined || positives === undefined) return [];
-  const lowest = predicted.findIndex((count) => count <= (1 - BELOW) * all);
-  const highest = lastOf(truePositives, ABOVE * positives);
+  const lowest = predicted.findIndex((count) => count <= (1 - OUTSIDE.below) * all);
+  const highest = lastOf(truePositives, OUTSIDE.above * positives);
   const low = thresholds[Math.max(0, Math.min(lowest, highest))] as number;
   const high = thresholds[highest] as number;
   const edges = [0];

@@ -9,7 +9,7 @@ import {
   curvesChart,
   type Draw,
 } from './charts.js';
-import { lastOf, rangesOf } from './calibration.js';
+import { lastOf, OUTSIDE, rangesOf } from './calibration.js';
 import { formatMetric, formatWhole } from './metrics.js';
 import { labelName } from './names.js';
 import { type Column, dataOf, escape, figure, plainTable } from './page.js';
@@ -18,8 +18,6 @@ import { type Column, dataOf, escape, figure, plainTable } from './page.js';
 const LABELS = 300;
 /** Points that a curve is drawn through, evenly by recall; half as many follow evenly by number. */
 const POINTS = 40;
-/** Shares of the scores below the axis of thresholds, and of those of labels above it. */
-const [BELOW, ABOVE] = [0.5, 0.01];
 
 /** A model whose curve is drawn. */
 export interface CurveOf {
@@ -111,8 +109,8 @@ function pointsOf({ thresholds, precision, recall, f1 }: PrecisionRecallCurve): 
 
 /** Thresholds that leave out few scores on either side. */
 function axisOf({ thresholds, predicted, truePositives }: PrecisionRecallCurve): [number, number] {
-  const low = lastOf(predicted, (1 - BELOW) * (predicted[0] as number));
-  const high = lastOf(truePositives, ABOVE * (truePositives[0] as number));
+  const low = lastOf(predicted, (1 - OUTSIDE.below) * (predicted[0] as number));
+  const high = lastOf(truePositives, OUTSIDE.above * (truePositives[0] as number));
   return axisBetween(thresholds[Math.max(0, low)] as number, thresholds[Math.max(low, high)] as number);
 }
 

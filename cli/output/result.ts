@@ -1,6 +1,6 @@
 import type { EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
 import { isWhole } from '../evaluation/shards.js';
-import { type Origin, readState, type State, toState } from '../input/state.js';
+import { type Origin, readState, type State, toState } from '../evaluation/state.js';
 import { type FileValues, inputsOf } from '../input/sources.js';
 import { InputError, toCommandError } from '../errors.js';
 import { loadCharts } from './charts.js';

@@ -2,9 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { type EvaluationResult, Evaluator } from 'multilabel-margin-loss/evaluate';
-import { digestOf, type Part, partsOf, toParts } from '../evaluation/shards.js';
 import { InputError, toCommandError } from '../errors.js';
-import type { TargetsAre } from './targets.js';
+import type { TargetsAre } from '../input/targets.js';
+import { digestOf, type Part, partsOf, toParts } from './shards.js';
 
 /** The content of a state file. */
 export interface Origin {
