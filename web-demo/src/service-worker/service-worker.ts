@@ -39,7 +39,8 @@ async function answer(request: Request, url: URL): Promise<Response> {
   if (!isLargePicture(url)) return fetch(request);
   try {
     const response = await fetch(request);
-    if (response.ok) await cache.put(request, response.clone());
+    // Where there is no room for a copy, the picture is shown all the same.
+    if (response.ok) await cache.put(request, response.clone()).catch(() => {});
     return response;
   } catch {
     // There is no network. What cannot be decoded makes the page show the small picture.
@@ -49,6 +50,8 @@ async function answer(request: Request, url: URL): Promise<Response> {
 
 /** Threads need these headers, and not every server can be made to send them. With ?isolation=off, there are none. */
 function withIsolation(response: Response, url: URL): Response {
+  // A redirect of a page is followed by the browser, and cannot be made anew: it shows a status of 0.
+  if (response.type === 'opaqueredirect') return response;
   const headers = new Headers(response.headers);
   const isolate = url.searchParams.get('isolation') !== 'off';
   for (const [name, value] of [
