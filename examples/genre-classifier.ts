@@ -10,7 +10,8 @@
  */
 import * as torch from 'multilabel-margin-loss';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
-import { mulberry32, Progress } from './training.js';
+import { Progress } from './progress.js';
+import { mulberry32 } from './random.js';
 
 const GENRES = ['blues', 'classical', 'disco', 'electronic', 'folk', 'hip-hop', 'jazz', 'metal', 'reggae', 'rock'];
 const MOST_GENRES = 3;

@@ -1,6 +1,6 @@
 /** The documents of wordnet.ts as batches of a model: bags of terms with their weights, and lists of labels. */
 import { type Tensor, tensor } from 'multilabel-margin-loss';
-import { Progress } from './training.js';
+import { Progress } from './progress.js';
 import {
   buildCorpus,
   type Document,

@@ -1,6 +1,6 @@
 /** The output of wordnet-tagger.ts. */
 import { type Tensor, tensor, topk } from 'multilabel-margin-loss';
-import { Progress } from './training.js';
+import { Progress } from './progress.js';
 import type { Batch, Task } from './wordnet-batches.js';
 import type { Options } from './wordnet-options.js';
 

@@ -11,7 +11,7 @@
  */
 import * as torch from 'multilabel-margin-loss';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
-import { Progress } from './training.js';
+import { Progress } from './progress.js';
 import { type Batch, batchesOf, prepareTask, type Task, toBatch } from './wordnet-batches.js';
 import { readHead, writeHead } from './wordnet-head.js';
 import { type Options, readOptions } from './wordnet-options.js';

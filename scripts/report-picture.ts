@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright';
-import { mulberry32 } from '../examples/training.js';
+import { mulberry32 } from '../examples/random.js';
 import { launchOptions } from '../tests/chromium.js';
 
 const ROWS = 5000;

@@ -1,6 +1,6 @@
 /** The jobs: steps of four models, and WordNet in batches. */
 import { buildCorpus, readSynsets, splitDocuments, TfIdf } from '../../examples/wordnet.js';
-import { mulberry32 } from '../../examples/training.js';
+import { mulberry32 } from '../../examples/random.js';
 
 /** Steps over one batch that repeats, of linear layers with ReLU between them. */
 export interface StepJob {

@@ -10,7 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { MultiLabelMarginLoss } from 'multilabel-margin-loss';
-import { Progress } from '../../examples/training.js';
+import { Progress } from '../../examples/progress.js';
 import { type Gallery, packEmbeddings, quantise, SHEET, standardisation, toDataset } from '../src/gallery.js';
 import { EPOCHS, priorMetrics, type RankingMetrics, Trainer } from '../src/training/trainer.js';
 import { FEATURES } from '../src/vision/layers.js';

@@ -184,14 +184,3 @@ function heldOutMetrics({ heldOut, targets, classes }: Dataset, scores: Float32A
   const { labelRankingAveragePrecision, at } = evaluator.result();
   return { lrap: labelRankingAveragePrecision, precisionAt1: at[1]!.precision };
 }
-
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
-export function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

@@ -19,7 +19,7 @@ import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import { type AsyncBackend, type Backend, MultiLabelMarginLoss } from 'multilabel-margin-loss';
 import { createThreadsBackend } from 'multilabel-margin-loss/threads';
 import { createWebGPUBackend } from 'multilabel-margin-loss/webgpu';
-import { randomNumbers } from '../training/trainer.js';
+import { mulberry32 } from '../../../examples/random.js';
 import { useWasm } from '../vision/backbone.js';
 
 export interface BenchmarkResult {
@@ -158,7 +158,7 @@ function composed({ rows, classes, targets, scores, indices }: Batch): Contender
 }
 
 function makeBatch(rows: number, classes: number, targets: number): Batch {
-  const random = randomNumbers(7);
+  const random = mulberry32(7);
   // The sum of four uniform numbers is near enough to a normal one.
   const scores = Float32Array.from(
     { length: rows * classes },
