@@ -144,7 +144,7 @@ export class ThresholdTuner {
     this.#beta = beta ?? null;
     this.#goal =
       precision !== undefined
-        ? // Of two thresholds, the lower one has the higher recall.
+        ? // The lower one of two thresholds has the higher recall.
           (best, next) => (next.precision >= precision && next.recall > (best?.recall ?? 0) ? next : best)
         : recall !== undefined
           ? (best, next) => (next.recall >= recall && next.precision >= (best?.precision ?? 0) ? next : best)

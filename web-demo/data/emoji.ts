@@ -68,7 +68,7 @@ export function readEmoji(): EmojiSet {
     'emojibase-data/en/data.json',
   )) {
     const image = images.get(withoutSelector(hexcode));
-    // Those without a group are parts of others: skin tones, hair.
+    // Emoji without a group are parts of others: skin tones, hair.
     if (group === undefined || subgroup === undefined || !image?.has_img_google) continue;
     const all = [groups[group], subgroups[subgroup], ...tags, ...(keywords[text] ?? [])]
       .filter((word) => word !== undefined)

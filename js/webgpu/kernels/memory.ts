@@ -18,7 +18,7 @@ export interface Memory {
   scales: GPUBuffer;
   /** [rows of a part, width + unknownWidth]: the targets with their scores, and the unknown classes without. */
   entries: GPUBuffer;
-  /** As many entries again: sorted runs are merged from the one buffer to the other. */
+  /** Room for as many entries again: sorted runs are merged from the one buffer to the other. */
   merged: GPUBuffer;
   /** [rows of a part, width + unknownWidth + 1]: how many scores have so many thresholds below them; later, the counts of targets. */
   histogram: GPUBuffer;

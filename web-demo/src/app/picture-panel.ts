@@ -28,7 +28,7 @@ export class PicturePanel {
   #isLoaded = false;
   /** The one that was asked for last. */
   #chosen: number | OwnPicture | null = null;
-  /** Of the gallery, by number. */
+  /** Pictures of the gallery, by number. */
   readonly #heldOut: Set<number>;
   /** Ends drawing and the camera. */
   #endInput = (): void => {};
@@ -120,7 +120,7 @@ export class PicturePanel {
     if (chosen === null) return;
     const targets = typeof chosen === 'number' ? this.#gallery.targets[chosen]! : [];
     if (!this.#isLoaded || !this.#isTrained()) {
-      // So does a head of zeros score every picture.
+      // A head of zeros scores every picture so.
       this.#marginView.show(new Float32Array(this.#gallery.vocabulary.length), targets);
       if (!this.#isLoaded) return;
     }

@@ -26,7 +26,7 @@ export class MarginView {
   #settings: LossSettings;
   #lossFn: MultiLabelMarginLoss;
   #state: State = { scores: new Float32Array(), targets: [] };
-  /** As the tagger has it. */
+  /** The state that the tagger gives. */
   #model: State = this.#state;
   #undo: State[] = [];
   #pairs: Pair[] = [];

@@ -24,7 +24,7 @@ export function violatingPairs(scores: Float32Array, targets: readonly number[],
   const pairs: Pair[] = [];
   targets.forEach((target, place) => {
     for (let other = 0; other < scores.length; other++) {
-      // Of two targets, the first is to rank higher, if order counts.
+      // The first of two targets is to rank higher, if order counts.
       const counts = isTarget.has(other) ? settings.targetOrder === 'ranked' && targets.indexOf(other) > place : true;
       const hinge = settings.margin - scores[target]! + scores[other]!;
       if (counts && hinge > 0) pairs.push({ target, other, hinge });

@@ -1,7 +1,7 @@
 /** The training that a visitor left, in the browser's own database. */
 
 export interface Kept<Settings> {
-  /** As it is downloaded. */
+  /** The file that a visitor can save. */
   head: ArrayBuffer;
   settings: Settings;
   history: History;

@@ -45,7 +45,7 @@ export interface Progress {
   secondsLeft: number;
 }
 
-/** A training that can be gone on with. */
+/** A training that can be resumed. */
 export interface Resumable {
   epochs: number;
   metrics: RankingMetrics;
