@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { LossError } from 'multilabel-margin-loss/loss';
 import { type Prediction, type PredictOptions, Tagger } from 'multilabel-margin-loss/train';
 import { type Command, parse, toCount } from '../command.js';
 import { InputError, toCommandError } from '../errors.js';
+import { inFile } from '../evaluation/add-piece.js';
 import { checkFeatures, FEATURE_OPTIONS, FEATURE_USAGE, featureSources, featuresOf } from '../input/features.js';
 import { nameOf, type Piece, type RowBatch } from '../input/input.js';
 import { readLabels, readThresholds } from '../input/labels.js';
@@ -89,7 +91,7 @@ async function run(args: readonly string[]): Promise<void> {
         } catch (error) {
           // The tagger checks features before anything is written, and does not know in which file they are.
           checkFeatures(piece, batch, tagger.features);
-          throw error;
+          throw error instanceof LossError ? inFile(error, piece, batch) : error;
         }
         progress.add(batch.bytes, batch.scores.shape[0]);
       }

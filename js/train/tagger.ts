@@ -138,7 +138,7 @@ export class Tagger implements Disposable {
    * @param features [N, F] or [F], float32 or float64, or sparse rows
    * @returns float32, [N, C] or [C]
    * @throws LossError ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY, ERR_BACKEND_UNAVAILABLE; ERR_NON_FINITE for features
-   * that are not finite
+   * that are not finite, or so large that a score exceeds float32
    * @example
    * import { nn, saveSafetensors } from 'multilabel-margin-loss';
    * import { Tagger } from 'multilabel-margin-loss/train';
@@ -269,6 +269,7 @@ export class Tagger implements Disposable {
     for (let begin = 0; begin < rows; begin += step) {
       const end = Math.min(rows, begin + step);
       const part = no_grad(() => scoreRows(model, sliceRows(features, begin, end)));
+      checkScores(part.data, begin, shape.classes);
       scores.set(part.data, begin * shape.classes);
     }
     return scores;
@@ -334,4 +335,17 @@ export type OneRow = readonly number[] | Float32Array | Float64Array;
 
 function isOneRow(features: Features): features is OneRow {
   return Array.isArray(features) ? typeof features[0] !== 'object' : ArrayBuffer.isView(features);
+}
+
+/** @throws LossError ERR_NON_FINITE */
+function checkScores(scores: Float32Array, firstRow: number, classes: number): void {
+  for (let at = 0; at < scores.length; at++) {
+    const score = scores[at] as number;
+    if (Number.isFinite(score)) continue;
+    throw new LossError(
+      'ERR_NON_FINITE',
+      `the score of row ${firstRow + Math.floor(at / classes)}, class ${at % classes} is ${score}: the features of the ` +
+        'row are too large for the weights of the tagger',
+    );
+  }
 }

@@ -462,6 +462,20 @@ describe('Tagger', () => {
     expect(tagger.scores(longer).tolist()).toEqual(tagger.scores(sparse).tolist());
   });
 
+  test('refuses a row whose scores exceed float32, and names it', () => {
+    // More rows than are scored at a time.
+    const data = new Float32Array(2 * 100_000).fill(1);
+    data.fill(3e38, 2 * 99_998);
+    const error = expect.objectContaining({
+      code: 'ERR_NON_FINITE',
+      message: expect.stringMatching(/^the score of row 99998, class 2 is Infinity: /) as string,
+    }) as Error;
+    expect(() => tagger.scores({ data, shape: [100_000, 2] })).toThrow(error);
+    expect(() => tagger.predict({ data, shape: [100_000, 2] })).toThrow(error);
+    const sparse = { data: [2, -3e38, -3e38], indices: [0, 0, 1], indptr: [0, 1, 3], shape: [2, 2] };
+    expect(() => tagger.predict(sparse)).toThrow(/^the score of row 1, class 2 is -Infinity/);
+  });
+
   test('predicts the k highest, or those that reach thresholds', () => {
     const names = (predictions: { name: string }[]): string[] => predictions.map(({ name }) => name);
     expect(tagger.predict([2, 3])).toEqual([
