@@ -16,7 +16,7 @@ import { checkFeatures, FEATURE_OPTIONS, FEATURE_USAGE, featureSources, features
 import { nameOf, type Piece, type RowBatch, type Source } from '../input/input.js';
 import { namesOf, readLabels } from '../input/labels.js';
 import { joinPieces, numberRows, piecesOf, readPiece } from '../input/pieces.js';
-import { inputsOf } from '../input/sources.js';
+import { identityOf, inputsOf } from '../input/sources.js';
 import type { Names } from '../input/targets.js';
 import { checkInterrupted, interruption } from '../interruption.js';
 import { LOSS_ARGUMENTS, lossOptionsOf } from '../loss-options.js';
@@ -194,6 +194,15 @@ function regularSources(
   return sources;
 }
 
+function checkApart(sources: readonly Source[], testSources: readonly Source[]): void {
+  const trained = new Set(sources.map(({ scoresFile }) => identityOf(scoresFile)));
+  const both = testSources.find(({ scoresFile }) => trained.has(identityOf(scoresFile)));
+  if (both === undefined) return;
+  throw new InputError(
+    `${nameOf(both.scoresFile)}: its rows are trained on: --test needs others, or the share of them that is held out`,
+  );
+}
+
 async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args, OPTIONS);
   const outputs = outputsOf(values);
@@ -209,6 +218,7 @@ async function run(args: readonly string[]): Promise<void> {
           test.files,
           classes,
         );
+  checkApart(sources, testSources);
   const inputs = inputsOf(values, positionals);
   for (const file of [outputs.head, outputs.checkpoint, outputs.report]) {
     if (file !== null) checkWritable(file, inputs);

@@ -1,6 +1,6 @@
 import { availableParallelism, hostname } from 'node:os';
 import { type Command, numberOf, parse, toCount } from '../command.js';
-import { InputError, InterruptedError } from '../errors.js';
+import { InputError, InterruptedError, SIGNALS } from '../errors.js';
 import { serve } from '../queue/serve.js';
 
 const usage = `worker [options] --queue <address>
@@ -12,7 +12,7 @@ files under the same names.
   --concurrency <n>       shards at a time, each on a core of its own (default: as many as there are cores)
   --lock <seconds>        a worker that is not heard of for so long, 0.1 to 86400, loses its shards to others (default: 30)
 
-With SIGTERM or Ctrl+C it ends when the shards under way are done; with a second one, at once.`;
+With SIGTERM, SIGHUP or Ctrl+C it ends when the shards under way are done; with a second one, at once.`;
 
 const OPTIONS = {
   queue: { type: 'string' },
@@ -31,7 +31,7 @@ async function run(args: readonly string[]): Promise<void> {
     throw new InputError(`--lock must be from 0.1 to 86400 seconds, got '${values.lock}'`);
 
   const stop = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  for (const signal of SIGNALS) {
     process.on(signal, () =>
       stop.signal.aborted ? process.exit(new InterruptedError(signal).exitCode) : stop.abort(),
     );

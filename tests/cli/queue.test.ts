@@ -86,7 +86,8 @@ describe.each(['Redis', 'PostgreSQL'])('%s', (database) => {
     await expectResult(evaluation, ofSmall);
     // More than are merged at a time.
     await expectResult(evaluate(url, 33, ...named), ofNamed);
-    await first.stop();
+    // A terminal that is closed.
+    await first.stop('SIGHUP');
     expect(first.child.exitCode).toBe(0);
   });
 

@@ -1,6 +1,6 @@
 // train: from features and labels to a linear head.
 
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -257,10 +257,27 @@ describe('train', () => {
   });
 
   test('reports on rows of other files at the end', async () => {
-    const stdout = await train('rows.ndjson', '--test', 'rows.ndjson', '--epochs', '1', '--out', 'file.safetensors');
+    write('others.ndjson', lines.join('\n'));
+    const stdout = await train('rows.ndjson', '--test', 'others.ndjson', '--epochs', '1', '--out', 'file.safetensors');
     expect(stdout).toMatch(/^Test: 3,000 rows of 5 classes/m);
-    const pair = ['--test-features', 'x.npy', '--test-targets', 'mask.npy'];
+    copyFileSync(join(folder, 'x.npy'), join(folder, 'other-x.npy'));
+    const pair = ['--test-features', 'other-x.npy', '--test-targets', 'mask.npy'];
     expect(await train(...ofNpy, ...pair, '--epochs', '1', '--out', 'file.safetensors')).toMatch(/^Test: 3,000 rows/m);
+  });
+
+  test('refuses to test on the rows that it trains on', async () => {
+    linkSync(join(folder, 'rows.ndjson'), join(folder, 'link.ndjson'));
+    const pair = ['--test-features', './x.npy', '--test-targets', 'mask.npy'];
+    for (const [name, args] of [
+      ['link.ndjson', ['rows.ndjson', '--test', 'link.ndjson']],
+      ['./x.npy', [...ofNpy, ...pair]],
+    ] as const) {
+      const { status, stdout, stderr } = await runHere(['train', ...args, '--out', 'early.safetensors']);
+      expect(stderr).toBe(
+        `multilabel-margin-loss: ${name}: its rows are trained on: --test needs others, or the share of them that is held out\n`,
+      );
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    }
   });
 
   describe('rows for test that are broken', () => {
