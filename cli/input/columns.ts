@@ -9,7 +9,7 @@ import {
   outOfRange,
   type RawTargets,
   type TargetsReader,
-  toPadded,
+  toUnknown,
   unknownName,
 } from './targets.js';
 
@@ -38,7 +38,7 @@ export const SCORE_TYPES = ['float16', 'float32', 'float64'];
 export const TARGET_TYPES = ['bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64'];
 
 /** The position of rows in their file, for messages. */
-interface Place extends Pick<Source, 'what' | 'columns'> {
+interface Place extends Pick<Source, 'what' | 'columns' | 'classesOfTargets'> {
   file: string;
   /** The number of the first row of the lists in its file. */
   firstRow: number;
@@ -70,7 +70,7 @@ export function* toBatches(
   bytes: number,
   at: Place,
 ): Generator<RowBatch> {
-  const { file, columns, firstRow } = at;
+  const { file, columns, firstRow, classesOfTargets } = at;
   for (const [name, nullRow] of [
     [columns.scores, scores.nullRow],
     [columns.targets, targets?.nullRow ?? -1],
@@ -94,7 +94,16 @@ export function* toBatches(
           : reader.read(toRaw(targets, begin, end, at), classes, firstRow + begin),
       reading: targets === null ? NO_TARGETS : (reader.reading as Reading),
       sampleWeight: sampleWeight === null ? null : Float64Array.from(sampleWeight.slice(begin, end) as number[]),
-      unknown: unknown === null ? null : toPadded(toRaw(unknown, begin, end, at)),
+      unknown:
+        unknown === null
+          ? null
+          : toUnknown(
+              toRaw(unknown, begin, end, at),
+              () => unknown.type === 'bool',
+              classesOfTargets,
+              file,
+              firstRow + begin,
+            ),
       rowIds: (rowIds as (string | number | bigint)[] | null)?.slice(begin, end) ?? null,
       firstRow: firstRow + begin,
       bytes: (bytes * (end - begin)) / rows,

@@ -16,7 +16,7 @@ import {
 } from './input.js';
 import { kindOfBytes } from './kinds.js';
 import { bytesOf, isCompressed, isPipe } from './streams.js';
-import { classOf, type Names, outOfRange, TargetsReader, toPadded } from './targets.js';
+import { classOf, type Names, outOfRange, TargetsReader, toUnknown } from './targets.js';
 
 const TAB = 9;
 const LINE_FEED = 10;
@@ -24,8 +24,8 @@ const CARRIAGE_RETURN = 13;
 const SPACE = 32;
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
-/** The tokens that Python's json module writes for numbers that JSON does not have. */
-const PYTHON_NUMBERS = /(?<=[[,:\s])(?:NaN|-?Infinity)(?=[\],}\s])/g;
+/** The tokens that Python's json module writes for numbers that JSON does not have, and text, which may have the same words. */
+const PYTHON_NUMBERS_AND_TEXT = /"(?:[^"\\]|\\.)*"|(?<=[[,:\s])(?:NaN|-?Infinity)(?=[\],}\s])/g;
 /** Their counterparts in JSON: null, which becomes NaN, and numbers beyond float64. */
 const IN_JSON: Record<string, string> = { NaN: 'null', Infinity: '1e999', '-Infinity': '-1e999' };
 
@@ -89,6 +89,8 @@ class Rows {
   readonly weights: number[] = [];
   readonly unknown: number[] = [];
   readonly unknownLengths: number[] = [];
+  /** Whether the unknown classes of each row are a mask of booleans. */
+  readonly unknownMasks: boolean[] = [];
   readonly ids: (string | number)[] = [];
 }
 
@@ -146,7 +148,7 @@ async function* read(piece: Piece, names: Names | null): AsyncGenerator<RowBatch
       targets: piece.hasTargets ? parser.targetsOf(rows, firstRow) : { data: new Int32Array(0), shape: [size, 0] },
       reading: piece.hasTargets ? (parser.reading as Reading) : NO_TARGETS,
       sampleWeight: piece.columns.sampleWeight === null ? null : Float64Array.from(rows.weights),
-      unknown: piece.columns.unknown === null ? null : parser.unknownOf(rows),
+      unknown: piece.columns.unknown === null ? null : parser.unknownOf(rows, firstRow),
       rowIds: piece.columns.rowId === null ? null : rows.ids,
       firstRow,
       bytes: next - at,
@@ -220,7 +222,9 @@ class RowParser {
   add(line: Buffer, rows: Rows, row: number): void {
     const { columns, what } = this.source;
     const wrong = (message: string): InputError => new InputError(`${this.#file}: row ${row} ${message}`);
-    const value = Object(this.#parse(line, row, wrong)) as Record<string, unknown>;
+    const parsed = this.#parse(line, row, wrong);
+    if (row === 0 && Array.isArray(parsed)) throw this.#notInLines('a list');
+    const value = Object(parsed) as Record<string, unknown>;
     // Own members alone: "__proto__" and "constructor" are names like others.
     const member = (name: string): unknown => (Object.hasOwn(value, name) ? value[name] : undefined);
     const scores = member(columns.scores);
@@ -256,7 +260,7 @@ class RowParser {
     if (columns.rowId === null) return;
     const id = member(columns.rowId);
     if (typeof id !== 'string' && !Number.isSafeInteger(id)) {
-      throw wrong(`needs "${columns.rowId}", text or a whole number, for --row-id`);
+      throw wrong(`needs "${columns.rowId}", text or a whole number below 2^53, for --row-id`);
     }
     rows.ids.push(id as string | number);
   }
@@ -320,6 +324,7 @@ class RowParser {
       rows.unknown.push(value);
     }
     rows.unknownLengths.push(given.length);
+    rows.unknownMasks.push(typeof given[0] === 'boolean');
   }
 
   #addTargets(targets: unknown, rows: Rows, row: number, wrong: (message: string) => InputError): void {
@@ -348,7 +353,7 @@ class RowParser {
     try {
       return JSON.parse(text);
     } catch (error) {
-      const plain = text.replace(PYTHON_NUMBERS, (number) => IN_JSON[number] as string);
+      const plain = text.replace(PYTHON_NUMBERS_AND_TEXT, (token) => IN_JSON[token] ?? token);
       if (plain !== text) {
         try {
           return JSON.parse(plain, (_, value: unknown) => (value === null ? Number.NaN : value));
@@ -358,8 +363,17 @@ class RowParser {
       }
       const kind = row === 0 ? kindOfBytes(line, 'lines of JSON') : '';
       if (kind !== '') throw new InputError(`${this.#file}: ${kind}`);
+      if (row === 0 && text.trimStart().startsWith('[')) throw this.#notInLines('a list');
+      if (row === 0 && text.trim() === '{') throw this.#notInLines('an object over several lines');
       throw wrong(`is not JSON: ${(error as Error).message}`);
     }
+  }
+
+  /** The error for a file of JSON as a whole. */
+  #notInLines(kind: string): InputError {
+    return new InputError(
+      `${this.#file}: is not lines of JSON, but ${kind}: write each row in a line of its own, { "${this.source.columns.scores}": … }`,
+    );
   }
 
   /** The scores, or features, of rows. */
@@ -382,16 +396,11 @@ class RowParser {
     };
   }
 
-  unknownOf({ unknown, unknownLengths }: Rows): RowBatch['unknown'] {
+  unknownOf({ unknown, unknownLengths, unknownMasks }: Rows, firstRow: number): RowBatch['unknown'] {
     const values = Int32Array.from(unknown);
-    return toPadded({
-      type: 'number',
-      values,
-      lengths: unknownLengths,
-      form: 'lists',
-      named: null,
-      rows: unknownLengths.length,
-    });
+    const rows = unknownLengths.length;
+    const raw = { type: 'number', values, lengths: unknownLengths, form: 'lists', named: null, rows } as const;
+    return toUnknown(raw, (row) => unknownMasks[row] === true, this.source.classesOfTargets, this.#file, firstRow);
   }
 
   targetsOf({ targets, lengths, named }: Rows, firstRow: number): RowBatch['targets'] {

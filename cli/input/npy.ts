@@ -20,7 +20,7 @@ import {
 import { NpyArray, type View } from './npy-array.js';
 import { checkStored, isStored, openMember } from './npz.js';
 import { bytesOf, isSequential } from './streams.js';
-import { copyIntegers, type Integers, outOfRange, type RawTargets, TargetsReader, toPadded } from './targets.js';
+import { copyIntegers, type Integers, outOfRange, type RawTargets, TargetsReader, toUnknown } from './targets.js';
 
 const SCORES: Record<string, View<Float32Array | Float64Array | Uint16Array>> = {
   f2: Uint16Array,
@@ -38,12 +38,8 @@ const TARGETS: Record<string, View<Integers>> = {
   u4: Uint32Array,
   u8: BigUint64Array,
 };
-const WEIGHTS: Record<string, View<ArrayLike<number>>> = {
-  f4: Float32Array,
-  f8: Float64Array,
-  i4: Int32Array,
-  u1: Uint8Array,
-};
+/** Weights of rows are numbers of any of these types. */
+const WEIGHTS = [...Object.keys(SCORES), ...Object.keys(TARGETS)];
 /** The names of types in messages. */
 const NAMES: Record<string, string> = {
   b1: 'bool',
@@ -148,7 +144,7 @@ class Arrays {
             );
       const targets = await open(others.targets, 'targets', Object.keys(TARGETS));
       const unknown = await open(others.unknown, 'unknown classes', Object.keys(TARGETS));
-      const sampleWeight = await open(others.sampleWeight, 'weights of rows', Object.keys(WEIGHTS));
+      const sampleWeight = await open(others.sampleWeight, 'weights of rows', WEIGHTS);
       const arrays = new Arrays(source, scores, targets, unknown, sampleWeight);
       arrays.#check();
       return arrays;
@@ -199,12 +195,20 @@ class Arrays {
     const array = this.sampleWeight;
     if (array === null) return null;
     const bytes = await array.rowsOf(begin, end);
-    const Elements = WEIGHTS[array.type] as View<ArrayLike<number>>;
-    return Float64Array.from(new Elements(bytes.buffer, bytes.byteOffset, end - begin));
+    if (Object.hasOwn(SCORES, array.type)) return Float64Array.from(toFloats(bytes, array));
+    const Elements = TARGETS[array.type] as View<Integers>;
+    return Float64Array.from(
+      new Elements(bytes.buffer, bytes.byteOffset, end - begin) as ArrayLike<number | bigint>,
+      Number,
+    );
   }
 
   async unknownOf(begin: number, end: number): Promise<RowBatch['unknown']> {
-    return this.unknown === null ? null : toPadded(await this.#classesOf(this.unknown, begin, end));
+    const array = this.unknown;
+    if (array === null) return null;
+    const isBool = array.type === 'b1';
+    const raw = await this.#classesOf(array, begin, end);
+    return toUnknown(raw, () => isBool, this.source.classesOfTargets, array.name, begin);
   }
 
   /** @returns null where they are not read */

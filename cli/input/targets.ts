@@ -126,8 +126,30 @@ export class TargetsReader {
     if (width === 0 || form === 'single' || type === 'text' || named?.[row] === true) return 'indices';
     const isOfClasses = classes === null ? width > MOST_BINARY_INDICES : width === classes;
     if (!isOfClasses && width <= MOST_BINARY_INDICES) return 'indices';
-    for (let i = at; i < at + width; i++) if (values[i] !== 0 && values[i] !== 1) return 'indices';
     const place = `${this.file}: row ${firstRow + row}`;
+    // Also behind a -1, where a list of class indices has ended.
+    const counts = { zeros: 0, ones: 0, paddings: 0, behind: 0 };
+    for (let i = at; i < at + width; i++) {
+      const value = values[i];
+      if (value === -1) {
+        counts.paddings++;
+        continue;
+      }
+      if (value !== 0 && value !== 1) return 'indices';
+      if (counts.paddings > 0) counts.behind++;
+      if (value === 0) counts.zeros++;
+      else counts.ones++;
+    }
+    if (counts.paddings > 0) {
+      const isList = counts.behind === 0 && counts.zeros <= 1 && counts.ones <= 1;
+      if (isList || !isOfClasses || width <= MOST_BINARY_INDICES) return 'indices';
+      // What a mask cannot hold is refused with its column.
+      if (this.reading?.targetsAre === 'mask') return 'mask';
+      throw new InputError(
+        `${place} has -1 among 0 and 1: a mask holds 0 and 1 alone, and class indices end at the first -1 (--targets-are ` +
+          'indices reads it as such)',
+      );
+    }
     if (!isOfClasses) {
       throw new InputError(
         `${place} has a mask of ${width}, where ${classes} are wanted (as class indices it would repeat labels: ` +
@@ -184,6 +206,45 @@ export function toPadded({ values, lengths, rows, form }: RawTargets): RowBatch[
   for (let row = 0, at = 0; row < rows; row++) {
     for (let i = 0; i < (lengths[row] as number); i++) data[row * width + i] = values[at++] as number;
   }
+  return { data, shape: [rows, width] };
+}
+
+/**
+ * Unknown classes of rows as lists, padded with -1. Each row is a list or a mask, whatever the others are: a mask of bool, or
+ * of more than two 0 and 1, which as class indices would repeat a class.
+ *
+ * @param isBool whether a row is a mask of bool
+ * @param classes null if it is not known
+ */
+export function toUnknown(
+  raw: RawTargets,
+  isBool: (row: number) => boolean,
+  classes: number | null,
+  file: string,
+  firstRow: number,
+): { data: Int32Array; shape: [rows: number, width: number] } {
+  const { values, lengths, rows } = raw;
+  const lists: Int32Array[] = [];
+  let hasMasks = false;
+  for (let row = 0, at = 0; row < rows; row++) {
+    const width = lengths[row] as number;
+    const list = values.subarray(at, (at += width));
+    if (!isBool(row) && (width <= MOST_BINARY_INDICES || list.some((value) => value !== 0 && value !== 1))) {
+      lists.push(list);
+      continue;
+    }
+    if (classes !== null && width !== classes) {
+      throw new InputError(
+        `${file}: row ${firstRow + row} has a mask of ${width} unknown classes, where ${classes} are wanted`,
+      );
+    }
+    hasMasks = true;
+    lists.push(Int32Array.from(list.keys()).filter((label) => list[label] === 1));
+  }
+  // One more column, so that none of these lists can be taken for a mask again.
+  const width = lists.reduce((most, list) => Math.max(most, list.length), 0) + Number(hasMasks);
+  const data = new Int32Array(rows * width).fill(-1);
+  lists.forEach((list, row) => data.set(list, row * width));
   return { data, shape: [rows, width] };
 }
 

@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { crc32 } from 'node:zlib';
 import { afterAll, expect, vi } from 'vitest';
 import type * as Command from '../../cli/run.js';
 import { normal, permutation, uniform } from '../js/support.js';
@@ -78,7 +79,7 @@ export function write(name: string, content: Buffer | string): string {
   return name;
 }
 
-type Elements = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint16Array | Uint8Array;
+type Elements = Float32Array | Float64Array | Int8Array | Int32Array | BigInt64Array | Uint16Array | Uint8Array;
 
 /** A file in NumPy's format. */
 export function npy(descr: string, shape: readonly number[], data: Elements, order = 'False'): Buffer {
@@ -88,6 +89,34 @@ export function npy(descr: string, shape: readonly number[], data: Elements, ord
   length.writeUInt16LE(text.length);
   const elements = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   return Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), length, text, elements]);
+}
+
+/** An .npz file of arrays, which are not compressed, as np.savez() writes it. */
+export function npz(arrays: Record<string, Buffer>): Buffer {
+  const [locals, directory]: [Buffer[], Buffer[]] = [[], []];
+  let at = 0;
+  for (const [name, bytes] of Object.entries(arrays)) {
+    const file = Buffer.from(`${name}.npy`);
+    // The fields that both headers have, from the version to the length of the name.
+    const common = Buffer.alloc(26);
+    common.writeUInt32LE(crc32(bytes), 10);
+    common.writeUInt32LE(bytes.length, 14);
+    common.writeUInt32LE(bytes.length, 18);
+    common.writeUInt16LE(file.length, 22);
+    const place = Buffer.alloc(14);
+    place.writeUInt32LE(at, 10);
+    const local = Buffer.concat([Buffer.from('PK\x03\x04'), common, file, bytes]);
+    locals.push(local);
+    directory.push(Buffer.from('PK\x01\x02\0\0', 'latin1'), common, place, file);
+    at += local.length;
+  }
+  const end = Buffer.alloc(22);
+  end.write('PK\x05\x06', 'latin1');
+  const entries = Buffer.concat(directory);
+  for (const offset of [8, 10]) end.writeUInt16LE(locals.length, offset);
+  end.writeUInt32LE(entries.length, 12);
+  end.writeUInt32LE(at, 16);
+  return Buffer.concat([...locals, entries, end]);
 }
 
 /** Rows of scores that float16 holds too, multiples of 1/8, and of up to so many targets. */

@@ -174,7 +174,7 @@ describe('rows in several files', () => {
   test('an id that is missing is named with its row', async () => {
     write('no-id.ndjson', [lines[0], strong.split('\n')[1]].join('\n'));
     const { status, stderr } = await runHere(['evaluate', 'no-id.ndjson', '--row-id', 'id']);
-    expect(stderr).toMatch(/no-id\.ndjson: row 1 needs "id", text or a whole number, for --row-id/);
+    expect(stderr).toMatch(/no-id\.ndjson: row 1 needs "id", text or a whole number below 2\^53, for --row-id/);
     expect(status).toBe(2);
   });
 

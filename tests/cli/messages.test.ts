@@ -50,6 +50,10 @@ describe('lines of JSON', () => {
       ['cut.ndjson.gz', gzipSync(LINES.join('\n')).subarray(0, 40), /cut\.ndjson\.gz: is truncated/],
       ['bad.ndjson.gz', Buffer.from('not gzip'), /bad\.ndjson\.gz: its compressed data is damaged/],
       ['bad.ndjson.zst', Buffer.from('not ZSTD at all'), /bad\.ndjson\.zst: its compressed data is damaged/],
+      ['cut.ndjson.zst', zstd(Buffer.from(LINES.join('\n'))).subarray(0, 20), /: cut\.ndjson\.zst: is truncated: /],
+      // What a copy that failed leaves.
+      ['empty.ndjson.gz', Buffer.alloc(0), /: empty\.ndjson\.gz: is truncated: /],
+      ['empty.ndjson.zst', Buffer.alloc(0), /: empty\.ndjson\.zst: is truncated: /],
     ] as const) {
       const { status, stdout, stderr } = await runHere(['evaluate', write(name, bytes)]);
       expect(stderr).toMatch(message);
@@ -71,6 +75,34 @@ describe('lines of JSON', () => {
     expect(status).toBe(2);
     const targets = run(['evaluate', '-'], '{"scores":[1,2],"targets":[NaN]}');
     expect(targets.stderr).toContain('row 0 needs "targets"');
+  });
+
+  test("text with the words of Python's numbers stays as it is", async () => {
+    const names = ['The Infinity War', 'a "NaN, NaN" \\', 'c'];
+    write('words.txt', names.join('\n'));
+    write('words.ndjson', `{"scores":[1, NaN,3],"targets":${JSON.stringify(names)}}\n${LINES.join('\n')}`);
+    const { status, stdout, stderr } = await runHere([
+      'evaluate',
+      '--json',
+      'words.ndjson',
+      '--labels',
+      'words.txt',
+      '--skip-non-finite',
+    ]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toMatchObject({ rows: 2, rowsSkipped: 1 });
+  });
+
+  test.each([
+    ['a list in one line', `[${LINES.join(',')}]`, 'a list'],
+    ['a list over lines', `[\r\n${LINES.join(',\r\n')}\r\n]`, 'a list'],
+    ['an object over lines', JSON.stringify(JSON.parse(LINES[0]!), null, 2), 'an object over several lines'],
+  ])('JSON that is %s is named as such', async (_, text, kind) => {
+    const { status, stderr } = await runHere(['evaluate', write('whole.json', text)]);
+    expect(stderr).toBe(
+      `multilabel-margin-loss: whole.json: is not lines of JSON, but ${kind}: write each row in a line of its own, { "scores": … }\n`,
+    );
+    expect(status).toBe(2);
   });
 
   test('control characters of a file do not reach the terminal', async () => {

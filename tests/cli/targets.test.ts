@@ -307,6 +307,61 @@ test('a mask of another width than the classes is refused', async () => {
   );
 });
 
+describe('masks with -1', () => {
+  // -1 for classes that are not targets, or for those that nobody looked for. No row of them is one of 0 and 1 throughout.
+  const signed = mask.map((row) => row.map((value) => (value === 1 ? 1 : -1)));
+  const partial = mask.map((row) => [-1, ...row.slice(1, -1), 1]);
+  const scores = write(
+    'signed-scores.npy',
+    npy('<f8', [mask.length, classes], Float64Array.from(golden.scores.flat())),
+  );
+
+  test.each([
+    ['signed', signed],
+    ['partial', partial],
+  ])('%s: are refused, and not read as lists that end at the first -1', async (name, rows) => {
+    const lines = rows.map((targets, row) => JSON.stringify({ scores: golden.scores[row], targets }));
+    for (const args of [
+      [
+        '--scores',
+        scores,
+        '--targets',
+        write(`${name}.npy`, npy('|i1', [rows.length, classes], Int8Array.from(rows.flat()))),
+      ],
+      [write(`${name}.ndjson`, lines.join('\n'))],
+    ]) {
+      const { status, stdout, stderr } = await runHere(['evaluate', ...args]);
+      expect(stderr).toMatch(
+        new RegExp(
+          `^multilabel-margin-loss: ${name}\\.\\w+: row \\d+ has -1 among 0 and 1: a mask holds 0 and 1 alone, and class indices ` +
+            'end at the first -1 \\(--targets-are indices reads it as such\\)\\n$',
+        ),
+      );
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+      const asMask = await runHere(['evaluate', ...args, '--targets-are', 'mask']);
+      expect(asMask.stderr).toMatch(/a mask holds 0 and 1, got -1 at row 0, column \d+\n$/);
+      expect((await runHere(['evaluate', ...args, '--targets-are', 'indices'])).status).toBe(0);
+    }
+  });
+
+  test('lists of class indices that have -1 behind their end are read as before', async () => {
+    // The example of PyTorch's documentation, and lists of the labels 0 and 1.
+    const lines = [
+      [3, 0, -1, 1],
+      [0, 1, -1, -1],
+      [1, -1, -1, -1],
+      [-1, -1, -1, -1],
+    ].map((targets) => JSON.stringify({ scores: [0.1, 0.2, 0.4, 0.8], targets }));
+    expect(await evaluated([write('padded.ndjson', lines.join('\n'))])).toMatchObject({ rowsWithoutLabels: 1 });
+    const later = [
+      [0, 1, 1, 0],
+      [1, -1, -1, 1],
+    ].map((targets) => JSON.stringify({ scores: [1, 2, 3, 4], targets }));
+    const { stderr } = await runHere(['evaluate', write('later.ndjson', later.join('\n'))]);
+    expect(stderr).toContain('a mask holds 0 and 1, got -1 at row 1, column 1');
+  });
+});
+
 describe('one or two classes', () => {
   const scores = write('two.npy', npy('<f4', [3, 2], Float32Array.of(1, 2, 3, 1, 0, 1)));
   const data = [0, 1, 1, 0, 1, 1];

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { normal, padded, uniform } from '../js/support.js';
-import { folder, npy, runHere, write } from './command.js';
+import { folder, npy, npz, runHere, write } from './command.js';
 
 const FEATURES = 6;
 const CLASSES = 5;
@@ -377,6 +377,108 @@ describe('train', () => {
     // The second row alone: twice the gradient [1, -2, 1, 0] / 4 times 0.1.
     const { bias } = readHead('w.safetensors').tensors;
     [-0.05, 0.1, -0.05, 0].forEach((value, j) => expect(Math.abs(bias!.data[j]! - value)).toBeLessThan(2 ** -24));
+  });
+
+  describe.each([2, 3, CLASSES])('unknown classes as lists and as masks, of %i classes', (classes) => {
+    // Enough rows for pieces to have several of them. Half of the rows have no unknown class.
+    const count = 400;
+    const choice = uniform(73);
+    const rows = targets.slice(0, count).map((given, row) => {
+      const labels = given.filter((label) => label < classes);
+      const unknown = [...Array(classes).keys()].filter((label) => !labels.includes(label) && choice() < 0.2);
+      return { features: [...features.subarray(row * FEATURES, (row + 1) * FEATURES)], targets: labels, unknown };
+    });
+    const masks = rows.map(({ unknown }) => Array.from({ length: classes }, (_, label) => unknown.includes(label)));
+    const linesWith = (unknownOf: (row: number) => unknown): string =>
+      rows.map((row, i) => JSON.stringify({ ...row, unknown: unknownOf(i) })).join('\n');
+    const listOf = (row: number): number[] => rows[row]!.unknown;
+    const has = (row: number): boolean => listOf(row).length > 0;
+    const targetMasks = Uint8Array.from(
+      rows.flatMap((row) => masks[0]!.map((_, i) => Number(row.targets.includes(i)))),
+    );
+    const x = npy('<f8', [count, FEATURES], Float64Array.from(features.subarray(0, count * FEATURES)));
+    const y = npy('|b1', [count, classes], targetMasks);
+    const unknown = npy('|b1', [count, classes], Uint8Array.from(masks.flat(), Number));
+    const files: [string, string, Buffer | string][] = [
+      ['booleans', 'booleans.ndjson', linesWith((row) => masks[row])],
+      ['booleans, and an empty list for none', 'empty.ndjson', linesWith((row) => (has(row) ? masks[row] : []))],
+      ['booleans beside lists', 'beside.ndjson', linesWith((row) => (row % 2 > 0 ? masks[row] : listOf(row)))],
+      ['bool of NumPy', 'bool.npz', npz({ features: x, targets: y, unknown })],
+      ...(classes > 2
+        ? ([
+            ['0 and 1', 'numbers.ndjson', linesWith((row) => masks[row]!.map(Number))],
+            [
+              '0 and 1, and an empty list for none',
+              'some.ndjson',
+              linesWith((row) => (has(row) ? masks[row]!.map(Number) : [])),
+            ],
+          ] as [string, string, string][])
+        : []),
+    ];
+    const head = async (file: string, ...options: string[]): Promise<Head['tensors']> => {
+      const targetsAre = ['--targets-are', file.endsWith('.npz') ? 'mask' : 'indices'];
+      await train(
+        file,
+        '--unknown-column',
+        'unknown',
+        '--epochs',
+        '1',
+        ...targetsAre,
+        ...options,
+        '--out',
+        'unknown.safetensors',
+      );
+      return readHead('unknown.safetensors').tensors;
+    };
+
+    test.each(files)('%s', async (_, name, content) => {
+      const lists = await head(write('unknown-lists.ndjson', linesWith(listOf)));
+      for (const options of [[], ['--classes', String(classes)]]) {
+        expect(await head(write(`unknown-${name}`, content), ...options)).toEqual(lists);
+      }
+    });
+
+    test('a mask of another width is refused', async () => {
+      const wide = [...masks[0]!, false, false];
+      for (const mask of [wide, wide.map(Number)]) {
+        write(
+          'unknown-wide.ndjson',
+          linesWith((row) => (row === 17 ? mask : [])),
+        );
+        const args = ['train', 'unknown-wide.ndjson', '--unknown-column', 'unknown', '--classes', String(classes)];
+        const { status, stdout, stderr } = await runHere([
+          ...args,
+          '--targets-are',
+          'indices',
+          '--out',
+          'unknown.safetensors',
+        ]);
+        expect(stderr).toBe(
+          `multilabel-margin-loss: unknown-wide.ndjson: row 17 has a mask of ${classes + 2} unknown classes, where ${classes} are wanted\n`,
+        );
+        expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+      }
+    });
+  });
+
+  test.each([
+    ['<i8', BigInt64Array.from({ length: ROWS }, (_, row) => BigInt(row % 3))],
+    ['<f2', Uint16Array.from({ length: ROWS }, (_, row) => [0, 0x3c00, 0x4000][row % 3]!)],
+    ['|i1', Int8Array.from({ length: ROWS }, (_, row) => row % 3)],
+  ] as const)('weights of rows in an array of %s', async (type, weights) => {
+    const arrays = { features: readFileSync(join(folder, 'x.npy')), targets: readFileSync(join(folder, 'mask.npy')) };
+    const head = async (array: Buffer): Promise<Head['tensors']> => {
+      const file = write('weights.npz', npz({ ...arrays, weight: array }));
+      const options = ['--sample-weight-column', 'weight', '--targets-are', 'mask', '--epochs', '1'];
+      await train(file, ...options, '--out', 'weights.safetensors');
+      return readHead('weights.safetensors').tensors;
+    };
+    const wanted = npy(
+      '<f8',
+      [ROWS],
+      Float64Array.from({ length: ROWS }, (_, row) => row % 3),
+    );
+    expect(await head(npy(type, [ROWS], weights))).toEqual(await head(wanted));
   });
 
   test('a diverging run says where and what to try, and keeps the best head', async () => {
