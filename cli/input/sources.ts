@@ -240,6 +240,9 @@ function find(patterns: readonly string[]): Named[] {
     // A name that exists is that file, whatever is in it.
     if (!/[*?]/.test(pattern) || existsSync(pattern)) return [{ file: pattern, matched: null }];
     const folder = dirname(pattern);
+    if (/[*?]/.test(folder) && !existsSync(folder)) {
+      throw new InputError(`${pattern}: * and ? stand for parts of a file's name, not of a folder's`);
+    }
     const name = new RegExp(
       `^${basename(pattern)
         .replace(/[.+^${}()|[\]\\]/g, '\\$&')

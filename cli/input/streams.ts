@@ -73,19 +73,29 @@ export async function* bytesOf(file: string, start = 0): AsyncGenerator<Buffer> 
       ? process.stdin
       : createReadStream(file, { ...(start === 0 ? {} : { start }), highWaterMark: CHUNK_BYTES });
   const decompress = COMPRESSIONS[extname(file).toLowerCase()]?.(file);
+  const truncated = (): InputError => new InputError(`${file}: is truncated: its compressed data has no end`);
+  let isEmpty = true;
   try {
-    const bytes = stream as AsyncIterable<Buffer>;
+    const bytes = (async function* (): AsyncGenerator<Buffer> {
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        isEmpty = false;
+        yield chunk;
+      }
+    })();
     for await (const chunk of decompress === undefined ? bytes : decompress(bytes)) {
       yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     }
   } catch (error) {
     const { code = '', syscall, message } = error as NodeJS.ErrnoException;
-    if (code === 'Z_BUF_ERROR') throw new InputError(`${file}: is truncated: its compressed data has no end`);
+    // The message is fzstd's.
+    if (code === 'Z_BUF_ERROR' || message === 'unexpected EOF') throw truncated();
     if (decompress === undefined || syscall !== undefined || error instanceof InputError) {
       throw toCommandError(error, nameOf(file));
     }
     throw new InputError(`${file}: its compressed data is damaged: ${message}`);
   }
+  // Nothing is some bytes when it is compressed. Not all libraries miss them.
+  if (decompress !== undefined && isEmpty) throw truncated();
 }
 
 function gunzip(): Decompress {
