@@ -125,8 +125,16 @@ export class TargetsReader {
     const width = lengths[row] as number;
     if (width === 0 || form === 'single' || type === 'text' || named?.[row] === true) return 'indices';
     const isOfClasses = classes === null ? width > MOST_BINARY_INDICES : width === classes;
-    if (!isOfClasses && width <= MOST_BINARY_INDICES) return 'indices';
     const place = `${this.file}: row ${firstRow + row}`;
+    if (!isOfClasses && width <= MOST_BINARY_INDICES) {
+      if (classes === null && this.#mayBeMaskOfTwo(values.subarray(at, at + width), form)) {
+        throw new InputError(
+          `${place} has targets of only 0 and 1, which are a mask of 2 classes or class indices: ${HOW_TO_SAY}, or ` +
+            '--classes how many there are',
+        );
+      }
+      return 'indices';
+    }
     // Also behind a -1, where a list of class indices has ended.
     const counts = { zeros: 0, ones: 0, paddings: 0, behind: 0 };
     for (let i = at; i < at + width; i++) {
@@ -161,6 +169,15 @@ export class TargetsReader {
       `${place} has targets of only 0 and 1, which are a mask of ${width} ${width === 1 ? 'class' : 'classes'} or class ` +
         `indices: ${HOW_TO_SAY}`,
     );
+  }
+
+  /**
+   * Whether a row may be a mask where the number of classes is not known. Pairs of 0 and 1 that differ are not rare among lists
+   * of class indices: in lists of any length, only those that would repeat a label are none.
+   */
+  #mayBeMaskOfTwo(row: Int32Array, form: RawTargets['form']): boolean {
+    if (row.length !== 2 || !row.every((value) => value === 0 || value === 1)) return false;
+    return form === 'fixed' ? this.reading === null : row[0] === row[1] && this.reading?.targetsAre !== 'mask';
   }
 
   #fromMasks({ type, values, lengths, rows }: RawTargets, wanted: number, firstRow: number): RowBatch['targets'] {

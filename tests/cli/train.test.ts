@@ -461,6 +461,60 @@ describe('train', () => {
     });
   });
 
+  describe('targets of two columns that are only 0 and 1, where the number of classes is not known', () => {
+    const rows = 40;
+    const x = write(
+      'pairs-x.npy',
+      npy(
+        '<f4',
+        [rows, 1],
+        Float32Array.from({ length: rows }, (_, i) => (i % 4) - 1.5),
+      ),
+    );
+    const masks = Array.from({ length: rows }, (_, i) => [Number(i % 4 > 1), i % 2]);
+    const file = (type: string, pairs: number[][]): string[] => {
+      const values = pairs.flat();
+      const data = type === '<i8' ? BigInt64Array.from(values, BigInt) : Uint8Array.from(values);
+      return ['--features', x, '--targets', write('pairs.npy', npy(type, [rows, 2], data))];
+    };
+    const linesOf = (pairs: number[][]): string[] => [
+      write('pairs.ndjson', pairs.map((pair) => JSON.stringify({ features: [pair[0]], targets: pair })).join('\n')),
+    ];
+
+    test.each([
+      ['an array of int64', (): string[] => file('<i8', masks)],
+      ['an array of uint8', (): string[] => file('|u1', masks)],
+      [
+        'an array of one-hot rows',
+        (): string[] =>
+          file(
+            '<i8',
+            masks.map(([first]) => [first!, 1 - first!]),
+          ),
+      ],
+      ['lists', (): string[] => linesOf(masks)],
+    ])('%s', async (_, given) => {
+      const out = ['--epochs', '1', '--out', 'pairs.safetensors'];
+      const { status, stdout, stderr } = await runHere(['train', ...given(), ...out]);
+      expect(stderr).toMatch(
+        /^multilabel-margin-loss: pairs\.\w+: row \d+ has targets of only 0 and 1, which are a mask of 2 classes or class indices: --targets-are mask or --targets-are indices says which, or --classes how many there are\n$/,
+      );
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+      for (const targetsAre of ['mask', 'indices']) {
+        expect(await train(...given(), '--targets-are', targetsAre, ...out)).toContain('2 classes');
+      }
+    });
+
+    test('indices that no mask would have are indices', async () => {
+      const pairs = [[3, 1], ...masks.slice(1)];
+      const out = ['--epochs', '1', '--out', 'pairs.safetensors'];
+      expect(await train(...file('<i8', pairs), ...out)).toContain('4 classes');
+      expect(await train(...file('<i8', masks), '--classes', '4', ...out)).toContain('4 classes');
+      const different = masks.map(([first]) => [first!, 1 - first!]);
+      expect(await train(...linesOf([[2], ...different]), ...out)).toContain('3 classes');
+    });
+  });
+
   test.each([
     ['<i8', BigInt64Array.from({ length: ROWS }, (_, row) => BigInt(row % 3))],
     ['<f2', Uint16Array.from({ length: ROWS }, (_, row) => [0, 0x3c00, 0x4000][row % 3]!)],
