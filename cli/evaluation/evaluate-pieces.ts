@@ -26,7 +26,7 @@ export interface Evaluated {
  *
  * @param threads 1 is this one
  * @throws InputError for a fault of the files, in one line that names file and row
- * @throws RunError for a thread that died
+ * @throws RunError for a thread that did not start, or died
  */
 export async function evaluatePieces(
   pieces: readonly Piece[],

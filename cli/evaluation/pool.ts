@@ -22,7 +22,7 @@ export type Report =
  * piece that has one.
  *
  * @throws InputError for a fault of the files, in one line that names file and row
- * @throws RunError for a thread that died
+ * @throws RunError for a thread that did not start, or died
  */
 export async function evaluateInThreads(
   pieces: readonly Piece[],
@@ -36,10 +36,6 @@ export async function evaluateInThreads(
   /** The first piece that failed. No later one is begun, and earlier ones are read to their end. */
   let failed: { index: number; failure: Failure } | undefined;
 
-  const workers = Array.from(
-    { length: threads },
-    () => new Worker(new URL('pool-thread.js', import.meta.url), { workerData: options }),
-  );
   const serve = (worker: Worker): Promise<void> =>
     new Promise((resolve, reject) => {
       let index = -1;
@@ -73,11 +69,22 @@ export async function evaluateInThreads(
       worker.on('error', (error) => reject(new RunError(`a thread died: ${error.message}`)));
       worker.on('exit', (code) => reject(new RunError(`a thread died: exit code ${code}`)));
     });
+  const workers: Worker[] = [];
   try {
+    while (workers.length < threads) workers.push(startWorker(options));
     await Promise.all(workers.map(serve));
   } finally {
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
   if (failed !== undefined) throw new CommandError(failed.failure.message, failed.failure.exitCode);
   return merged;
+}
+
+/** @throws RunError where the system gives no thread more, as in a container with a limit of processes */
+function startWorker(options: EvaluatorOptions): Worker {
+  try {
+    return new Worker(new URL('pool-thread.js', import.meta.url), { workerData: options });
+  } catch (error) {
+    throw new RunError(`a thread did not start: ${(error as Error).message}`);
+  }
 }

@@ -70,6 +70,30 @@ test.each(['1', '2'])('memory that does not suffice is exit code 1, with %s thre
   expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
 });
 
+test('a thread that the system does not give is exit code 1', () => {
+  // Like a container with a limit of processes.
+  const limit = `
+    import { syncBuiltinESMExports } from 'node:module';
+    import threads from 'node:worker_threads';
+    const { Worker } = threads;
+    let left = 2;
+    threads.Worker = class extends Worker {
+      constructor(...args) {
+        if (left-- === 0) throw new Error('Worker initialization failure: EAGAIN');
+        super(...args);
+      }
+    };
+    syncBuiltinESMExports();`;
+  const rows = ['a', 'b', 'c', 'd'].map((name) => write(`${name}.ndjson`, '{"scores":[0.1,0.2],"targets":[1]}'));
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--import', `data:text/javascript,${encodeURIComponent(limit)}`, main, 'evaluate', ...rows, '--threads', '4'],
+    { cwd: folder, encoding: 'utf8', timeout: 120_000 },
+  );
+  expect(stderr).toBe('multilabel-margin-loss: a thread did not start: Worker initialization failure: EAGAIN\n');
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+});
+
 describe('standard output', () => {
   test('that is full is exit code 1', () => {
     const full = openSync('/dev/full', 'w');
