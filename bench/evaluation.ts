@@ -19,7 +19,7 @@ const COMMAND = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const SCIKIT_LEARN = fileURLToPath(new URL('contenders/scikit_learn.py', import.meta.url));
 
 const ROUNDS = 5;
-/** Rows per batch, as many as the command adds at a time. */
+/** Scores per batch, as many as the command adds at a time. */
 const SCORES_PER_UPDATE = 2 ** 18;
 const READ_CLASSES = 100;
 const READ_WIDTH = 4;
