@@ -247,8 +247,10 @@ test('predict that is interrupted by a closed terminal leaves nothing behind', a
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const parts = (): string[] => readdirSync(folder).filter((name) => name.startsWith('closed.txt'));
-  // The process listens for signals before it reads its input, so its first output shows that it does.
-  await expect.poll(() => parts().some((name) => statSync(join(folder, name)).size > 0)).toBe(true);
+  // The process listens for signals before it reads its input, so its first output shows that it does. Before that, it
+  // writes 4096 bytes and takes them back, to find out whether it can.
+  const sizeOf = (name: string): number => statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0;
+  await expect.poll(() => parts().some((name) => sizeOf(name) > 4096)).toBe(true);
   child.kill('SIGHUP');
   const [code] = (await once(child, 'close')) as [number];
   rows.kill();
