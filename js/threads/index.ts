@@ -108,7 +108,17 @@ export async function createThreadsBackend(options: ThreadsBackendOptions = {}):
     throw startError(cause, 'use the loss without threads there');
   }
   let backend: ThreadsBackend | null = null;
-  await startWorkers(module, threads - 1, worker, (how, cause) => backend?.end(workerDied(how, cause)));
+  const deaths: LossError[] = [];
+  await startWorkers(module, threads - 1, worker, (how, cause) => {
+    const death = workerDied(how, cause);
+    deaths.push(death);
+    backend?.end(death);
+  });
+  // One that died while others loaded would never do its part.
+  if (deaths[0] !== undefined) {
+    module.PThread.terminateAllThreads();
+    throw deaths[0];
+  }
   module.startThreads(threads);
   backend = new ThreadsBackend(module, threads, reserved.maximum);
   return backend;

@@ -128,7 +128,11 @@ describe('what is broken is named in one line, with exit code 2', () => {
     ['a missing head', ['--head', 'none.safetensors', rows], /none\.safetensors: ENOENT/],
     ['a file that is no head', ['--head', rows, rows], /rows\.ndjson: this is not a safetensors file/],
     ['other features', ['--head', head, wide], /wide\.ndjson: has 3 features, and the head takes 2/],
-    ['a score beyond float32', ['--head', head, vast], /vast\.ndjson: the score of row 1, class 2 is Infinity: .* too large/],
+    [
+      'a score beyond float32',
+      ['--head', head, vast],
+      /vast\.ndjson: the score of row 1, class 2 is Infinity: .* too large/,
+    ],
     ['a feature that is not finite', ['--head', head, bad], /bad\.ndjson: feature at row 1, column 1 is NaN/],
     ['a feature beyond the head', ['--head', head, far], /far\.ndjson: row 1 has feature 2, and the head takes 2/],
     [

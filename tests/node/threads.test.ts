@@ -155,6 +155,30 @@ test('says that a worker cannot start', () => {
   expect(status).toBe(0);
 });
 
+test('a worker that dies while others load: no backend, and no worker is left', () => {
+  const { status, stdout, stderr } = node(`
+    const script = ${JSON.stringify(new URL('dist/threads/multilabel_margin_loss_threads.mjs', root).href)};
+    const options = { workerData: 'em-pthread', execArgv: [] };
+    const late = 'setTimeout(() => import(' + JSON.stringify(script) + '), 300)';
+    const worker = () => {
+      if (made++ > 0) return new Worker(late, { ...options, eval: true });
+      const first = new Worker(new URL(script), options);
+      first.on('message', ({ cmd }) => cmd === 'loaded' && first.terminate());
+      return first;
+    };
+    let made = 0;
+    try {
+      console.log((await createThreadsBackend({ threads: 3, worker })).threads);
+    } catch ({ name, code, message }) {
+      console.log(name, code, message);
+    }`);
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(
+    /^LossError ERR_BACKEND_UNAVAILABLE a worker of this threads backend died: it exited with code 1/,
+  );
+  expect(status).toBe(0);
+});
+
 test('of workers that the caller makes, none is left where one cannot be made', () => {
   const { status, stdout, stderr } = node(`
     const script = new URL(${JSON.stringify(new URL('dist/threads/multilabel_margin_loss_threads.mjs', root).href)});
