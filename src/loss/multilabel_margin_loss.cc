@@ -60,7 +60,7 @@ class LossAndGradient {
 
  public:
   // The loss is a sum over differences from `reference`, which is 0 for float. The gradient is count * scale. `lowest`
-  // is finite, and no score with a pair is below it.
+  // is finite, and no score with a pair of a finite threshold is below it.
   LossAndGradient(T reference, T lowest, T scale)
       : reference_(hn::Set(D(), reference)), lowest_(hn::Set(D(), lowest)), scale_(hn::Set(D(), scale)) {}
 
@@ -184,7 +184,10 @@ class RowComputation {
   // The sum over the pairs of a target and another class. Writes the number of pairs of each target, and over the
   // scores the gradient, which is 0 for targets; without a gradient, perhaps neither.
   double SumPairs(T* row, size_t num_targets, T scale) {
-    const T lowest = std::max(lowest_, std::numeric_limits<T>::lowest());
+    // A score without a pair is raised to `lowest`, for its product with 0. For double that is the reference: the
+    // distance of a lower number from it may overflow, and times 0 be NaN. A score below the reference that has a pair
+    // has it with a threshold of -Inf, and the loss is +Inf whatever that score is.
+    const T lowest = sizeof(T) == sizeof(double) ? reference_ : std::max(lowest_, std::numeric_limits<T>::lowest());
     LossAndGradient<T> non_targets(reference_, lowest, scale);
     if constexpr (kHasDirect<T>) {
       const size_t most = with_gradient_ ? kMostShortScores : kMostShortScoresWithoutGradient;

@@ -146,6 +146,27 @@ describe('one row', () => {
     expectRow([-inf, -inf, -inf], [1], 0, [0, 0, 0]);
   });
 
+  test('-Inf beside scores whose differences overflow: pairs that add nothing make no infinity', () => {
+    const most = Number.MAX_VALUE;
+    for (const [x, y] of [
+      [
+        [-inf, most],
+        [0, 1],
+      ],
+      [
+        [-inf, most, -inf],
+        [0, 1],
+      ],
+      [
+        [-inf, 1e300, nan, -inf],
+        [1, 0],
+      ],
+    ] as const) {
+      expect(ofRow(x, y)).toEqual({ loss: 0, grad: x.map(() => 0) });
+    }
+    expect(ofRow([-inf, most, 0], [0, 1])).toEqual({ loss: inf, grad: [-1 / 3, 0, 1 / 3] });
+  });
+
   test('NaN and infinities among many targets and classes, where ranks are looked up', () => {
     const next = normal(7);
     const x = Float64Array.from({ length: 400 }, next);
