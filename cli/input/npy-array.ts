@@ -174,7 +174,10 @@ function swap(bytes: Uint8Array<ArrayBuffer>, elementBytes: number): void {
   if (elementBytes === 8) buffer.swap64();
 }
 
-/** Puts the elements of a column in their places in rows. */
+/**
+ * Puts the elements of a column in their places in rows. One of 8 bytes is moved as two halves: the bits of many integers are a
+ * NaN of float64, and an engine may write another NaN than it has read.
+ */
 function scatter(
   part: Uint8Array<ArrayBuffer>,
   elementBytes: number,
@@ -182,8 +185,15 @@ function scatter(
   column: number,
   columns: number,
 ) {
-  const Elements = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: Float64Array }[elementBytes] as View<Uint8Array>;
-  const from = new Elements(part.buffer, part.byteOffset, part.length / elementBytes);
-  const target = new Elements(to, 0, Math.floor(to.byteLength / elementBytes));
-  for (let row = 0, at = column; row < from.length; row++, at += columns) target[at] = from[row] as number;
+  const unit = Math.min(4, elementBytes);
+  const Units = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array }[unit] as View<Uint8Array>;
+  const from = new Units(part.buffer, part.byteOffset, part.length / unit);
+  const target = new Units(to, 0, Math.floor(to.byteLength / unit));
+  const perElement = elementBytes / unit;
+  const step = columns * perElement;
+  for (let half = 0; half < perElement; half++) {
+    for (let i = half, at = column * perElement + half; i < from.length; i += perElement, at += step) {
+      target[at] = from[i] as number;
+    }
+  }
 }

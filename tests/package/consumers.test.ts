@@ -37,6 +37,51 @@ test.each(RUNTIMES)('$name', async ({ name, tool, command: [command, ...args] })
   works.push({ consumer: name, version: versionOf(tool), browser: '', what });
 });
 
+test.each(RUNTIMES)(
+  '$name: the command reads arrays of 8 bytes in any order',
+  async ({ tool, command: [command, ...args] }) => {
+    const project = await makeProject(workspace, `${tool}-command`);
+    // -1, and in big-endian order 61823 and two scores, have the bits of a NaN where they are taken for float64 as they lie.
+    const [rows, classes] = [3, 70_000];
+    const targets = [
+      [61_823, 61_822, 5],
+      [-1, 2, -1],
+      [-1, -1, -1],
+    ].map((column) => column.map(BigInt));
+    const scores = new Float64Array(rows * classes).map((_, i) => i % 1009);
+    [0x3ff000000001f07fn, 0x4070000000f0f17fn].forEach((bits, i) =>
+      new BigInt64Array(scores.buffer).set([bits], i * 7),
+    );
+    const file = (type: string, columns: number, isBig: boolean, data: Float64Array | BigInt64Array): Buffer => {
+      const elements = Buffer.from(data.slice().buffer);
+      if (isBig) elements.swap64();
+      const header = `{'descr': '${isBig ? '>' : '<'}${type}', 'fortran_order': True, 'shape': (${rows}, ${columns}), }`;
+      const prefix = Buffer.from('\x93NUMPY\x01\x00\x76\x00', 'latin1');
+      return Buffer.concat([prefix, Buffer.from(`${header.padEnd(117)}\n`), elements]);
+    };
+    const main = 'node_modules/multilabel-margin-loss/dist/cli/main.js';
+    const ways = [
+      [process.execPath, false],
+      [join(tools, command!), false],
+      [join(tools, command!), true],
+    ] as const;
+    const results = await Promise.all(
+      ways.map(async ([program, isBig], i) => {
+        await writeFile(join(project, `scores-${i}.npy`), file('f8', classes, isBig, scores));
+        await writeFile(join(project, `targets-${i}.npy`), file('i8', 3, isBig, BigInt64Array.from(targets.flat())));
+        const files = ['--scores', `scores-${i}.npy`, '--targets', `targets-${i}.npy`];
+        const options = program === process.execPath ? [] : args;
+        const output = await execute(program, [...options, main, 'evaluate', ...files, '--json'], { cwd: project });
+        const { perLabel, coverageError, loss } = JSON.parse(output) as Record<string, unknown>;
+        return { coverageError, loss, labels: (perLabel as { support: number }[]).map(({ support }) => support) };
+      }),
+    );
+    expect(results[0]!.labels.filter((support) => support > 0)).toHaveLength(4);
+    expect(results[1]).toEqual(results[0]);
+    expect(results[2]).toEqual(results[0]);
+  },
+);
+
 test.each(COMPILERS)('TypeScript: $tool', async ({ tool }) => {
   const project = await makeProject(workspace, tool);
   const assertions = join(root, 'tests/package/types');
