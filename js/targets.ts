@@ -190,7 +190,7 @@ export function toUnknown(value: unknown, scores: Shape): Tensor<'int32'> | Tens
 }
 
 /** Whether the first element of nested arrays is a boolean. */
-function isBooleans(value: unknown): boolean {
+export function isBooleans(value: unknown): boolean {
   let first: unknown = value;
   while (Array.isArray(first)) first = first.find((one) => !Array.isArray(one) || one.length > 0) as unknown;
   return typeof first === 'boolean';

@@ -60,13 +60,14 @@ export class Batcher {
       const place = order[begin + i] as number;
       return { own: block[batches[place] as number] as Rows, row: rows[place] as number };
     };
-    const lists = (listsOf: (own: Rows) => ClassLists | null): Tensor<'int32'> => {
+    const lists = (listsOf: (own: Rows) => ClassLists | null, padding: number): Tensor<'int32'> => {
       let width = 0;
       for (let i = 0; i < size; i++) {
         const { own, row } = at(i);
         const all = listsOf(own);
         if (all !== null) width = Math.max(width, (all.offsets[row + 1] as number) - (all.offsets[row] as number));
       }
+      width += padding;
       const data = allocate('int32', size * width).fill(-1);
       for (let i = 0; i < size; i++) {
         const { own, row } = at(i);
@@ -78,8 +79,9 @@ export class Batcher {
     return {
       size,
       input: block[0]?.features.isSparse === true ? this.#sparse(size, at) : this.#denseRows(size, at),
-      targets: lists(({ targets }) => targets),
-      unknown: hasUnknown ? lists(({ unknown }) => unknown) : undefined,
+      targets: lists(({ targets }) => targets, 0),
+      // Every list ends with -1: one of 0 and 1, as long as there are classes, could be taken for a mask.
+      unknown: hasUnknown ? lists(({ unknown }) => unknown, 1) : undefined,
       sampleWeight: isWeighted
         ? Float64Array.from({ length: size }, (_, i) => {
             const { own, row } = at(i);

@@ -4,7 +4,16 @@ import { checkLength, checkWhole } from '../evaluate/row-lists.js';
 import { checkOptions } from '../options.js';
 import { checkSampleWeight } from '../sample-weight.js';
 import { formatShape } from '../shapes.js';
-import { fromMultiHot, type Targets, targetOutOfRange, toTargets, toUnknown, unknownTarget } from '../targets.js';
+import {
+  fromMultiHot,
+  isBooleans,
+  type MultiHotMask,
+  type Targets,
+  targetOutOfRange,
+  toTargets,
+  toUnknown,
+  unknownTarget,
+} from '../targets.js';
 import { RowsDigest } from './digest.js';
 import { checkFinite, type FeatureRows, type Features, rowOfEntry, toFeatureRows } from './features.js';
 import { FeatureScales } from './scales.js';
@@ -371,6 +380,7 @@ function checkApart(targets: ClassLists, unknown: ClassLists): void {
 }
 
 function unknownOf(value: unknown, rows: number, classes: number | null) {
+  if (classes === null && isBooleans(value)) return fromMultiHot(value as MultiHotMask);
   const unknown = toUnknown(value, [rows, classes ?? MOST_CLASSES]);
   const width = unknown.shape.at(-1) ?? 1;
   // If the number of classes is not known, three or more of 0 and 1 are a mask: as indices they would name a class twice.

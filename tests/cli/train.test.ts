@@ -535,6 +535,23 @@ describe('train', () => {
     expect(await head(npy(type, [ROWS], weights))).toEqual(await head(wanted));
   });
 
+  test('a mask of two classes as unknown column is that of the class indices', async () => {
+    const options = ['--validation', '0', '--epochs', '2', '--batch-size', '1', '--unknown-column', 'skip'];
+    const rows = [
+      { targets: [1], lists: [], mask: [false, false] },
+      { targets: [0], lists: [1], mask: [false, true] },
+      { targets: [], lists: [0, 1], mask: [true, true] },
+    ];
+    for (const form of ['lists', 'mask'] as const) {
+      const lines = rows.map(({ targets, [form]: skip }, i) => JSON.stringify({ features: [i, 1], targets, skip }));
+      write(`${form}.ndjson`, lines.join('\n'));
+      await train(`${form}.ndjson`, ...options, '--out', `${form}.safetensors`);
+    }
+    await train('mask.ndjson', ...options, '--classes', '2', '--out', 'mask-2.safetensors');
+    const { tensors } = readHead('lists.safetensors');
+    for (const name of ['mask', 'mask-2']) expect(readHead(`${name}.safetensors`).tensors).toEqual(tensors);
+  });
+
   test('a diverging run says where and what to try, and keeps the best head', async () => {
     write('two.ndjson', '{"features":[1],"targets":[0]}\n{"features":[2],"targets":[1]}');
     const options = ['--optimizer', 'sgd', '--learning-rate', '1', '--weight-decay', '1e9', '--validation', '0'];

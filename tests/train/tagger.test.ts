@@ -2,7 +2,13 @@
 
 import { loadSafetensors, nn, saveSafetensors, tensor } from 'multilabel-margin-loss';
 import { Evaluator } from 'multilabel-margin-loss/evaluate';
-import { type SparseMatrix, Tagger, trainTagger, type TrainTaggerOptions } from 'multilabel-margin-loss/train';
+import {
+  type SparseMatrix,
+  Tagger,
+  type TaggerRows,
+  trainTagger,
+  type TrainTaggerOptions,
+} from 'multilabel-margin-loss/train';
 import { describe, expect, test } from 'vitest';
 import { normal, uniform } from '../js/support.js';
 
@@ -293,6 +299,36 @@ describe('trainTagger', () => {
     const scores = tagger.scores([1]).data;
     expect(scores[3]).toBe(0);
     expect(scores[1]).toBeLessThan(0);
+  });
+
+  test.each([
+    [1, [[], [], [0]], [[false], [false], [true]]],
+    [
+      2,
+      [[1], [], [0, 1]],
+      [
+        [false, true],
+        [false, false],
+        [true, true],
+      ],
+    ],
+    [
+      3,
+      [[1], [], [2, 0, 1]],
+      [
+        [false, true, false],
+        [false, false, false],
+        [true, true, true],
+      ],
+    ],
+  ])('unknown classes of %i, lists or a mask: all classes of a batch too', async (classes, lists, mask) => {
+    const data = { features: [[1], [2], [3]], targets: [[0], [classes - 1], []] };
+    const options = { validation: 0, epochs: 3, batchSize: 1 } as const;
+    const scoresOf = async (unknown: TaggerRows['unknown'], given: { classes?: number }) =>
+      (await trainTagger({ ...data, ...options, ...given, unknown })).scores([1]).tolist();
+    const scores = await scoresOf(lists, { classes });
+    // The targets tell as many classes.
+    for (const given of [{ classes }, {}]) expect(await scoresOf(mask, given)).toEqual(scores);
   });
 
   test('a diverging run names the parameter, and what was learned before is there', async () => {
