@@ -77,7 +77,7 @@ describe.each(engines)('%s', (_, open) => {
     const bars = await page.run<string[]>(
       `return [...document.querySelectorAll('#bench-results h3, .bench-row')].map((row) => row.textContent)`,
     );
-    const times = bars.flatMap((bar) => /([\d.e-]+) ms/.exec(bar)?.[1] ?? []).map(Number);
+    const times = bars.flatMap((bar) => /([\d.e-]+)\sms/.exec(bar)?.[1] ?? []).map(Number);
     // Two shapes, each on one thread and composed, at the least.
     expect(times.length).toBeGreaterThanOrEqual(4);
     for (const ms of times) expect(ms).toBeGreaterThan(0);

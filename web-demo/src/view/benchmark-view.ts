@@ -41,7 +41,7 @@ function bar({ contender, isThisPackage, ms }: BenchmarkResult, longest: number,
   const length = element('i');
   length.style.setProperty('--share', `${ms / longest}`);
   const value = element('span');
-  value.append(length, `${ms.toPrecision(3)} ms`);
+  value.append(length, `${ms.toPrecision(3)}\u00a0ms`);
   if (peer && isThisPackage) value.append(element('b', { textContent: ratio(peer.ms / ms) }));
   row.append(element('span', { textContent: contender }), value);
   return row;
