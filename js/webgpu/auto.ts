@@ -60,7 +60,7 @@ const HOPELESS_FROM = 2 ** 18;
  * Two backends: each batch is computed by the one that was measured to be quicker for its size.
  *
  * Batches in the GPU's memory are computed there, whatever their size. What the WebGPU backend refuses is computed on the
- * CPU: scores of float64, a margin between 0 and 2^-100, rows that exceed the limits of the device.
+ * CPU: scores of float64, margins and weights that are too small for a GPU, rows that exceed the limits of the device.
  *
  * @example
  * import { type AutoBackend, createAutoBackend, createWebGPUBackend } from 'multilabel-margin-loss/webgpu';

@@ -12,7 +12,7 @@ import { ENTRY_BYTES, LOSS_BYTES, type Memory, SUM_BYTES } from './kernels/memor
 import { partsOf, rowsTogether, rowTooLarge, type Sizes } from './plan.js';
 import { plainView } from './plain-view.js';
 import { type Output, type Readback, readResults, STATUS_BYTES } from './readback.js';
-import { rowScales, sharedScales } from './row-scales.js';
+import { rowScales, sharedScales, weightsFit } from './row-scales.js';
 import { type Step, stepsOf, type Submission } from './steps.js';
 import type { AdapterInfo, Device } from './types.js';
 import { unknownClasses } from './unknown-classes.js';
@@ -159,9 +159,9 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     return { loss, grad };
   }
 
-  /** @hidden Whether this backend computes such batches, whatever their values. */
+  /** @hidden Whether this backend computes a batch, whatever the values of its scores and targets. */
   computes(batch: DeviceBatch, options: LossOptions): boolean {
-    return this.#refusal(batch, options) === null;
+    return this.#refusal(batch, options) === null && weightsFit(batch, options);
   }
 
   #refusal(batch: DeviceBatch, { margin }: LossOptions): LossError | null {

@@ -49,6 +49,17 @@ export function rowScales(
   return packed;
 }
 
+/** Whether a GPU takes the scales of the rows' weights, however many targets they have. */
+export function weightsFit({ sampleWeight, rows, classes, width }: DeviceBatch, options: LossOptions): boolean {
+  if (sampleWeight === null) return true;
+  const [fewest, most] = options.normalization === 'targets' ? [1, Math.max(1, width)] : [classes, classes];
+  const largest = scaleOf(rows, fewest, options);
+  const least = scaleOf(rows, most, options);
+  return sampleWeight.every(
+    (weight) => weight === 0 || (least * weight >= LEAST_SCALE && largest * weight <= LARGEST_SCALE),
+  );
+}
+
 function scaleOf(rows: number, divisor: number, { reduction }: LossOptions): number {
   // Without targets there are no pairs, and 0 times infinity would not be 0.
   if (divisor === 0) return 0;

@@ -453,6 +453,19 @@ describe('arrays in other memory', () => {
     expectSameBits(floats(loss), floats(expected.loss), 'loss');
     expectSameBits(floats(grad), floats(expected.grad), 'gradient');
 
+    for (const normalization of ['classes', 'targets'] as const) {
+      for (const weight of [2 ** -98, 2 ** 70]) {
+        const sampleWeight = Float32Array.of(1, 0, weight, 1, 1);
+        const options = { normalization, reduction: 'sum' } as const;
+        const wanted = new Loss(options).valueAndGrad(scores, targets, { sampleWeight });
+        const given = await new Loss({ ...options, backend: auto }).valueAndGradAsync(scores, targets, {
+          sampleWeight,
+        });
+        expectSameBits(floats(given.loss), floats(wanted.loss), 'loss');
+        expectSameBits(floats(given.grad), floats(wanted.grad), 'gradient');
+      }
+    }
+
     const limits = { maxBufferSize: 128, maxStorageBufferBindingSize: 128 };
     const small = await createWebGPUBackend({ device: deviceWith({ limits }) });
     await expectRejection(new Loss({ backend: small }).forwardAsync(scores, targets), 'ERR_OUT_OF_MEMORY', [
