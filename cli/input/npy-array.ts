@@ -189,11 +189,12 @@ function scatter(
   const Units = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array }[unit] as View<Uint8Array>;
   const from = new Units(part.buffer, part.byteOffset, part.length / unit);
   const target = new Units(to, 0, Math.floor(to.byteLength / unit));
-  const perElement = elementBytes / unit;
-  const step = columns * perElement;
-  for (let half = 0; half < perElement; half++) {
-    for (let i = half, at = column * perElement + half; i < from.length; i += perElement, at += step) {
-      target[at] = from[i] as number;
-    }
+  if (elementBytes === unit) {
+    for (let i = 0, at = column; i < from.length; i++, at += columns) target[at] = from[i] as number;
+    return;
+  }
+  for (let i = 0, at = 2 * column; i < from.length; i += 2, at += 2 * columns) {
+    target[at] = from[i] as number;
+    target[at + 1] = from[i + 1] as number;
   }
 }

@@ -135,22 +135,12 @@ export class TargetsReader {
       }
       return 'indices';
     }
-    // Also behind a -1, where a list of class indices has ended.
-    const counts = { zeros: 0, ones: 0, paddings: 0, behind: 0 };
-    for (let i = at; i < at + width; i++) {
-      const value = values[i];
-      if (value === -1) {
-        counts.paddings++;
-        continue;
-      }
-      if (value !== 0 && value !== 1) return 'indices';
-      if (counts.paddings > 0) counts.behind++;
-      if (value === 0) counts.zeros++;
-      else counts.ones++;
-    }
-    if (counts.paddings > 0) {
-      const isList = counts.behind === 0 && counts.zeros <= 1 && counts.ones <= 1;
-      if (isList || !isOfClasses || width <= MOST_BINARY_INDICES) return 'indices';
+    const end = at + width;
+    let other = at;
+    while (other < end && (values[other] === 0 || values[other] === 1)) other++;
+    if (other < end) {
+      const isUnclear = isOfClasses && width > MOST_BINARY_INDICES && isMaskButForPadding(values.subarray(at, end));
+      if (!isUnclear) return 'indices';
       // What a mask cannot hold is refused with its column.
       if (this.reading?.targetsAre === 'mask') return 'mask';
       throw new InputError(
@@ -212,6 +202,13 @@ export class TargetsReader {
     }
     return { data, shape: [rows, most] };
   }
+}
+
+/** Whether a row of 0, 1 and -1 is no list of class indices, which has no index twice, and nothing behind its first -1. */
+function isMaskButForPadding(row: Int32Array): boolean {
+  if (!row.every((value) => value >= -1 && value <= 1)) return false;
+  const list = row.subarray(0, row.indexOf(-1));
+  return new Set(list).size < list.length || row.subarray(list.length).some((value) => value !== -1);
 }
 
 /** Lists of any length, padded with -1. */
