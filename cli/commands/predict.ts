@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { LossError } from 'multilabel-margin-loss/loss';
 import { type Prediction, type PredictOptions, Tagger } from 'multilabel-margin-loss/train';
 import { type Command, parse, toCount } from '../command.js';
 import { InputError, toCommandError } from '../errors.js';
@@ -91,7 +90,7 @@ async function run(args: readonly string[]): Promise<void> {
         } catch (error) {
           // The tagger checks features before anything is written, and does not know in which file they are.
           checkFeatures(piece, batch, tagger.features);
-          throw error instanceof LossError ? inFile(error, piece, batch) : error;
+          throw inFile(error, piece, batch);
         }
         progress.add(batch.bytes, batch.scores.shape[0]);
       }

@@ -194,7 +194,8 @@ function regularSources(
   return sources;
 }
 
-function checkApart(sources: readonly Source[], testSources: readonly Source[]): void {
+/** @throws InputError for a file to test on that is trained on, by any of its names */
+function checkNotTrainedOn(sources: readonly Source[], testSources: readonly Source[]): void {
   const trained = new Set(sources.map(({ scoresFile }) => identityOf(scoresFile)));
   const both = testSources.find(({ scoresFile }) => trained.has(identityOf(scoresFile)));
   if (both === undefined) return;
@@ -218,7 +219,7 @@ async function run(args: readonly string[]): Promise<void> {
           test.files,
           classes,
         );
-  checkApart(sources, testSources);
+  checkNotTrainedOn(sources, testSources);
   const inputs = inputsOf(values, positionals);
   for (const file of [outputs.head, outputs.checkpoint, outputs.report]) {
     if (file !== null) checkWritable(file, inputs);
@@ -409,7 +410,7 @@ async function evaluateOn(
         });
       } catch (error) {
         checkFeatures(piece, batch, tagger.features);
-        throw error instanceof LossError ? inFile(error, piece, batch) : error;
+        throw inFile(error, piece, batch);
       }
     }
   }

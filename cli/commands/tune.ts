@@ -1,4 +1,3 @@
-import { LossError } from 'multilabel-margin-loss/loss';
 import { ThresholdTuner, type TunedLabel, type TunedThresholds } from 'multilabel-margin-loss/evaluate';
 import { type Command, numberOf, parse } from '../command.js';
 import { InputError } from '../errors.js';
@@ -113,7 +112,7 @@ async function readTwice(tuner: ThresholdTuner, pieces: readonly Piece[], names:
             if (pass === 'collect') tuner.collect(batch.scores, batch.targets);
             else tuner.count(batch.scores);
           } catch (error) {
-            throw error instanceof LossError ? inFile(error, piece, batch) : error;
+            throw inFile(error, piece, batch);
           }
           progress.add(batch.bytes, batch.scores.shape[0]);
         }

@@ -42,7 +42,7 @@ export async function addPiece(
       }
       onRows?.(batch);
     } catch (error) {
-      throw error instanceof LossError ? inFile(error, piece, batch) : error;
+      throw inFile(error, piece, batch);
     }
     ({ reading } = batch);
     onBatch(batch.bytes, batch.scores.shape[0]);
@@ -50,8 +50,9 @@ export async function addPiece(
   return reading;
 }
 
-/** The error with the row's number in its file in place of that in its batch. */
-export function inFile(error: LossError, piece: Piece, { firstRow }: RowBatch): unknown {
+/** The error of the library with the row's number in its file in place of that in its batch; any other error as it is. */
+export function inFile(error: unknown, piece: Piece, { firstRow }: RowBatch): unknown {
+  if (!(error instanceof LossError)) return error;
   const file = nameOf(error.code === 'ERR_TARGET_RANGE' ? piece.targetsFile : piece.scoresFile);
   error.message = error.message
     .replace(/\brow (\d+)/, (_, row) => `row ${firstRow + Number(row)}`)

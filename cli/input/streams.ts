@@ -94,7 +94,7 @@ export async function* bytesOf(file: string, start = 0): AsyncGenerator<Buffer> 
     }
     throw new InputError(`${file}: its compressed data is damaged: ${message}`);
   }
-  // Nothing is some bytes when it is compressed. Not all libraries miss them.
+  // Compressed data has some bytes, even of nothing. Not all libraries report that they are missing.
   if (decompress !== undefined && isEmpty) throw truncated();
 }
 

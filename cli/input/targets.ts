@@ -141,7 +141,7 @@ export class TargetsReader {
     if (other < end) {
       const isUnclear = isOfClasses && width > MOST_BINARY_INDICES && isMaskButForPadding(values.subarray(at, end));
       if (!isUnclear) return 'indices';
-      // What a mask cannot hold is refused with its column.
+      // #fromMasks() refuses the -1, and names its column.
       if (this.reading?.targetsAre === 'mask') return 'mask';
       throw new InputError(
         `${place} has -1 among 0 and 1: a mask holds 0 and 1 alone, and class indices end at the first -1 (--targets-are ` +
@@ -236,30 +236,34 @@ export function toUnknown(
   classes: number | null,
   file: string,
   firstRow: number,
-): { data: Int32Array; shape: [rows: number, width: number] } {
+): RowBatch['targets'] {
   const { values, lengths, rows } = raw;
-  const lists: Int32Array[] = [];
-  let hasMasks = false;
+  const isMask: boolean[] = [];
   for (let row = 0, at = 0; row < rows; row++) {
     const width = lengths[row] as number;
-    const list = values.subarray(at, (at += width));
-    if (!isBool(row) && (width <= MOST_BINARY_INDICES || list.some((value) => value !== 0 && value !== 1))) {
-      lists.push(list);
-      continue;
-    }
-    if (classes !== null && width !== classes) {
+    const elements = values.subarray(at, (at += width));
+    isMask[row] = isBool(row) || (width > MOST_BINARY_INDICES && elements.every((value) => value === 0 || value === 1));
+    if (isMask[row] && classes !== null && width !== classes) {
       throw new InputError(
         `${file}: row ${firstRow + row} has a mask of ${width} unknown classes, where ${classes} are wanted`,
       );
     }
-    hasMasks = true;
-    lists.push(Int32Array.from(list.keys()).filter((label) => list[label] === 1));
   }
-  // One more column, so that none of these lists can be taken for a mask again.
-  const width = lists.reduce((most, list) => Math.max(most, list.length), 0) + Number(hasMasks);
-  const data = new Int32Array(rows * width).fill(-1);
-  lists.forEach((list, row) => data.set(list, row * width));
-  return { data, shape: [rows, width] };
+  if (!isMask.includes(true)) return toPadded(raw);
+  // Every list gets a -1 at its end, so that none can be taken for a mask again.
+  const lists: number[] = [];
+  const listLengths: number[] = [];
+  for (let row = 0, at = 0; row < rows; row++) {
+    const begin = lists.length;
+    for (let column = 0; column < (lengths[row] as number); column++) {
+      const value = values[at++] as number;
+      if (!isMask[row]) lists.push(value);
+      else if (value === 1) lists.push(column);
+    }
+    lists.push(-1);
+    listLengths.push(lists.length - begin);
+  }
+  return toPadded({ ...raw, values: Int32Array.from(lists), lengths: listLengths, form: 'lists' });
 }
 
 /** Elements of integers of any type as int32, which holds all class indices. */

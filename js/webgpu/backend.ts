@@ -140,11 +140,10 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     const { reduction } = options;
     const sizes = sizesOf(batch);
     const loss = allocate('float32', reduction === 'none' ? rows : 1);
-    const { made: grad, accepted } = this.#inErrorScopes(() =>
-      withGradient ? (into ?? this.#newGradient(batch)) : null,
-    );
+    const { made: grad, accepted } =
+      withGradient && into === null ? this.#newGradient(batch) : { made: withGradient ? into : null, accepted: null };
     try {
-      // What the GPU says of the gradient comes before what it says of work with it.
+      // The error of a new gradient comes first: work with it fails because of it.
       const [rowLosses] = await Promise.all([this.#compute(batch, options, sizes, grad), accepted]);
       if (reduction === 'none') {
         loss.set(rowLosses);
@@ -228,14 +227,20 @@ export class WebGPUBackend implements AsyncBackend, Disposable {
     return output.losses;
   }
 
-  #newGradient({ scores, rows, classes }: DeviceBatch): FloatArray | DeviceTensor {
-    if (!isDeviceTensor(scores)) return allocate('float32', rows * classes);
-    const buffer = this.device.createBuffer({
-      label: 'gradient',
-      size: Math.max(LEAST_BYTES, rows * classes * 4),
-      usage: USAGE.storage | USAGE.copySource | USAGE.copyDestination,
+  /** Where the scores are; on the GPU, with a promise that it accepted the buffer. */
+  #newGradient({ scores, rows, classes }: DeviceBatch): {
+    made: FloatArray | DeviceTensor;
+    accepted: Promise<void> | null;
+  } {
+    if (!isDeviceTensor(scores)) return { made: allocate('float32', rows * classes), accepted: null };
+    return this.#inErrorScopes(() => {
+      const buffer = this.device.createBuffer({
+        label: 'gradient',
+        size: Math.max(LEAST_BYTES, rows * classes * 4),
+        usage: USAGE.storage | USAGE.copySource | USAGE.copyDestination,
+      });
+      return new DeviceTensor(buffer, scores.shape, 'float32');
     });
-    return new DeviceTensor(buffer, scores.shape, 'float32');
   }
 
   /** Submits a part of the work of a call, and writes what it gives to the output. */

@@ -51,7 +51,7 @@ describe('lines of JSON', () => {
       ['bad.ndjson.gz', Buffer.from('not gzip'), /bad\.ndjson\.gz: its compressed data is damaged/],
       ['bad.ndjson.zst', Buffer.from('not ZSTD at all'), /bad\.ndjson\.zst: its compressed data is damaged/],
       ['cut.ndjson.zst', zstd(Buffer.from(LINES.join('\n'))).subarray(0, 20), /: cut\.ndjson\.zst: is truncated: /],
-      // What a copy that failed leaves.
+      // A copy that failed leaves an empty file.
       ['empty.ndjson.gz', Buffer.alloc(0), /: empty\.ndjson\.gz: is truncated: /],
       ['empty.ndjson.zst', Buffer.alloc(0), /: empty\.ndjson\.zst: is truncated: /],
     ] as const) {

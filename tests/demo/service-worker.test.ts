@@ -1,4 +1,4 @@
-// What the service worker answers where the browser keeps nothing more, and where a server redirects.
+// The answers of the service worker where the browser keeps nothing more, and where a server redirects.
 
 import { readFileSync } from 'node:fs';
 import { runInNewContext } from 'node:vm';

@@ -154,8 +154,8 @@ export async function reset(page: Page): Promise<void> {
 }
 
 /**
- * What the reports of a training cost the page's own thread, from now until the returned function is called: seconds of
- * the processor for each, without those that other threads had in the meantime.
+ * Measures what the reports of a training cost the page's own thread, from now until the returned function is called:
+ * seconds of the processor for each, without those that other threads had in the meantime.
  */
 export async function recordReports(page: Page): Promise<() => Promise<number>> {
   const session = await page.context().newCDPSession(page);

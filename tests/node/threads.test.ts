@@ -155,9 +155,17 @@ test('says that a worker cannot start', () => {
   expect(status).toBe(0);
 });
 
+// The script of a worker, and a program that starts a backend with workers of the caller's.
+const SCRIPT = JSON.stringify(new URL('dist/threads/multilabel_margin_loss_threads.mjs', root).href);
+const START = `try {
+      console.log((await createThreadsBackend({ threads: 3, worker })).threads);
+    } catch ({ name, code, message }) {
+      console.log(name, code, message);
+    }`;
+
 test('a worker that dies while others load: no backend, and no worker is left', () => {
   const { status, stdout, stderr } = node(`
-    const script = ${JSON.stringify(new URL('dist/threads/multilabel_margin_loss_threads.mjs', root).href)};
+    const script = ${SCRIPT};
     const options = { workerData: 'em-pthread', execArgv: [] };
     const late = 'setTimeout(() => import(' + JSON.stringify(script) + '), 300)';
     const worker = () => {
@@ -167,11 +175,7 @@ test('a worker that dies while others load: no backend, and no worker is left', 
       return first;
     };
     let made = 0;
-    try {
-      console.log((await createThreadsBackend({ threads: 3, worker })).threads);
-    } catch ({ name, code, message }) {
-      console.log(name, code, message);
-    }`);
+    ${START}`);
   expect(stderr).toBe('');
   expect(stdout).toMatch(
     /^LossError ERR_BACKEND_UNAVAILABLE a worker of this threads backend died: it exited with code 1/,
@@ -181,7 +185,7 @@ test('a worker that dies while others load: no backend, and no worker is left', 
 
 test('of workers that the caller makes, none is left where one cannot be made', () => {
   const { status, stdout, stderr } = node(`
-    const script = new URL(${JSON.stringify(new URL('dist/threads/multilabel_margin_loss_threads.mjs', root).href)});
+    const script = new URL(${SCRIPT});
     const makeWorker = () => new Worker(script, { workerData: 'em-pthread', execArgv: [] });
     const thrown = () => {
       throw new Error('no more');
@@ -189,11 +193,7 @@ test('of workers that the caller makes, none is left where one cannot be made', 
     for (const makeLast of [thrown, () => null, () => ({}), () => 5, makeWorker]) {
       let made = 0;
       const worker = () => (made++ === 0 ? makeWorker() : makeLast());
-      try {
-        console.log((await createThreadsBackend({ threads: 3, worker })).threads);
-      } catch ({ name, code, message }) {
-        console.log(name, code, message);
-      }
+      ${START}
     }`);
   expect(stderr).toBe('');
   expect(stdout.split('\n')).toEqual([

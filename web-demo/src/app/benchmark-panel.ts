@@ -39,7 +39,7 @@ export function listenForBenchmark(pause: () => Promise<void>): void {
 }
 
 /**
- * In a worker of its own, so that the tagger goes on whatever becomes of it.
+ * Runs the benchmark in a worker of its own, so that the tagger goes on whatever becomes of it.
  *
  * @throws SilenceError if it starts threads, and does not report any more
  */

@@ -80,7 +80,7 @@ export class PicturePanel {
     await this.chooseImage(heldOut[(at + 37) % heldOut.length]!);
   }
 
-  /** After another head has come. */
+  /** Shows the scores of another head. */
   async refresh(): Promise<void> {
     if (typeof this.#chosen === 'object' && this.#chosen?.features === null) {
       await this.#showScores();
@@ -90,7 +90,7 @@ export class PicturePanel {
   }
 
   /**
-   * After the head has learned more. The worker is asked, by the channel that also brings the scores of another picture:
+   * Shows the scores of a head that has learned more. The worker is asked, by the channel that also brings the scores of another picture:
    * so they come in their order, and no picture is shown with the scores of the one before.
    */
   async refreshScores(): Promise<void> {

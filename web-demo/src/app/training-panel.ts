@@ -14,7 +14,7 @@ export interface TrainingEvents {
   onStart(): void;
   /** There is a head that knows something. */
   onFirstSteps(): void;
-  /** The head has changed by some steps. */
+  /** The head has changed by some steps more. */
   onSteps(): void;
   /** The head is another one: after a reset, or from a file. */
   onHead(): void;
@@ -129,7 +129,6 @@ export class TrainingPanel {
     if (!this.#running) return;
     const isFirst = this.#epochs === 0;
     this.#epochs = epochs;
-    if (isFirst) this.#events.onFirstSteps();
     this.#history.losses.push(loss);
     if (metrics !== null) {
       this.#history.metrics.push(metrics);
@@ -141,7 +140,8 @@ export class TrainingPanel {
     else if (epochs < 1) this.#showLoss(loss.loss, 'Loss, last steps');
     byId('loss-ms').textContent = `${lossMs.toFixed(2)} ms`;
     this.#showState(secondsLeft);
-    this.#events.onSteps();
+    if (isFirst) this.#events.onFirstSteps();
+    else this.#events.onSteps();
   }
 
   async #reset(): Promise<void> {

@@ -226,7 +226,7 @@ export class Tagger {
     return this.#resume(kept.head, kept.history);
   }
 
-  /** Needs no gallery. */
+  /** Times the loss. It needs no gallery. */
   async benchmark(withThreads: boolean, onReport: Receive<BenchmarkReport>): Promise<void> {
     const { benchmark } = await import('./benchmark.js');
     const reports = new Reports(onReport);
